@@ -1,0 +1,124 @@
+"""The contract between the harness and an algorithm.
+
+An adapter wraps one index type of one library, used as its authors would use it. It returns ids; the harness alone
+computes distances and recall, outside the timed part. The smallest useful adapter has `build` and `search`:
+
+    class Mine(Algorithm):
+        metrics = frozenset({"euclidean"})
+
+        def build(self, base, metric, params, threads): ...
+        def search(self, query, k): ...
+
+Nothing of a third-party library may be imported at module level: the process that plans a run and reports on it must
+never load one. Import it inside the methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from annbench.errors import UnsupportedError
+
+Metric = Literal["euclidean", "cosine", "ip"]
+Vectors = NDArray[Any]
+Ids = NDArray[np.integer[Any]]
+
+
+class Params(BaseModel):
+    """Base of the typed build and search parameters; names are the wrapped library's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class NoParams(Params):
+    """For adapters without parameters on this side."""
+
+
+@dataclass(frozen=True)
+class PointContext:
+    """What an adapter may look at when it checks a point: facts of the data, never the data."""
+
+    n: int
+    dim: int
+    k: int
+    metric: Metric
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a build and one search are expected to need, for `annbench plan`; rough by nature.
+
+    `index_bytes` is the serialized size; the two operation counts are multiply-adds.
+    """
+
+    index_bytes: float
+    build_operations: float
+    search_operations: float
+
+
+class Algorithm:
+    """One index type of one library. Subclass, fill in the class attributes, override the methods.
+
+    The harness calls, in a fresh process: `build` → `save`; and in others: `load` → (`configure` → searches)*.
+    An adapter whose `can_save` is False is rebuilt in every worker, and its records say so.
+    """
+
+    BuildParams: ClassVar[type[Params]] = NoParams
+    SearchParams: ClassVar[type[Params]] = NoParams
+    metrics: ClassVar[frozenset[Metric]] = frozenset()
+    # Distributions whose versions identify what was measured, e.g. ("faiss-cpu",).
+    distributions: ClassVar[tuple[str, ...]] = ()
+    can_save: ClassVar[bool] = True
+    # True if the same seed and parameters give another index when built again (e.g. threaded HNSW inserts).
+    random_build: ClassVar[bool] = False
+    known_limits: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def check(cls, context: PointContext, build: Any, search: Any) -> str | None:
+        """The reason why this point makes no sense (for instance `ef=5 is below k=10`), or None."""
+        return None
+
+    @classmethod
+    def estimate(cls, context: PointContext, build: Any, search: Any) -> Cost | None:
+        """Expected cost of the point, or None if nothing sensible can be said."""
+        return None
+
+    def build(self, base: Vectors, metric: Metric, params: Any, threads: int) -> None:
+        """Build the index over `base` (n, dim), C-contiguous float32; row i has id i."""
+        raise NotImplementedError
+
+    def configure(self, params: Any, threads: int) -> None:
+        """Set search parameters and the number of search threads for the calls that follow."""
+
+    def search(self, query: Vectors, k: int) -> Ids:
+        """Ids (<= k,) of the nearest neighbours of `query` (dim,) float32, nearest first; −1 where none was found."""
+        raise NotImplementedError
+
+    def search_batch(self, queries: Vectors, k: int) -> Ids:
+        """Ids (q, k) for `queries` (q, dim) float32, with the configured number of threads; −1 pads."""
+        raise UnsupportedError(f"{type(self).__name__} has no batch search", remedy="use modes: [single]")
+
+    def save(self, folder: Path) -> None:
+        """Write everything that a search needs into `folder` (it exists and is empty)."""
+        raise UnsupportedError(f"{type(self).__name__} cannot save", remedy="set can_save = False")
+
+    def load(self, folder: Path, metric: Metric, dim: int, params: Any) -> None:
+        """Read back what `save` wrote, without access to the base vectors."""
+        raise UnsupportedError(f"{type(self).__name__} cannot load", remedy="set can_save = False")
+
+    def counters(self) -> Mapping[str, int]:
+        """Cost counters of the last pass (distances computed, hops, …) where the library counts them."""
+        return {}
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """Rows of `vectors` ((n, dim) or (dim,), float32) scaled to unit L2 norm; zero rows stay zero."""
+    norms = np.sqrt(np.einsum("...d,...d->...", vectors, vectors))[..., None]
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)
