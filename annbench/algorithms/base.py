@@ -18,15 +18,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from annbench.datasets.dataset import Metric
 from annbench.errors import UnsupportedError
 
-Metric = Literal["euclidean", "cosine", "ip"]
 Vectors = NDArray[Any]
 Ids = NDArray[np.integer[Any]]
 

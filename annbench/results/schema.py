@@ -1,0 +1,162 @@
+"""The record of one measured point: everything a report needs, as JSON, in the user block of its HDF5 file.
+
+Units are in the names. A record is built from validated parts and never edited; a field that could not be measured is
+None and `verdict_reasons` or `notes` says why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from annbench.datasets.dataset import DatasetInfo
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "config_error", "unsupported", "timeout", "oom", "crashed", "invalid_output"]
+Verdict = Literal["ok", "suspect", "invalid"]
+Phase = Literal["build", "load", "search"]
+
+
+class Part(BaseModel):
+    """Base of the record's parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PointKey(Part):
+    """What identifies a point: the file's name is the hash of this as canonical JSON."""
+
+    schema_version: int = SCHEMA_VERSION
+    dataset_sha256: str
+    query_set: str
+    task: str
+    k: int
+    mode: str  # "single", "batch" or "clients:N"
+    threads: int
+    build_threads: int
+    passes: int
+    warmup: int
+    algorithm: str
+    source_sha256: str | None  # of the file, for an algorithm that is `path/file.py:Class`
+    python: str | None  # version of another interpreter, when the config names one
+    build: dict[str, Any]
+    search: dict[str, Any]
+    seed: int
+    build_index: int
+    worker_index: int
+    block_size: int  # builds interleaved in one block; 1 = taken alone
+    library_versions: dict[str, str]
+    isa: str
+    machine_id: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, hex."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+class BuildSummary(Part):
+    """The build → save half, measured in its own process (or, if the adapter cannot save, in the worker)."""
+
+    build_seconds: float
+    save_seconds: float | None
+    build_peak_bytes: int | None  # peak resident memory over the build, less what was resident before it
+    index_bytes: int | None  # serialized size; None if the adapter cannot save
+    index_crc32c: str | None
+    build_cpu_ratio: float  # CPU time ÷ wall time
+    build_thread_count: int
+    rebuilt_in_worker: bool = False
+
+
+class LoadSummary(Part):
+    """The load in a fresh process that holds no base vectors."""
+
+    load_seconds: float | None
+    resident_bytes: int | None
+    resident_after_search_bytes: int | None
+
+
+class RecallSummary(Part):
+    """Quality of the returned ids; see metrics/recall.py for the rules."""
+
+    recall_at_k: float  # tie-aware
+    recall_ids_at_k: float
+    recall_ann_benchmarks: float
+    recall_low: float  # 95 % bootstrap interval over queries, of recall_at_k
+    recall_high: float
+    recall_worst_decile: float
+    relative_distance_error: float | None
+    duplicate_ids: int
+    out_of_range_ids: int
+    missing_ids: int
+    ids_crc32c: str
+
+
+class TimeSummary(Part):
+    """Speed over the passes; `best` is the fastest pass (the field's custom), and its ids are the ones scored."""
+
+    qps_best: float
+    qps_median: float
+    qps_min: float
+    qps_spread: float  # (best − worst) ÷ median over the passes
+    # Latencies of the best pass, one call a query; None in mode batch.
+    latency_mean_us: float | None
+    latency_p50_us: float | None
+    latency_p95_us: float | None
+    latency_p99_us: float | None
+    latency_p999_us: float | None
+    cpu_ratio: float  # CPU time ÷ wall time over the passes
+    thread_count: int
+    overhead_ratio: float | None  # the null adapter's time per call ÷ this point's, measured in the same worker
+
+
+class Record(Part):
+    """One point, measured or failed."""
+
+    key: PointKey
+    status: Status
+    status_detail: str = ""  # e.g. "SIGSEGV", the exception, or the limit that was hit
+    failed_phase: Phase | None = None
+    verdict: Verdict
+    verdict_reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    dataset: DatasetInfo
+    config_name: str
+    config_yaml: str  # a complete config that reproduces this point alone
+    started_at: str  # ISO 8601, UTC
+    block_id: str
+    order: int
+    build: BuildSummary | None = None
+    load: LoadSummary | None = None
+    recall: RecallSummary | None = None
+    time: TimeSummary | None = None
+    counters: dict[str, int] = {}
+    environment: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """`hnswlib M=16 ef_construction=200 · ef=40`: the configuration for people."""
+        parts = [f"{k}={_short(v)}" for k, v in self.key.build.items()]
+        search = [f"{k}={_short(v)}" for k, v in self.key.search.items()]
+        head = " ".join([self.key.algorithm, *parts])
+        return f"{head} · {' '.join(search)}" if search else head
+
+
+def canonical_json(value: Any) -> str:
+    """The one spelling of `value` as JSON: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of the canonical JSON of `value`, hex."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + " ".join(f"{k}={_short(v)}" for k, v in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
