@@ -15,6 +15,8 @@ never load one. Import it inside the methods.
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from annbench.datasets.dataset import Metric
-from annbench.errors import UnsupportedError
+from annbench.errors import MissingLibraryError, UnsupportedError
 
 Vectors = NDArray[Any]
 Ids = NDArray[np.integer[Any]]
@@ -75,10 +77,22 @@ class Algorithm:
     metrics: ClassVar[frozenset[Metric]] = frozenset()
     # Distributions whose versions identify what was measured, e.g. ("faiss-cpu",).
     distributions: ClassVar[tuple[str, ...]] = ()
+    # Modules the adapter imports inside its methods; loaded before memory is measured.
+    modules: ClassVar[tuple[str, ...]] = ()
     can_save: ClassVar[bool] = True
     # True if the same seed and parameters give another index when built again (e.g. threaded HNSW inserts).
     random_build: ClassVar[bool] = False
     known_limits: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def import_library(cls) -> None:
+        """Import `modules`, so that their code is not charged to the index. Raises MissingLibraryError."""
+        for name in cls.modules:
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                packages = " ".join(cls.distributions) or name
+                raise MissingLibraryError(name, f"{sys.executable} -m pip install {packages}") from error
 
     @classmethod
     def check(cls, context: PointContext, build: Any, search: Any) -> str | None:

@@ -38,6 +38,7 @@ class PointKey(Part):
     mode: str  # "single", "batch" or "clients:N"
     threads: int
     build_threads: int
+    queries: int  # how many were asked
     passes: int
     warmup: int
     algorithm: str
@@ -48,7 +49,7 @@ class PointKey(Part):
     seed: int
     build_index: int
     worker_index: int
-    block_size: int  # builds interleaved in one block; 1 = taken alone
+    interleaved: bool  # measured in shuffled blocks with the other builds of its config
     library_versions: dict[str, str]
     isa: str
     machine_id: str

@@ -1,0 +1,129 @@
+"""The configuration of a run, as pydantic models: frozen, strict, and nothing unknown accepted.
+
+The smallest useful file:
+
+    dataset: wordnet-minilm-384-angular
+    algorithms:
+      - algorithm: hnswlib
+        build: {M: 16, ef_construction: 200}
+        search: {ef: [10, 20, 40, 80]}
+
+Wherever a parameter has a list, each of its values is tried; the grid is their product. To pass a list as one value,
+write a list of lists.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_bytes(value: object) -> object:
+    """`"8GiB"` → 8589934592; numbers pass. Raises ValueError for anything else."""
+    return int(_with_unit(value, _BYTES, "8GiB or 500MB")) if isinstance(value, str) else value
+
+
+def parse_seconds(value: object) -> object:
+    """`"10min"` → 600.0; numbers (seconds) pass. Raises ValueError for anything else."""
+    return _with_unit(value, _SECONDS, "90s, 10min or 2h") if isinstance(value, str) else value
+
+
+def _with_unit(text: str, units: dict[str, float] | dict[str, int], example: str) -> float:
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*", text)
+    if match is None or match.group(2).lower() not in units:
+        raise ValueError(f"{text!r} is not understood; write it like {example}")
+    return float(match.group(1)) * units[match.group(2).lower()]
+
+
+def parse_mode(value: object) -> object:
+    """One spelling for a mode: `single`, `batch` or `clients:N`; `{clients: 4}` and `clients: 4` are accepted."""
+    if isinstance(value, dict) and list(value) == ["clients"]:
+        value = f"clients:{value['clients']}"
+    if not isinstance(value, str):
+        raise ValueError("a mode is single, batch, or clients: N")
+    mode = value.replace(" ", "")
+    if mode not in ("single", "batch") and not re.fullmatch(r"clients:[1-9][0-9]{0,2}", mode):
+        raise ValueError(f"unknown mode {value!r}; a mode is single, batch, or clients: N")
+    return mode
+
+
+def clients_of(mode: str) -> int | None:
+    """N of `clients:N`, None for the other modes."""
+    return int(mode.partition(":")[2]) if mode.startswith("clients:") else None
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0)]
+Mode = Annotated[str, BeforeValidator(parse_mode)]
+Grid = dict[str, Any]
+
+
+class Model(BaseModel):
+    """Base of all parts of a configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Measure(Model):
+    """How every point is measured; see docs/measurement.md for what each choice means."""
+
+    modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_list), Field(min_length=1)] = ("single", "batch")
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    build_threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # None: every core this process may use
+    passes: Annotated[int, Field(ge=1, le=1000)] = 5
+    warmup: Annotated[int, Field(ge=0, le=100)] = 1
+    workers: Annotated[int, Field(ge=1, le=1000)] = 1  # fresh search processes per build
+    queries: Annotated[int, Field(ge=1)] | None = None  # only the first so many queries; None: all
+    builds: Annotated[int, Field(ge=1, le=100)] = 1  # fresh builds per configuration
+    interleave: bool = False  # measure points of all builds in one shuffled block per worker
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+
+
+class Limits(Model):
+    """What a worker may use before it is stopped and its points are recorded as `oom` or `timeout`."""
+
+    memory: Bytes | None = None  # None: 80 % of what this machine or container has
+    build: Seconds = 3600.0
+    point: Seconds = 600.0
+
+
+class AlgorithmEntry(Model):
+    """One algorithm with the grid of its parameters.
+
+    `algorithm` is a registered name, an entry point, or `path/file.py:Class` (relative to the config file).
+    `constraints` are expressions over parameters, `k`, `n` and `dim`; points that break one are left out.
+    """
+
+    algorithm: Annotated[str, Field(min_length=1)]
+    python: str | None = None
+    build: Annotated[tuple[Grid, ...], BeforeValidator(_as_list), Field(min_length=1)] = ({},)
+    search: Annotated[tuple[Grid, ...], BeforeValidator(_as_list), Field(min_length=1)] = ({},)
+    constraints: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+
+
+class Config(Model):
+    """A whole run."""
+
+    title: str = ""
+    dataset: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    query_set: str = "test"
+    task: str = "knn"
+    k: Annotated[int, Field(ge=1, le=10_000)] = 10
+    measure: Measure = Measure()
+    limits: Limits = Limits()
+    algorithms: Annotated[tuple[AlgorithmEntry, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _distinct_datasets(self) -> Config:
+        if len(set(self.dataset)) != len(self.dataset):
+            raise ValueError("a dataset is named twice; name each once")
+        return self

@@ -1,0 +1,80 @@
+"""Stored records as a list for people and as one flat table for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from annbench.errors import NothingComparableError, UsageError
+from annbench.results.frame import records_frame
+from annbench.results.schema import Record
+
+
+def listing_rows(
+    records: Iterable[Record], *, dataset: str | None = None, algorithm: str | None = None
+) -> list[dict[str, Any]]:
+    """One row a record, with what identifies it and what came out."""
+    return [
+        {
+            "digest": record.key.digest[:12],
+            "dataset": record.dataset.name,
+            "configuration": record.label,
+            "mode": record.key.mode,
+            "threads": record.key.threads,
+            "k": record.key.k,
+            "worker_index": record.key.worker_index,
+            "status": record.status,
+            "verdict": record.verdict,
+            "recall_at_k": record.recall.recall_at_k if record.recall else None,
+            "qps_best": record.time.qps_best if record.time else None,
+            "index_bytes": record.build.index_bytes if record.build else None,
+            "started_at": record.started_at,
+        }
+        for record in records
+        if dataset in (None, record.dataset.name) and algorithm in (None, record.key.algorithm)
+    ]
+
+
+def listing_table(rows: list[dict[str, Any]]) -> Table:
+    """For a terminal."""
+    table = Table(title=f"{len(rows)} points", title_justify="left")
+    table.add_column("digest", no_wrap=True)
+    table.add_column("dataset", overflow="fold")
+    table.add_column("configuration", overflow="fold", ratio=1)
+    table.add_column("mode", no_wrap=True)
+    for name in ("recall", "QPS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in rows:
+        recall, qps = row["recall_at_k"], row["qps_best"]
+        table.add_row(
+            row["digest"],
+            row["dataset"],
+            row["configuration"],
+            row["mode"],
+            "–" if recall is None else f"{recall:.4f}",
+            "–" if qps is None else f"{qps:,.0f}",
+            row["verdict"] if row["status"] == "ok" else row["status"],
+        )
+    return table
+
+
+def export_records(records: Iterable[Record], target: Path, kind: str | None = None) -> int:
+    """Write all records to `target` as CSV or Parquet; returns how many. Raises UsageError, NothingComparableError."""
+    chosen = kind or target.suffix.lower().lstrip(".")
+    if chosen not in ("csv", "parquet"):
+        raise UsageError(f"cannot tell the format of {target.name}", remedy="end it in .csv or .parquet, or give --format")
+    frame = records_frame(records)
+    if frame.empty:
+        raise NothingComparableError("there are no results to export", remedy="measure some: annbench run quickstart")
+    try:
+        if chosen == "csv":
+            frame.to_csv(target, index=False)
+        else:
+            frame.to_parquet(target, index=False)
+    except OSError as error:
+        raise UsageError(f"cannot write: {error.strerror}", where=str(target), remedy="choose another file") from error
+    return len(frame)

@@ -1,0 +1,325 @@
+"""Runs a plan: builds, workers, points; each finished point is stored before the next begins."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from annbench.errors import ConfigError, WorkerError
+from annbench.results.schema import BuildSummary, LoadSummary, Record, Status
+from annbench.results.store import KeptBuild, ResultStore
+from annbench.runner.boot import adopt_orphans
+from annbench.runner.environment import available_cores, capture_environment, memory_ceiling
+from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
+from annbench.runner.protocol import Message
+from annbench.runner.recording import Recorder
+from annbench.runner.supervisor import Child, ChildFailed
+
+WORKER = "annbench.runner.worker"
+SCORE_SECONDS = 1800.0
+MEMORY_SHARE = 0.8
+
+
+class Observer:
+    """Told what happens, between measurements and never during one. Override what you want to show."""
+
+    def building(self, build: PlannedBuild, reused: bool) -> None:
+        """An index is about to be built, or was found complete from an interrupted run."""
+
+    def built(self, build: PlannedBuild, summary: BuildSummary) -> None:
+        """An index was built and saved."""
+
+    def stored(self, record: Record) -> None:
+        """A point was measured, or failed, and is on disk."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the plan's points: statuses of all, and how many of them this call measured."""
+
+    statuses: Counter[Status]
+    measured: int
+
+    @property
+    def failed(self) -> int:
+        """Points whose status is not `ok`."""
+        return sum(count for status, count in self.statuses.items() if status != "ok")
+
+
+@dataclass
+class _Subject:
+    """A build with its index, and the worker that has it loaded."""
+
+    build: PlannedBuild
+    todo: list[PlannedPoint]
+    kept: KeptBuild | None = None
+    summary: BuildSummary | None = None
+    load: LoadSummary | None = None
+    child: Child | None = None
+
+
+@dataclass
+class Execution:
+    """One call of `annbench run`."""
+
+    plan: Plan
+    store: ResultStore
+    observer: Observer = field(default_factory=Observer)
+    fresh: bool = False
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        limits = self.plan.config.limits
+        self.memory_bytes = limits.memory or int(MEMORY_SHARE * memory_ceiling())
+        self.statuses: Counter[Status] = Counter()
+        self.measured = 0
+
+    def run(self) -> Outcome:
+        """Measure whatever is missing. An interrupt leaves the store valid and every child gone."""
+        adopt_orphans()
+        with ExitStack() as stack:
+            # Relative to nothing of the user's: what a library drops in its working folder goes with it.
+            self.scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="annbench-")))
+            self.scorer: Child | None = None
+            stack.callback(self._close_scorer)
+            subjects = [_Subject(build, self._missing(build)) for build in self.plan.builds]
+            if any(subject.todo for subject in subjects):
+                self.recorder = Recorder(self.plan, capture_environment())
+            for group in self._groups(subjects):
+                self._run_group([subject for subject in group if subject.todo])
+            for subject in subjects:  # also what a run left that was killed after its last point
+                self.store.drop_build(subject.build.digest)
+        return Outcome(self.statuses, self.measured)
+
+    def _missing(self, build: PlannedBuild) -> list[PlannedPoint]:
+        missing = []
+        for point in build.points:
+            found = None if self.fresh else self._stored(build, point)
+            if found is None or (self.retry_failed and found.status != "ok"):
+                missing.append(point)
+            else:
+                self.statuses[found.status] += 1
+        return missing
+
+    def _stored(self, build: PlannedBuild, point: PlannedPoint) -> Record | None:
+        return self.store.find(build.dataset.name, build.algorithm, point.key.digest)
+
+    def _groups(self, subjects: list[_Subject]) -> Iterator[list[_Subject]]:
+        """Builds that are measured together: one, or with `interleave` all of a dataset."""
+        if not self.plan.config.measure.interleave:
+            yield from ([subject] for subject in subjects)
+            return
+        for name in dict.fromkeys(subject.build.dataset.name for subject in subjects):
+            yield [subject for subject in subjects if subject.build.dataset.name == name]
+
+    def _run_group(self, group: list[_Subject]) -> None:
+        if not group:
+            return
+        ready = [subject for subject in group if self._make_ready(subject)]
+        self._check_together(ready)
+        for worker in sorted({point.key.worker_index for subject in ready for point in subject.todo}):
+            self._run_block(ready, worker)
+        if not self.plan.config.measure.interleave:
+            self.store.drop_build(group[0].build.digest)
+
+    def _make_ready(self, subject: _Subject) -> bool:
+        """Have the index on disk; if that fails, every point of it is recorded with the reason."""
+        build = subject.build
+        if build.unsupported:
+            self._fail(subject, subject.todo, ChildFailed("unsupported", build.unsupported), "build")
+            return False
+        if not build.can_save:
+            return True
+        subject.kept = None if self.fresh else self.store.kept_build(build.digest)
+        self.observer.building(build, reused=subject.kept is not None)
+        if subject.kept is None:
+            try:
+                subject.kept = self._build(build)
+            except ChildFailed as error:
+                self._fail(subject, subject.todo, error, "build")
+                self.store.drop_build(build.digest)
+                return False
+            self.observer.built(build, subject.kept.summary)
+        subject.summary = subject.kept.summary
+        return True
+
+    def _build(self, build: PlannedBuild) -> KeptBuild:
+        folder = self.store.build_folder(build.digest)
+        cores = tuple(available_cores())[: build.build_threads]
+        with self._child(build, cores, build.build_threads) as child:
+            reply = _answer(
+                child, "build", self.plan.config.limits.build,
+                **self._common(build), folder=str((folder / "index").resolve()),
+            )  # fmt: skip
+        return self.store.keep_build(build.digest, BuildSummary.model_validate(reply["build"]))
+
+    def _check_together(self, group: list[_Subject]) -> None:
+        """Interleaved indexes are in memory at the same time: refuse before, not swap during."""
+        needed = sum(subject.summary.index_bytes or 0 for subject in group if subject.summary)
+        if len(group) > 1 and needed > self.memory_bytes:
+            raise ConfigError(
+                f"interleave: true needs {len(group)} indexes of together {needed / 2**30:.1f} GiB in memory at once, "
+                f"and the limit is {self.memory_bytes / 2**30:.1f} GiB",
+                where=self.plan.name,
+                remedy="compare fewer builds at a time, or raise limits.memory",
+            )
+
+    def _run_block(self, group: list[_Subject], worker: int) -> None:
+        """One fresh worker per build, their points in one shuffled order, one at a time on the same cores."""
+        block_id = uuid.uuid4().hex[:16]
+        pairs = [(s, p) for s in group for p in s.todo if p.key.worker_index == worker]
+        random.Random(f"{self.plan.config.measure.seed}/{block_id}").shuffle(pairs)
+        with ExitStack() as stack:
+            stack.callback(_close_all, group)
+            for order, (subject, point) in enumerate(pairs):
+                if self._load(subject, worker):
+                    self._measure(subject, point, block_id, order)
+
+    def _load(self, subject: _Subject, worker: int) -> bool:
+        """Have a worker with the index in memory; if it cannot be, the worker's points are recorded as failed."""
+        if subject.child is not None:
+            return True
+        remaining = [p for p in subject.todo if p.key.worker_index == worker]
+        if not remaining:
+            return False
+        config, build = self.plan.config, subject.build
+        threads = max(point.key.threads for point in remaining)
+        child = self._child(build, _search_cores(max(point.cores for point in remaining)), threads)
+        try:
+            reply = _answer(
+                child, "load", config.limits.build,
+                **self._common(build),
+                folder=None if subject.kept is None else str(subject.kept.folder.resolve()),
+                query_set=config.query_set, queries=remaining[0].key.queries,
+            )  # fmt: skip
+        except ChildFailed as error:
+            child.kill()
+            self._fail(subject, remaining, error, "load")
+            return False
+        except BaseException:
+            child.kill()
+            raise
+        subject.child = child
+        subject.load = LoadSummary.model_validate(reply["load"])
+        if reply["build"] is not None:
+            subject.summary = BuildSummary.model_validate(reply["build"])
+        return True
+
+    def _measure(self, subject: _Subject, point: PlannedPoint, block_id: str, order: int) -> None:
+        if point not in subject.todo:
+            return  # its worker could not be loaded again after a crash
+        assert subject.child is not None
+        started = self.recorder.now()
+        spool = self.scratch / "spool.npz"
+        cores = _search_cores(point.cores)
+        try:
+            with _out_of_the_way(cores):
+                reply = _answer(
+                    subject.child, "point", self.plan.config.limits.point,
+                    search=point.key.search, mode=point.key.mode, threads=point.key.threads,
+                    passes=point.key.passes, warmup=point.key.warmup, cores=list(cores), spool=str(spool),
+                )  # fmt: skip
+            scored = self._score(subject.build, point, spool)
+        except ChildFailed as error:
+            if subject.child.process.poll() is not None:
+                subject.child = None  # it died of this point; the next one gets a new worker
+            self._fail(subject, [point], error, "search", block_id, order)
+            return
+        record, arrays = self.recorder.measured(
+            subject.build, point, subject.summary, subject.load, reply, scored["recall"], spool, started, block_id, order
+        )
+        self._keep(subject, point, record, arrays)
+
+    def _score(self, build: PlannedBuild, point: PlannedPoint, spool: Path) -> Message:
+        if self.scorer is None:
+            self.scorer = Child(WORKER, folder=self.scratch, threads=len(available_cores()))
+        try:
+            return _answer(
+                self.scorer, "score", SCORE_SECONDS,
+                dataset=build.dataset.path, task=point.key.task, query_set=point.key.query_set,
+                queries=point.key.queries, k=point.key.k, spool=str(spool),
+            )  # fmt: skip
+        except ChildFailed as error:
+            if error.status == "invalid_output":
+                raise
+            raise WorkerError(f"scoring failed: {error.detail}", where=build.dataset.path) from error
+
+    def _fail(
+        self,
+        subject: _Subject,
+        points: list[PlannedPoint],
+        error: ChildFailed,
+        phase: str,
+        block_id: str = "",
+        order: int = 0,
+    ) -> None:
+        for point in list(points):
+            record = self.recorder.failed(subject.build, point, subject.summary, error, phase, block_id, order)
+            self._keep(subject, point, record, {})
+
+    def _keep(self, subject: _Subject, point: PlannedPoint, record: Record, arrays: dict[str, Any]) -> None:
+        self.store.write(record, arrays)
+        subject.todo.remove(point)
+        self.statuses[record.status] += 1
+        self.measured += 1
+        self.observer.stored(record)
+
+    def _common(self, build: PlannedBuild) -> dict[str, Any]:
+        return {
+            "algorithm": build.spec,
+            "base_dir": str(build.base_dir),
+            "dataset": build.dataset.path,
+            "build": dict(build.params),
+            "build_threads": build.build_threads,
+            "task": self.plan.config.task,
+            "k": self.plan.config.k,
+        }
+
+    def _child(self, build: PlannedBuild, cores: tuple[int, ...], threads: int) -> Child:
+        return Child(
+            WORKER, folder=self.scratch, python=build.python, cores=cores, threads=threads, memory_bytes=self.memory_bytes
+        )
+
+    def _close_scorer(self) -> None:
+        if self.scorer is not None:
+            self.scorer.close()
+
+
+def _answer(child: Child, kind: str, seconds: float, **fields: Any) -> Message:
+    """The answer to a request; a failure that the child survived is raised like one that it did not."""
+    reply = child.request(kind, seconds, **fields)
+    if reply["type"] == "failed":
+        raise ChildFailed(reply["status"], reply["detail"])
+    return reply
+
+
+def _close_all(group: list[_Subject]) -> None:
+    for subject in group:
+        if subject.child is not None:
+            subject.child.close()
+            subject.child = None
+
+
+def _search_cores(count: int) -> tuple[int, ...]:
+    """The last cores: the first one serves most interrupts."""
+    return tuple(available_cores()[-count:])
+
+
+@contextmanager
+def _out_of_the_way(cores: tuple[int, ...]) -> Iterator[None]:
+    """Keep this process off the cores that are being measured, if others are left."""
+    everything = os.sched_getaffinity(0)
+    rest = everything - set(cores)
+    os.sched_setaffinity(0, rest or everything)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, everything)

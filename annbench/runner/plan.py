@@ -1,0 +1,278 @@
+"""What a config asks for, worked out to the last point before anything is measured."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from annbench import isa
+from annbench.algorithms.base import Cost
+from annbench.config.expand import Constraint, expand
+from annbench.config.load import LoadedConfig
+from annbench.config.model import AlgorithmEntry, Config, clients_of
+from annbench.datasets.dataset import DatasetInfo
+from annbench.errors import ConfigError, UnknownNameError
+from annbench.results.schema import PointKey, digest_of
+from annbench.runner.environment import available_cores, machine_id
+from annbench.runner.supervisor import Child, ChildFailed
+
+DESCRIBE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class PlannedPoint:
+    """One search point of one build in one worker."""
+
+    key: PointKey
+    cost: Cost | None
+
+    @property
+    def cores(self) -> int:
+        """How many cores its worker is pinned to."""
+        return max(self.key.threads, clients_of(self.key.mode) or 1)
+
+
+@dataclass(frozen=True)
+class PlannedBuild:
+    """One index to build, and the points to measure with it."""
+
+    digest: str
+    dataset: DatasetInfo
+    dataset_ref: str  # as the config names it: a name, or a path
+    algorithm: str  # as records name it
+    spec: str  # as the config names it, so that a worker finds it
+    base_dir: Path
+    python: str | None
+    params: Mapping[str, Any]
+    build_threads: int
+    can_save: bool
+    unsupported: str | None  # why the library cannot do this at all
+    known_limits: tuple[str, ...]
+    points: tuple[PlannedPoint, ...]
+
+    @property
+    def label(self) -> str:
+        """`hnswlib M=16 ef_construction=200`."""
+        return " ".join([self.algorithm, *(f"{k}={v}" for k, v in self.params.items())])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All builds of a config, in the order they will be made."""
+
+    config: Config
+    name: str
+    builds: tuple[PlannedBuild, ...]
+    left_out: int  # points that a constraint excludes
+
+    @property
+    def points(self) -> list[PlannedPoint]:
+        """Every point of every build."""
+        return [point for build in self.builds for point in build.points]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One build of the grid with its searches, before its algorithm was asked about it."""
+
+    entry: AlgorithmEntry
+    index: int
+    dataset: DatasetInfo
+    dataset_ref: str
+    build: dict[str, Any]
+    searches: list[dict[str, Any]]
+
+
+def make_plan(
+    loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], *, only: tuple[str, ...] = ()
+) -> Plan:
+    """Work out the plan. `only` keeps the algorithms whose name matches one of its patterns.
+
+    Raises ConfigError, with the line, for anything that could not run.
+    """
+    config = loaded.config
+    _check_cores(loaded)
+    datasets = {name: find_dataset(name) for name in config.dataset}
+    for dataset in datasets.values():
+        if config.query_set not in dataset.query_sets:
+            raise UnknownNameError(
+                f"query set of {dataset.name}", config.query_set, dataset.query_sets, where=loaded.where("query_set")
+            )
+        _check_k(loaded, dataset)
+    requests, left_out = _expand(loaded, datasets, only)
+    answers = _describe(loaded, requests)
+    builds: dict[str, PlannedBuild] = {}
+    for request, answer in zip(requests, answers, strict=True):
+        for build in _planned(loaded, request, answer):
+            known = builds.get(build.digest)
+            builds[build.digest] = build if known is None else _merged(known, build)
+    return Plan(config, loaded.config.title or loaded.name, tuple(builds.values()), left_out)
+
+
+def _check_cores(loaded: LoadedConfig) -> None:
+    measure, cores = loaded.config.measure, len(available_cores())
+    for field, threads in (("threads", measure.threads), ("build_threads", measure.build_threads or 1)):
+        if threads > cores:
+            raise ConfigError(
+                f"{field}={threads} exceeds the {cores} core(s) this process may use",
+                where=loaded.where("measure", field),
+                remedy=f"set {field} <= {cores}",
+            )
+
+
+def _check_k(loaded: LoadedConfig, dataset: DatasetInfo) -> None:
+    k, stored = loaded.config.k, dataset.query_sets[loaded.config.query_set].truth_k
+    if k > stored:
+        raise ConfigError(
+            f"k={k} exceeds the {stored} true neighbours that {dataset.name} has per query",
+            where=loaded.where("k"),
+            remedy=f"set k <= {stored}, or add the data again with --k {k}",
+        )
+
+
+def _expand(
+    loaded: LoadedConfig, datasets: Mapping[str, DatasetInfo], only: tuple[str, ...]
+) -> tuple[list[_Request], int]:
+    requests: list[_Request] = []
+    left_out = 0
+    chosen = list(_chosen(loaded, only))
+    for ref, dataset in datasets.items():
+        for index, entry in chosen:
+            constraints = [
+                Constraint(text, where=loaded.where("algorithms", index, "constraints", i))
+                for i, text in enumerate(entry.constraints)
+            ]
+            facts = {"k": loaded.config.k, "n": dataset.n, "dim": dataset.dim}
+            for build in (point for grid in entry.build for point in expand(grid)):
+                searches = [point for grid in entry.search for point in expand(grid)]
+                kept = []
+                for search in searches:
+                    names = {**facts, "build": build, "search": search, **build, **search}
+                    if all(constraint.holds(names) for constraint in constraints):
+                        kept.append(search)
+                left_out += len(searches) - len(kept)
+                if kept:
+                    requests.append(_Request(entry, index, dataset, ref, build, kept))
+    return requests, left_out
+
+
+def _chosen(loaded: LoadedConfig, only: tuple[str, ...]) -> Iterator[tuple[int, AlgorithmEntry]]:
+    entries = list(enumerate(loaded.config.algorithms))
+    names = [entry.algorithm for _, entry in entries]
+    for pattern in only:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise UnknownNameError("algorithm in this config", pattern, names, where="--only")
+    return ((i, e) for i, e in entries if not only or any(fnmatchcase(e.algorithm, p) for p in only))
+
+
+def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, Any]]:
+    """Ask each interpreter once about all its algorithms; a child does it, since their code may do anything."""
+    answers: dict[int, dict[str, Any]] = {}
+    for python in dict.fromkeys(request.entry.python for request in requests):
+        mine = [i for i, request in enumerate(requests) if request.entry.python == python]
+        entries = [_question(loaded, requests[i]) for i in mine]
+        where = loaded.where("algorithms", requests[mine[0]].index, "python" if python else "algorithm")
+        with (
+            tempfile.TemporaryDirectory(prefix="annbench-") as folder,
+            Child("annbench.runner.worker", folder=Path(folder), python=python) as child,
+        ):
+            try:
+                reply = child.request("describe", DESCRIBE_SECONDS, entries=entries)
+            except ChildFailed as error:
+                remedy = f"{python} -m pip install annbench" if python else "see the output above"
+                raise ConfigError(
+                    f"the process that reads the algorithms failed: {error.detail}", where=where, remedy=remedy
+                ) from error
+        if reply["type"] == "failed":
+            raise ConfigError(reply["detail"], where=where, remedy="correct the algorithm's file")
+        for i, answer in zip(mine, reply["entries"], strict=True):
+            answers[i] = answer
+    return [answers[i] for i in range(len(requests))]
+
+
+def _question(loaded: LoadedConfig, request: _Request) -> dict[str, Any]:
+    dataset = request.dataset
+    return {
+        "algorithm": request.entry.algorithm,
+        "base_dir": str(loaded.path.resolve().parent),
+        "build": request.build,
+        "searches": request.searches,
+        "context": {"n": dataset.n, "dim": dataset.dim, "k": loaded.config.k, "metric": dataset.metric},
+    }
+
+
+def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) -> Iterator[PlannedBuild]:
+    if "error" in answer:
+        part = answer["part"]
+        # The child knows the parameter, the file its line; without one, the line of the part it is in.
+        field = str(answer["error"]).partition("=")[0].strip()
+        where = loaded.where("algorithms", request.index, part, field)
+        raise ConfigError(answer["error"], where=where, remedy=answer["remedy"])
+    config, dataset = loaded.config, request.dataset
+    measure = config.measure
+    build_threads = measure.build_threads or len(available_cores())
+    unsupported = None
+    if dataset.metric not in answer["metrics"]:
+        unsupported = f"{answer['name']} does not support {dataset.metric}, only {', '.join(answer['metrics'])}"
+    stored = dataset.query_sets[config.query_set].count
+    for build_index in range(measure.builds if answer["random_build"] else 1):
+        shared = {
+            "dataset_sha256": dataset.sha256,
+            "algorithm": answer["name"],
+            "source_sha256": answer["source_sha256"],
+            "python": answer["python"] if request.entry.python else None,
+            "build": answer["build"],
+            "build_threads": build_threads,
+            "build_index": build_index,
+            "library_versions": answer["library_versions"],
+            "isa": isa.isa(),
+            "machine_id": machine_id(),
+        }
+        points = tuple(
+            PlannedPoint(
+                PointKey(
+                    **shared,
+                    query_set=config.query_set,
+                    task=config.task,
+                    k=config.k,
+                    mode=mode,
+                    threads=1 if clients_of(mode) else measure.threads,
+                    queries=min(stored, measure.queries or stored),
+                    passes=measure.passes,
+                    warmup=measure.warmup,
+                    search=described["search"],
+                    seed=measure.seed,
+                    worker_index=worker,
+                    interleaved=measure.interleave,
+                ),
+                Cost(**described["cost"]) if described["cost"] else None,
+            )
+            for worker in range(measure.workers)
+            for described in answer["searches"]
+            for mode in dict.fromkeys(measure.modes)
+        )
+        yield PlannedBuild(
+            digest=digest_of(shared),
+            dataset=dataset,
+            dataset_ref=request.dataset_ref,
+            algorithm=answer["name"],
+            spec=request.entry.algorithm,
+            base_dir=loaded.path.resolve().parent,
+            python=request.entry.python,
+            params=answer["build"],
+            build_threads=build_threads,
+            can_save=answer["can_save"],
+            unsupported=unsupported,
+            known_limits=tuple(answer["known_limits"]),
+            points=points,
+        )
+
+
+def _merged(first: PlannedBuild, second: PlannedBuild) -> PlannedBuild:
+    """The same index asked for twice: built once, every distinct point measured once."""
+    points = {point.key.digest: point for point in (*first.points, *second.points)}
+    return replace(first, points=tuple(points.values()))

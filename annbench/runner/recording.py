@@ -1,0 +1,155 @@
+"""Puts the parts of a measurement together into the record that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from annbench.config.model import Limits, Measure, clients_of
+from annbench.metrics.latency import summarise_passes
+from annbench.metrics.recall import RecallSummary
+from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, TimeSummary
+from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
+from annbench.runner.supervisor import ChildFailed
+from annbench.runner.verdict import judge
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Recorder:
+    """Writes the records of one run; the environment was captured once, at its start."""
+
+    def __init__(self, plan: Plan, environment: dict[str, Any]) -> None:
+        self.plan = plan
+        self.environment = environment
+
+    @staticmethod
+    def now() -> str:
+        """ISO 8601, UTC, seconds."""
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def measured(
+        self,
+        build: PlannedBuild,
+        point: PlannedPoint,
+        summary: BuildSummary | None,
+        load: LoadSummary | None,
+        reply: Mapping[str, Any],
+        recall: Mapping[str, Any],
+        spool: Path,
+        started: str,
+        block_id: str,
+        order: int,
+    ) -> tuple[Record, Arrays]:
+        """The record and arrays of a point that ran to its end."""
+        with np.load(spool, allow_pickle=False) as file:
+            arrays: Arrays = {name: file[name] for name in file.files}
+        wall_seconds = float(arrays["pass_wall_ns"].sum()) / 1e9
+        cpu_ratio = float(arrays["pass_cpu_ns"].sum()) / 1e9 / max(wall_seconds, 1e-9)
+        speed = summarise_passes(arrays["pass_ns"], point.key.queries, arrays.get("latencies_ns"))
+        mean_us = speed.latency_mean_us
+        overhead_ns = reply["overhead_ns"]
+        time = TimeSummary(
+            **speed.model_dump(),
+            cpu_ratio=cpu_ratio,
+            thread_count=reply["thread_count"],
+            overhead_ratio=overhead_ns / 1e3 / mean_us if overhead_ns is not None and mean_us else None,
+        )
+        quality = RecallSummary.model_validate(recall)
+        verdict, reasons = judge(
+            quality, time, reply["disturbance"],
+            threads=point.key.threads * (clients_of(point.key.mode) or 1), wall_seconds=wall_seconds,
+        )  # fmt: skip
+        notes = list(build.known_limits)
+        if not reply["passes_agree"]:
+            notes.append("passes returned different ids; those of the best pass are scored")
+        if summary is not None and summary.rebuilt_in_worker:
+            notes.append("the adapter cannot save: rebuilt in this worker")
+        if load is not None:
+            load = load.model_copy(update={"resident_after_search_bytes": reply["resident_after_search_bytes"]})
+        record = Record(
+            **self._common(build, point, started, block_id, order),
+            status="ok",
+            verdict=verdict,
+            verdict_reasons=reasons,
+            notes=tuple(notes),
+            build=summary,
+            load=load,
+            recall=quality,
+            time=time,
+            counters={**reply["disturbance"], **reply["counters"]},
+        )
+        return record, arrays
+
+    def failed(
+        self,
+        build: PlannedBuild,
+        point: PlannedPoint,
+        summary: BuildSummary | None,
+        error: ChildFailed,
+        phase: Phase,
+        block_id: str,
+        order: int,
+    ) -> Record:
+        """The record of a point that did not."""
+        return Record(
+            **self._common(build, point, self.now(), block_id, order),
+            status=error.status,
+            status_detail=error.detail,
+            failed_phase=phase,
+            verdict="invalid",
+            verdict_reasons=(f"{error.status} in {phase}",),
+            notes=build.known_limits,
+            build=summary,
+        )
+
+    def _common(
+        self, build: PlannedBuild, point: PlannedPoint, started: str, block_id: str, order: int
+    ) -> dict[str, Any]:
+        return {
+            "key": point.key,
+            "dataset": build.dataset,
+            "config_name": self.plan.name,
+            "config_yaml": reproduction(self.plan, build, point),
+            "started_at": started,
+            "block_id": block_id,
+            "order": order,
+            "environment": self.environment,
+        }
+
+
+def reproduction(plan: Plan, build: PlannedBuild, point: PlannedPoint) -> str:
+    """A complete config, as YAML, that measures this one point again."""
+    config = plan.config
+    measure = config.measure.model_dump(mode="json", exclude_defaults=True) | {"modes": [point.key.mode]}
+    measure["build_threads"] = build.build_threads
+    for name in ("workers", "builds", "interleave"):
+        measure.pop(name, None)
+    entry: dict[str, Any] = {"algorithm": build.spec}
+    if build.python:
+        entry["python"] = build.python
+    entry["build"] = _literal(build.params)
+    entry["search"] = _literal(point.key.search)
+    whole: dict[str, Any] = {"dataset": build.dataset_ref}
+    if config.query_set != "test":
+        whole["query_set"] = config.query_set
+    whole |= {"k": config.k, "measure": measure}
+    limits = config.limits.model_dump(mode="json", exclude_defaults=True)
+    if limits:
+        whole["limits"] = limits
+    whole["algorithms"] = [entry]
+    assert set(measure) <= set(Measure.model_fields) and set(limits) <= set(Limits.model_fields)
+    return yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=100)
+
+
+def _literal(value: Any) -> Any:
+    """A list in a config means a choice; a list that is one value is written as a list of one."""
+    if isinstance(value, Mapping):
+        return {key: [item] if isinstance(item, list | tuple) else _literal(item) for key, item in value.items()}
+    return value
