@@ -1,0 +1,84 @@
+"""Everything a report says, computed once and handed to whatever writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from annbench.errors import NothingComparableError
+from annbench.report.answer import Answer, answers
+from annbench.report.evidence import Machine, Overhead, VerdictGroup, machines, overheads, verdict_groups
+from annbench.report.palette import Style, styles
+from annbench.report.setting import Setting, settings_of
+from annbench.results.frame import OVERHEAD_ALGORITHM, points_frame, records_frame
+from annbench.results.schema import Record
+
+
+@dataclass(frozen=True)
+class Content:
+    """A report's tables and their sources; `answers` are parallel to `settings`."""
+
+    title: str
+    records: pd.DataFrame  # one row a record, failed ones included
+    points: pd.DataFrame  # one row a point
+    settings: list[Setting]
+    answers: list[list[Answer]]
+    verdicts: list[VerdictGroup]
+    overheads: list[Overhead]
+    machines: list[Machine]
+    styles: dict[str, Style]
+
+    @property
+    def summary(self) -> str:
+        """One line: how much was measured, and when."""
+        contenders = self.points[self.points["algorithm"] != OVERHEAD_ALGORITHM]
+        days = sorted({str(t)[:10] for t in self.records["started_at"]})
+        when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        usable = int(contenders["usable"].sum())
+        return (
+            f"{_count(len(contenders), 'point')} of {_count(contenders['algorithm'].nunique(), 'algorithm')} on "
+            f"{_count(contenders['dataset'].nunique(), 'dataset')}, {usable} usable · "
+            f"{_count(len(self.records), 'record')}, measured {when} · {_count(len(self.machines), 'machine')}"
+        )
+
+
+def report_content(records: Iterable[Record], *, title: str) -> Content:
+    """Compute a report. Raises NothingComparableError if no record but the null adapter's can be compared."""
+    rows = list(records)
+    if not rows:
+        raise NothingComparableError("there are no results", remedy="run a config first: annbench run quickstart")
+    frame = records_frame(rows)
+    points = points_frame(frame)
+    settings = settings_of(points)
+    if all(setting.points.empty for setting in settings):
+        raise NothingComparableError(*_why_nothing(frame), remedy=_REMEDY)
+    return Content(
+        title=title,
+        records=frame,
+        points=points,
+        settings=settings,
+        answers=[answers(setting) for setting in settings],
+        verdicts=verdict_groups(points),
+        overheads=overheads(points),
+        machines=machines(rows),
+        styles=styles(name for setting in settings for name in setting.algorithms),
+    )
+
+
+_REMEDY = "read the reasons with: annbench results ls, then repeat the run with a config that avoids them"
+
+
+def _why_nothing(frame: pd.DataFrame) -> tuple[str]:
+    contenders = frame[frame["algorithm"] != OVERHEAD_ALGORITHM]
+    if contenders.empty:
+        return ("the only results are of the null adapter, which measures the harness itself",)
+    outcomes: Any = contenders["status"].where(contenders["status"] != "ok", contenders["verdict"])
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.value_counts().items())
+    return (f"none of {_count(len(contenders), 'result')} can be compared: {counts}",)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

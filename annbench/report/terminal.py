@@ -1,0 +1,93 @@
+"""The answer and the points as rich tables: made for 100 columns, still readable at 80."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+from annbench.report import formatting as fmt
+from annbench.report.answer import Answer, answers
+from annbench.report.point import Point
+from annbench.report.setting import Setting, settings_of
+from annbench.results.frame import points_frame, records_frame
+from annbench.results.schema import Record
+
+_SHORT = {"fastest": "fastest", "smallest": "smallest", "fastest_quarter": "≤ ¼ f32", "fastest_half": "≤ ½ f32"}
+_VERDICT_STYLES = {"ok": "green", "suspect": "yellow"}
+
+
+def answer_table(records: Iterable[Record]) -> Table:
+    """The answer in every setting of `records`; "≤ ¼ f32" is the fastest within a quarter of the float32 base."""
+    settings = settings_of(points_frame(records_frame(records)))
+    return answers_as_table([(setting, answers(setting)) for setting in settings])
+
+
+def answers_as_table(found: Iterable[tuple[Setting, list[Answer]]]) -> Table:
+    """The table of `answer_table`, from answers that are already there."""
+    table = _table("Which index to use (fastest; smallest; fastest within a share of the float32 base)")
+    table.add_column("recall", no_wrap=True)
+    table.add_column("want", no_wrap=True)
+    _add_point_columns(table)
+    for setting, rows in found:
+        table.add_row("", "", Text(setting.title, style="bold"), end_section=False)
+        previous = None
+        for i, answer in enumerate(rows):
+            target = "" if answer.target == previous else f"≥ {answer.target:.2f}"
+            previous = answer.target
+            last = i + 1 == len(rows) or rows[i + 1].target != answer.target
+            table.add_row(target, _SHORT[answer.wish.name], *_cells(answer.point, answer.miss), end_section=last)
+    return table
+
+
+def points_table(records: Iterable[Record], limit: int | None = None) -> Table:
+    """Every usable point, in every setting fastest first; at most `limit` a setting."""
+    table = _table("Measured points")
+    _add_point_columns(table)
+    for setting in settings_of(points_frame(records_frame(records))):
+        table.add_row(Text(setting.title, style="bold"))
+        ranked = setting.points.sort_values("qps_best", ascending=False, kind="stable").head(limit or len(setting.points))
+        for row in ranked.to_dict("records"):
+            table.add_row(*_cells(Point.of(row), None))
+        table.add_section()
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
+
+
+def _add_point_columns(table: Table) -> None:
+    table.add_column("configuration", overflow="fold", ratio=1, min_width=16)
+    for name in ("recall", "QPS", "p99 µs", "B/vec", "×f32", "build s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+
+
+def _cells(point: Point | None, miss: Point | None) -> list[Text | str]:
+    if point is None:
+        return [_none_measured(miss)]
+    name = Text(point.algorithm, style="bold cyan")
+    if point.configuration != "default":
+        name.append(f" {point.configuration}", style="not bold default")
+    ratio = fmt.MISSING if point.float32_ratio is None else fmt.significant(point.float32_ratio, 2)
+    return [
+        name,
+        fmt.recall_text(point.recall),
+        fmt.thousands(point.qps),
+        fmt.thousands(point.latency_p99_us),
+        fmt.thousands(point.bytes_per_vector),
+        ratio,
+        fmt.significant(point.build_seconds),
+        Text("ok" if point.verdict == "ok" else "susp.", style=_VERDICT_STYLES.get(point.verdict, "red")),
+    ]
+
+
+def _none_measured(miss: Point | None) -> Text:
+    text = Text("none measured", style="yellow")
+    if miss is not None:
+        text.append(f"; closest {miss.algorithm} {fmt.recall_text(miss.recall)}", style="dim")
+        if miss.float32_ratio is not None:
+            text.append(f" {fmt.ratio_text(miss.float32_ratio)}", style="dim")
+    return text
