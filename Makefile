@@ -1,0 +1,78 @@
+# annbench: `make run` sets everything up and writes the first report; `make test` runs every test.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := $(shell find annbench/native -type f -not -path '*/tests/*' 2>/dev/null)
+
+.PHONY: help
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: $(VENV)/.installed ## Set up, run the quickstart on the bundled vectors, write report/report.html
+	$(BIN)/annbench run quickstart --report report
+
+.PHONY: test
+test: $(VENV)/.installed-dev ## Lint-free, every fast test, the native tests, and the page where a browser is present
+	$(BIN)/python -m ruff check annbench tests benchmarks
+	$(BIN)/python -m ruff format --check annbench tests benchmarks
+	$(BIN)/python -m mypy
+	$(MAKE) --no-print-directory test-native
+	$(BIN)/python -m pytest
+
+.PHONY: test-native
+test-native: $(VENV)/.installed-dev ## The C++ core by itself, without Python
+	$(BIN)/cmake -S annbench/native -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM="$(abspath $(BIN)/ninja)" \
+	    -DCMAKE_BUILD_TYPE=Release -DANNBENCH_PYTHON=OFF -DANNBENCH_TESTS=ON >/dev/null
+	$(BIN)/cmake --build build/native
+	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+.PHONY: test-html
+test-html: $(VENV)/.installed-dev ## The report page in headless Chromium; fails without one
+	ANNBENCH_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m html
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev ## Format and mend what can be mended
+	$(BIN)/python -m ruff check --fix annbench tests benchmarks
+	$(BIN)/python -m ruff format annbench tests benchmarks
+
+.PHONY: clean
+clean: ## Remove what was built (results and reports stay)
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache
+
+# What `make` itself cannot install is named, with the command that does.
+APT_OR_DNF := $(shell command -v apt-get >/dev/null 2>&1 && echo apt || echo dnf)
+INSTALL_apt := sudo apt-get install -y
+INSTALL_dnf := sudo dnf install -y
+PACKAGES_python_apt := python3 python3-venv python3-dev
+PACKAGES_python_dnf := python3.11 python3.11-devel
+PACKAGES_compiler_apt := g++
+PACKAGES_compiler_dnf := gcc-c++
+missing = { echo "annbench needs $(1). Install it: $(INSTALL_$(APT_OR_DNF)) $(2)" >&2; exit 1; }
+
+.PHONY: prerequisites
+prerequisites:
+	@command -v $(PYTHON) >/dev/null \
+	    || $(call missing,Python 3.11 or newer,$(PACKAGES_python_$(APT_OR_DNF)))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "annbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	    || $(call missing,Python's venv module,$(PACKAGES_python_$(APT_OR_DNF)))
+	@$(PYTHON) -c 'import pathlib, sys, sysconfig; sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())' \
+	    || $(call missing,Python's headers,$(PACKAGES_python_$(APT_OR_DNF)))
+	@command -v $${CXX:-c++} >/dev/null || command -v g++ >/dev/null \
+	    || $(call missing,a C++20 compiler,$(PACKAGES_compiler_$(APT_OR_DNF)))
+
+# Editable, so that a change of Python code needs no second install; one of native code or of the build does.
+$(VENV)/.installed: pyproject.toml $(NATIVE) | prerequisites
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
