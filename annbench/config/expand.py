@@ -80,7 +80,7 @@ class Constraint:
             case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _OPERATORS for op in ops):
                 values = [self._value(part, names) for part in (left, *others)]
                 return all(
-                    _OPERATORS[type(op)](a, b) for op, a, b in zip(ops, values, values[1:], strict=True)
+                    _OPERATORS[type(op)](a, b) for op, a, b in zip(ops, values[:-1], values[1:], strict=True)
                 )
         raise self._error("uses something other than names, numbers, arithmetic, comparisons, and, or, not")
 

@@ -169,7 +169,8 @@ def _as_config_error(
     error: ValidationError, path: Path, lines: dict[Location, int], data: dict[str, Any]
 ) -> ConfigError:
     """The first mistake, in the words of the house."""
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: name the misspelling.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     location = _real_location(first["loc"], data)
     where = _where(path, lines, location)
     field = ".".join(str(part) for part in location)

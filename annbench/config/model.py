@@ -57,8 +57,8 @@ def clients_of(mode: str) -> int | None:
     return int(mode.partition(":")[2]) if mode.startswith("clients:") else None
 
 
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) else [value]
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
@@ -76,7 +76,7 @@ class Model(BaseModel):
 class Measure(Model):
     """How every point is measured; see docs/measurement.md for what each choice means."""
 
-    modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_list), Field(min_length=1)] = ("single", "batch")
+    modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("single", "batch")
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     build_threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # None: every core this process may use
     passes: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -105,16 +105,16 @@ class AlgorithmEntry(Model):
 
     algorithm: Annotated[str, Field(min_length=1)]
     python: str | None = None
-    build: Annotated[tuple[Grid, ...], BeforeValidator(_as_list), Field(min_length=1)] = ({},)
-    search: Annotated[tuple[Grid, ...], BeforeValidator(_as_list), Field(min_length=1)] = ({},)
-    constraints: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    build: Annotated[tuple[Grid, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ({},)
+    search: Annotated[tuple[Grid, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ({},)
+    constraints: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
 
 
 class Config(Model):
     """A whole run."""
 
     title: str = ""
-    dataset: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
+    dataset: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     query_set: str = "test"
     task: str = "knn"
     k: Annotated[int, Field(ge=1, le=10_000)] = 10
