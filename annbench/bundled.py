@@ -13,13 +13,14 @@ _PACKAGE = Path(__file__).resolve().parent
 def bundled(kind: Literal["configs", "datasets"]) -> Path:
     """The folder of bundled files of one kind.
 
-    In an installed wheel it is `annbench/bundled/<kind>`; in a checkout (editable install) it is `<kind>` at the top.
-    Raises AnnbenchError when the installation lacks it.
+    In an installed wheel it is `annbench/bundled/<kind>`; in a checkout (editable install) it is `<kind>` at
+    the top. Raises AnnbenchError when the installation lacks it.
     """
     installed = _PACKAGE / "bundled" / kind
     if installed.is_dir():
         return installed
-    # The check on pyproject.toml keeps `site-packages/datasets`, which is another project's, from being taken for ours.
+    # The check on pyproject.toml keeps `site-packages/datasets`, which is another project's, from being
+    # taken for ours.
     checkout = _PACKAGE.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / kind).is_dir():
         return checkout / kind

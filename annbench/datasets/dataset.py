@@ -1,14 +1,24 @@
-"""What a dataset is, for everyone who is not reading it from a file.
+"""What a dataset is: its description, and its vectors.
 
-`DatasetInfo` is the JSON-able description that planning, records and reports use. `Dataset` gives the vectors; it is
-only ever opened in a child process, because what comes from a file is hostile until checked.
+`DatasetInfo` is the JSON-able description that planning, records and reports use. `Dataset` gives the
+vectors; it is only ever opened in a child process, because what comes from a file is hostile until checked.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from annbench.datasets.formats.rows import Rows
+    from annbench.datasets.formats.source import QuerySource
 
 Metric = Literal["euclidean", "cosine", "ip"]
 DType = Literal["float32", "float16", "int8", "uint8"]
@@ -26,25 +36,19 @@ class QuerySetInfo(BaseModel):
     learn_count: int = 0  # queries that an index may be fitted on
 
 
-class DatasetInfo(BaseModel):
-    """Facts about a dataset file, gathered once and cached beside it.
+class DatasetShape(BaseModel):
+    """What the structure of a file tells, before any vector is read.
 
-    `sha256` is of the whole file: it identifies the data in every result. `zero_rows` and `unit_norm` say what a metric
-    must know about the base; `bytes_float32` is n·dim·4, the yardstick of every compression ratio.
+    `dtype` is what the base is stored in; float64 counts as float32, which it is read as (`provenance` says
+    so).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
-    path: str
-    sha256: str
-    file_bytes: int
     metric: Metric
     dtype: DType
     n: int
     dim: int
-    zero_rows: int
-    unit_norm: bool
     query_sets: dict[str, QuerySetInfo]
     attributes: tuple[str, ...] = ()
     provenance: dict[str, Any] = {}
@@ -53,3 +57,104 @@ class DatasetInfo(BaseModel):
     def bytes_float32(self) -> int:
         """Size of the raw float32 base in bytes."""
         return self.n * self.dim * 4
+
+
+class DatasetInfo(DatasetShape):
+    """Facts about a dataset file whose every vector has been checked, gathered once and cached.
+
+    `sha256` is of the whole file: it identifies the data in every result. `zero_rows` and `unit_norm` (every
+    norm within 1e-3 of 1) say what a metric must know about the base; `bytes_float32` is n·dim·4, the
+    yardstick of every compression ratio.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    file_bytes: int
+    zero_rows: int
+    unit_norm: bool
+
+
+class Dataset:
+    """The vectors of a dataset file, read when asked for. A context manager; for child processes only.
+
+    The structure is checked on opening (links, shapes, dtypes, sizes against the file); the values are
+    checked by `annbench.datasets.inspect`, once per file version. Raises DatasetError on opening and on
+    reading.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from annbench.datasets.formats import open_source
+
+        self.path = path
+        self._source = open_source(path)
+
+    @property
+    def info(self) -> DatasetShape:
+        """Shapes, metric, dtype and query sets."""
+        return self._source.shape
+
+    @property
+    def base_raw(self) -> Rows:
+        """The base as stored: slices give rows (m, dim) of the file's dtype, without reading the rest."""
+        return self._source.base
+
+    def base(self) -> NDArray[np.float32]:
+        """The whole base (n, dim), float32, C-contiguous; takes `info.bytes_float32` bytes."""
+        return self._source.base.float32()
+
+    def base_rows(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Base vectors (*ids.shape, dim) float32 of the given row ids.
+
+        Raises IndexError for an id outside 0 … n − 1.
+        """
+        return self._source.base.gather(ids).astype("float32", copy=False)
+
+    def queries(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.float32]:
+        """Queries (q, dim), float32, C-contiguous."""
+        return self._queries(query_set).test.float32()
+
+    def learn(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.float32] | None:
+        """Queries (m, dim) that an index may be fitted on, disjoint from `queries`; None if the file has
+        none.
+        """
+        learn = self._queries(query_set).learn
+        return None if learn is None else learn.float32()
+
+    def neighbors(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.int64]:
+        """Row ids (q, truth_k) of the true neighbours, nearest first."""
+        return self._queries(query_set).neighbors[:].astype("int64", copy=False)
+
+    def distances(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.float64]:
+        """Stored distances (q, truth_k): L2 (not squared), 1 − cosine, or −dot; float64 whatever the file
+        holds.
+        """
+        return self._queries(query_set).distances[:].astype("float64", copy=False)
+
+    def relevant(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.int64] | None:
+        """Row (q,) that each query was made from (known-item search); None if the file has none."""
+        relevant = self._queries(query_set).relevant
+        return None if relevant is None else relevant[:].astype("int64", copy=False)
+
+    def query_rows(self) -> Iterator[tuple[str, QuerySource]]:
+        """Each query set's name and its arrays as stored, to be read in blocks."""
+        yield from self._source.query_sets.items()
+
+    def close(self) -> None:
+        """Close the file; arrays already read stay valid."""
+        self._source.close()
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _queries(self, query_set: str) -> QuerySource:
+        from annbench.errors import UnknownNameError
+
+        if query_set not in self._source.query_sets:
+            raise UnknownNameError("query set", query_set, self._source.query_sets, where=str(self.path))
+        return self._source.query_sets[query_set]

@@ -1,0 +1,31 @@
+"""What a dataset format must offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from annbench.datasets.dataset import DatasetShape
+from annbench.datasets.formats.rows import Rows
+
+
+@dataclass(frozen=True)
+class QuerySource:
+    """One query set: queries (q, dim), truth (q, K), and what may come with them."""
+
+    test: Rows
+    neighbors: Rows
+    distances: Rows
+    learn: Rows | None
+    relevant: Rows | None
+
+
+class Source(Protocol):
+    """An open dataset file whose structure has been checked."""
+
+    shape: DatasetShape
+    base: Rows
+    query_sets: dict[str, QuerySource]
+
+    def close(self) -> None:
+        """Close the file."""
