@@ -1,7 +1,8 @@
 """Plausible records of runs that never took place, for tests of the report and for timing it at scale.
 
-Frontiers follow the field's usual shape: log QPS falls roughly in a line as −log(1 − recall) grows, compression trades
-bytes for a ceiling on recall, and a brute-force scan sits alone at recall 1. Everything comes from the seed.
+Frontiers follow the field's usual shape: log QPS falls roughly in a line as −log(1 − recall) grows,
+compression trades bytes for a ceiling on recall, and a brute-force scan sits alone at recall 1. Everything
+comes from the seed.
 """
 
 from __future__ import annotations
@@ -51,20 +52,66 @@ NPROBE = (1, 2, 4, 8, 16, 32, 64, 128)
 
 METHODS = (
     Method("bruteforce", "numpy", ({},), ({},), 0.0, 1.0, 1.0, 0.05),
-    Method("hnswlib", "hnswlib", _grid("M", (16, 32), ef_construction=200), _grid("ef", EF), 1.0, 1.18, 1.0, 40),
-    Method("faiss-hnsw-sq8", "faiss-cpu", _grid("M", (16, 32), efConstruction=200), _grid("efSearch", EF), 0.8, 0.43,
-           0.992, 55),
-    Method("faiss-ivf-flat", "faiss-cpu", _grid("nlist", (512, 1024)), _grid("nprobe", NPROBE), 0.3, 1.02, 1.0, 6),
-    Method("faiss-ivf-sq", "faiss-cpu", _grid("nlist", (512, 1024), bits=8), _grid("nprobe", NPROBE), 0.45, 0.27,
-           0.991, 7),
-    Method("faiss-ivf-pq", "faiss-cpu", _grid("m", (48, 96), nlist=1024), _grid("nprobe", NPROBE, k_factor=4), 0.9,
-           0.1, 0.96, 21),
-    Method("faiss-rabitq", "faiss-cpu", _grid("nlist", (512, 1024)), _grid("nprobe", NPROBE, qb=8), 1.1, 0.045, 0.82,
-           9),
-    Method("composed", "annbench",
-           _grid("codec", ({"kind": "uniform", "bits": 4}, {"kind": "uniform", "bits": 8}),
-                 structure={"kind": "graph", "max_degree": 48}),
-           _grid("ef_search", EF, rerank_k=20), 1.6, 0.2, 0.998, 30),
+    Method(
+        "hnswlib", "hnswlib", _grid("M", (16, 32), ef_construction=200), _grid("ef", EF), 1.0, 1.18, 1.0, 40
+    ),
+    Method(
+        "faiss-hnsw-sq8",
+        "faiss-cpu",
+        _grid("M", (16, 32), efConstruction=200),
+        _grid("efSearch", EF),
+        0.8,
+        0.43,
+        0.992,
+        55,
+    ),
+    Method(
+        "faiss-ivf-flat", "faiss-cpu", _grid("nlist", (512, 1024)), _grid("nprobe", NPROBE), 0.3, 1.02, 1.0, 6
+    ),
+    Method(
+        "faiss-ivf-sq",
+        "faiss-cpu",
+        _grid("nlist", (512, 1024), bits=8),
+        _grid("nprobe", NPROBE),
+        0.45,
+        0.27,
+        0.991,
+        7,
+    ),
+    Method(
+        "faiss-ivf-pq",
+        "faiss-cpu",
+        _grid("m", (48, 96), nlist=1024),
+        _grid("nprobe", NPROBE, k_factor=4),
+        0.9,
+        0.1,
+        0.96,
+        21,
+    ),
+    Method(
+        "faiss-rabitq",
+        "faiss-cpu",
+        _grid("nlist", (512, 1024)),
+        _grid("nprobe", NPROBE, qb=8),
+        1.1,
+        0.045,
+        0.82,
+        9,
+    ),
+    Method(
+        "composed",
+        "annbench",
+        _grid(
+            "codec",
+            ({"kind": "uniform", "bits": 4}, {"kind": "uniform", "bits": 8}),
+            structure={"kind": "graph", "max_degree": 48},
+        ),
+        _grid("ef_search", EF, rerank_k=20),
+        1.6,
+        0.2,
+        0.998,
+        30,
+    ),
 )
 
 ENVIRONMENT: dict[str, Any] = {
@@ -72,8 +119,13 @@ ENVIRONMENT: dict[str, Any] = {
     "git": {"commit": "0" * 40, "dirty": False},
     "isa": "avx2",
     "machine_id": "machine-a",
-    "cpu": {"model": "Example CPU @ 2.00 GHz", "physical_cores": 2, "logical_cores": 2, "flags": ["avx2", "fma"],
-            "caches": {"L1d": "32K", "L2": "1024K", "L3": "32M"}},
+    "cpu": {
+        "model": "Example CPU @ 2.00 GHz",
+        "physical_cores": 2,
+        "logical_cores": 2,
+        "flags": ["avx2", "fma"],
+        "caches": {"L1d": "32K", "L2": "1024K", "L3": "32M"},
+    },
     "available_cores": [0, 1],
     "memory_bytes": 16 << 30,
     "swap_bytes": 0,
@@ -85,11 +137,21 @@ ENVIRONMENT: dict[str, Any] = {
 }
 
 
-def example_dataset(name: str = "wordnet-minilm-384-angular", n: int = 116_000, dim: int = 384) -> DatasetInfo:
+def example_dataset(
+    name: str = "wordnet-minilm-384-angular", n: int = 116_000, dim: int = 384
+) -> DatasetInfo:
     """Facts of a dataset that looks like a set of sentence embeddings."""
     return DatasetInfo(
-        name=name, path=f"{name}.hdf5", sha256=digest_of(name), file_bytes=n * dim * 4, metric="cosine",
-        dtype="float32", n=n, dim=dim, zero_rows=0, unit_norm=True,
+        name=name,
+        path=f"{name}.hdf5",
+        sha256=digest_of(name),
+        file_bytes=n * dim * 4,
+        metric="cosine",
+        dtype="float32",
+        n=n,
+        dim=dim,
+        zero_rows=0,
+        unit_norm=True,
         query_sets={"test": QuerySetInfo(count=1000, truth_k=100)},
     )
 
@@ -121,17 +183,44 @@ def make_record(
     """One record; `tail` is p99 ÷ mean latency. A status other than ok leaves recall and times out."""
     data = dataset or example_dataset()
     key = PointKey(
-        dataset_sha256=data.sha256, query_set="test", task="knn", k=k, mode=mode, threads=threads, build_threads=2,
-        queries=1000, passes=5, warmup=1, algorithm=algorithm, source_sha256=None, python=None, build=build or {},
-        search=search or {}, seed=42, build_index=0, worker_index=worker, interleaved=False,
-        library_versions={library: "1.0.0"}, isa="avx2", machine_id=machine,
+        dataset_sha256=data.sha256,
+        query_set="test",
+        task="knn",
+        k=k,
+        mode=mode,
+        threads=threads,
+        build_threads=2,
+        queries=1000,
+        passes=5,
+        warmup=1,
+        algorithm=algorithm,
+        source_sha256=None,
+        python=None,
+        build=build or {},
+        search=search or {},
+        seed=42,
+        build_index=0,
+        worker_index=worker,
+        interleaved=False,
+        library_versions={library: "1.0.0"},
+        isa="avx2",
+        machine_id=machine,
     )
     index = None if float32_ratio is None else int(float32_ratio * data.bytes_float32)
     return Record(
-        key=key, status=status, status_detail=detail, failed_phase=None if status == "ok" else "search",
-        verdict=verdict, verdict_reasons=reasons, dataset=data, config_name="synthetic",
-        config_yaml=_config_yaml(key, data), started_at=f"2024-05-01T12:{worker % 60:02d}:00Z",
-        block_id=f"block-{worker}", order=0, build=_build(build_seconds, index),
+        key=key,
+        status=status,
+        status_detail=detail,
+        failed_phase=None if status == "ok" else "search",
+        verdict=verdict,
+        verdict_reasons=reasons,
+        dataset=data,
+        config_name="synthetic",
+        config_yaml=_config_yaml(key, data),
+        started_at=f"2024-05-01T12:{worker % 60:02d}:00Z",
+        block_id=f"block-{worker}",
+        order=0,
+        build=_build(build_seconds, index),
         load=LoadSummary(load_seconds=0.2, resident_bytes=index, resident_after_search_bytes=index),
         recall=_recall(recall, k) if status == "ok" else None,
         time=_time(qps, mode, threads, overhead, tail) if status == "ok" else None,
@@ -158,9 +247,21 @@ def make_records(
         data = example_dataset(name, n=20_000 + int(rng.integers(0, 100_000)))
         for mode, threads in modes:
             for worker in range(workers):
-                yield make_record(algorithm="null", library="annbench", recall=0.0, qps=2.5e6 * float(rng.uniform(0.9, 1)),
-                                  float32_ratio=0.0, build_seconds=0.0, dataset=data, mode=mode, threads=threads,
-                                  worker=worker, verdict="invalid", reasons=("recall is 0",), overhead=None)
+                yield make_record(
+                    algorithm="null",
+                    library="annbench",
+                    recall=0.0,
+                    qps=2.5e6 * float(rng.uniform(0.9, 1)),
+                    float32_ratio=0.0,
+                    build_seconds=0.0,
+                    dataset=data,
+                    mode=mode,
+                    threads=threads,
+                    worker=worker,
+                    verdict="invalid",
+                    reasons=("recall is 0",),
+                    overhead=None,
+                )
             for method in methods:
                 yield from _runs(method, data, mode, threads, workers, faults, rng)
 
@@ -170,8 +271,13 @@ def many_records(count: int, seed: int = 1) -> Iterator[Record]:
     made, round_number = 0, 0
     while True:
         methods = tuple(_shifted(m, round_number) for m in METHODS[1:])
-        for record in make_records(datasets=("fashion-784", "glove-100", "wordnet-384"), workers=3, methods=methods,
-                                   modes=(("single", 1), ("batch", 2), ("clients:2", 2)), seed=seed + round_number):
+        for record in make_records(
+            datasets=("fashion-784", "glove-100", "wordnet-384"),
+            workers=3,
+            methods=methods,
+            modes=(("single", 1), ("batch", 2), ("clients:2", 2)),
+            seed=seed + round_number,
+        ):
             yield record
             made += 1
             if made == count:
@@ -182,12 +288,26 @@ def many_records(count: int, seed: int = 1) -> Iterator[Record]:
 def _shifted(method: Method, by: int) -> Method:
     """The same method with other build parameters, so that its points are new ones."""
     builds = tuple({**b, "repetition": by} for b in method.builds)
-    return Method(method.algorithm, method.library, builds, method.searches, method.speed * (1 - 0.03 * by),
-                  method.float32_ratio, method.ceiling, method.build_seconds * (1 + 0.1 * by))
+    return Method(
+        method.algorithm,
+        method.library,
+        builds,
+        method.searches,
+        method.speed * (1 - 0.03 * by),
+        method.float32_ratio,
+        method.ceiling,
+        method.build_seconds * (1 + 0.1 * by),
+    )
 
 
 def _runs(
-    method: Method, data: DatasetInfo, mode: str, threads: int, workers: int, faults: bool, rng: np.random.Generator
+    method: Method,
+    data: DatasetInfo,
+    mode: str,
+    threads: int,
+    workers: int,
+    faults: bool,
+    rng: np.random.Generator,
 ) -> Iterator[Record]:
     for b, build in enumerate(method.builds):
         for s, search in enumerate(method.searches):
@@ -195,11 +315,24 @@ def _runs(
             fate = _fate(rng) if faults else ("ok", "ok", (), "")
             for worker in range(workers):
                 yield make_record(
-                    algorithm=method.algorithm, library=method.library, build=build, search=search, recall=recall,
-                    qps=qps * float(rng.lognormal(0, 0.02)), float32_ratio=method.float32_ratio * (1 + 0.15 * b),
-                    build_seconds=method.build_seconds * (1 + 0.6 * b), dataset=data, mode=mode, threads=threads,
-                    worker=worker, status=fate[0], verdict=fate[1], reasons=fate[2], detail=fate[3],
-                    overhead=qps / 2.5e6, tail=float(rng.uniform(1.6, 3.0)),
+                    algorithm=method.algorithm,
+                    library=method.library,
+                    build=build,
+                    search=search,
+                    recall=recall,
+                    qps=qps * float(rng.lognormal(0, 0.02)),
+                    float32_ratio=method.float32_ratio * (1 + 0.15 * b),
+                    build_seconds=method.build_seconds * (1 + 0.6 * b),
+                    dataset=data,
+                    mode=mode,
+                    threads=threads,
+                    worker=worker,
+                    status=fate[0],
+                    verdict=fate[1],
+                    reasons=fate[2],
+                    detail=fate[3],
+                    overhead=qps / 2.5e6,
+                    tail=float(rng.uniform(1.6, 3.0)),
                 )
 
 
@@ -230,28 +363,48 @@ def _fate(rng: np.random.Generator) -> tuple[Status, Verdict, tuple[str, ...], s
 
 def _build(seconds: float, index_bytes: int | None) -> BuildSummary:
     return BuildSummary(
-        build_seconds=seconds, save_seconds=0.1, build_peak_bytes=index_bytes, index_bytes=index_bytes,
-        index_crc32c="0badcafe", build_cpu_ratio=1.9, build_thread_count=2,
+        build_seconds=seconds,
+        save_seconds=0.1,
+        build_peak_bytes=index_bytes,
+        index_bytes=index_bytes,
+        index_crc32c="0badcafe",
+        build_cpu_ratio=1.9,
+        build_thread_count=2,
     )
 
 
 def _recall(recall: float, k: int) -> RecallSummary:
     half = 1.96 * math.sqrt(max(recall * (1 - recall), 0) / (1000 * k))
     return RecallSummary(
-        recall_at_k=recall, recall_ids_at_k=recall, recall_ann_benchmarks=recall, recall_low=max(0.0, recall - half),
-        recall_high=min(1.0, recall + half), recall_worst_decile=max(0.0, recall - 0.1),
-        relative_distance_error=(1 - recall) / 50, duplicate_ids=0, out_of_range_ids=0, missing_ids=0,
+        recall_at_k=recall,
+        recall_ids_at_k=recall,
+        recall_ann_benchmarks=recall,
+        recall_low=max(0.0, recall - half),
+        recall_high=min(1.0, recall + half),
+        recall_worst_decile=max(0.0, recall - 0.1),
+        relative_distance_error=(1 - recall) / 50,
+        duplicate_ids=0,
+        out_of_range_ids=0,
+        missing_ids=0,
         ids_crc32c="deadbeef",
     )
 
 
 def _time(qps: float, mode: str, threads: int, overhead: float | None, tail: float) -> TimeSummary:
     mean = None if mode == "batch" else 1e6 / qps * threads
-    parts = {f"latency_{name}_us": None if mean is None else mean * factor for name, factor in
-             (("mean", 1.0), ("p50", 0.95), ("p95", 1.3), ("p99", tail), ("p999", tail * 1.7))}
+    parts = {
+        f"latency_{name}_us": None if mean is None else mean * factor
+        for name, factor in (("mean", 1.0), ("p50", 0.95), ("p95", 1.3), ("p99", tail), ("p999", tail * 1.7))
+    }
     return TimeSummary(
-        qps_best=qps, qps_median=qps * 0.97, qps_min=qps * 0.92, qps_spread=0.08, cpu_ratio=float(threads),
-        thread_count=threads, overhead_ratio=overhead, **parts,
+        qps_best=qps,
+        qps_median=qps * 0.97,
+        qps_min=qps * 0.92,
+        qps_spread=0.08,
+        cpu_ratio=float(threads),
+        thread_count=threads,
+        overhead_ratio=overhead,
+        **parts,
     )
 
 

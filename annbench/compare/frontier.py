@@ -1,7 +1,7 @@
 """Pareto frontiers, and what a method costs at a given recall.
 
-Two methods are compared at equal recall by interpolating each one's frontier: log cost against −ln(1 − recall), the
-scale on which the frontiers of this field are close to straight. Nothing is ever extrapolated.
+Two methods are compared at equal recall by interpolating each one's frontier: log cost against −ln(1 −
+recall), the scale on which the frontiers of this field are close to straight. Nothing is ever extrapolated.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 RECALL_TARGETS = (0.90, 0.95, 0.99)
 
-# −ln(1 − recall) has no value at recall 1, so misses are counted as at least this share: one neighbour in 10,000
-# queries at k = 10. Every interpolation towards recall 1 spans more than WIDE_BRACKET and is marked as such.
+# −ln(1 − recall) has no value at recall 1, so misses are counted as at least this share: one neighbour in
+# 10,000 queries at k = 10. Every interpolation towards recall 1 spans more than WIDE_BRACKET and is marked as
+# such.
 MISS_FLOOR = 1e-5
 
-# Bracketing points whose misses differ by more than this factor leave the value in between to the curve's goodwill.
+# Bracketing points whose misses differ by more than this factor leave the value in between to the curve's
+# goodwill.
 WIDE_BRACKET = 2.0
 
 # Recall is a mean of floats: 0.9 may arrive as 0.8999999999999999.
@@ -32,10 +34,10 @@ Kind = Literal["measured", "interpolated", "at_least", "not_reached"]
 class AtRecall:
     """A method at one recall target.
 
-    `kind`: `measured` (a point has exactly this recall), `interpolated` (between `lower` and `upper`, positions in the
-    arrays given), `at_least` (even the fastest point, `upper`, exceeds the target) or `not_reached`.
-    `values` holds each cost at the target; NaN where a bracketing point lacks it. `wide` flags a bracket whose points
-    differ by more than a factor of 2 in 1 − recall.
+    `kind`: `measured` (a point has exactly this recall), `interpolated` (between `lower` and `upper`,
+    positions in the arrays given), `at_least` (even the fastest point, `upper`, exceeds the target) or
+    `not_reached`. `values` holds each cost at the target; NaN where a bracketing point lacks it. `wide` flags
+    a bracket whose points differ by more than a factor of 2 in 1 − recall.
     """
 
     target: float
@@ -47,7 +49,7 @@ class AtRecall:
 
     @property
     def mark(self) -> str:
-        """What stands before the figure: `≈` for a wide bracket, `≥` for a recall above the target, else nothing."""
+        """What stands before the figure: `≈` for a wide bracket, `≥` for a recall above the target."""
         return "≥" if self.kind == "at_least" else "≈" if self.wide else ""
 
 
@@ -58,7 +60,8 @@ def hardness(recall: ArrayLike, floor: float = MISS_FLOOR) -> NDArray[np.float64
 
 
 def pareto_mask(recall: ArrayLike, cost: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other point beats: recall to be high, `cost` to be low (give −QPS for speed). Both (n,).
+    """Which points no other point beats: recall to be high, `cost` to be low (give −QPS for speed). Both
+    (n,).
 
     Of points equal in both, the first is kept. Points with a NaN in either are never on the front.
     """
@@ -76,9 +79,9 @@ def at_recall(
 ) -> AtRecall:
     """A method's QPS at `target`, from its points' recall and QPS (each (n,)), and its other `costs` there.
 
-    The points are reduced to their QPS–recall frontier first. `values["qps"]` and every entry of `costs` (p99, bytes,
-    build seconds: (n,) each) are interpolated between the same two points, so that they describe one place of the
-    frontier and not the best of several.
+    The points are reduced to their QPS–recall frontier first. `values["qps"]` and every entry of `costs`
+    (p99, bytes, build seconds: (n,) each) are interpolated between the same two points, so that they describe
+    one place of the frontier and not the best of several.
     """
     r, q = np.asarray(recall, dtype=np.float64), np.asarray(qps, dtype=np.float64)
     columns = {"qps": q, **{name: np.asarray(v, dtype=np.float64) for name, v in (costs or {}).items()}}

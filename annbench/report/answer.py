@@ -65,7 +65,9 @@ def answers(setting: Setting, targets: Sequence[float] = RECALL_TARGETS) -> list
     return found
 
 
-def _best(wish: Wish, target: float, recall: NDArray[Any], qps: NDArray[Any], ratio: NDArray[Any]) -> int | None:
+def _best(
+    wish: Wish, target: float, recall: NDArray[Any], qps: NDArray[Any], ratio: NDArray[Any]
+) -> int | None:
     fits = (recall >= target - RECALL_TOLERANCE) & _within(wish, ratio)
     if wish.by_size:
         fits &= ~np.isnan(ratio)
@@ -78,7 +80,7 @@ def _best(wish: Wish, target: float, recall: NDArray[Any], qps: NDArray[Any], ra
 
 
 def _closest_miss(wish: Wish, target: float, recall: NDArray[Any], ratio: NDArray[Any]) -> int | None:
-    """Within the budget the highest recall; else, of those with the recall, the smallest; else the highest recall."""
+    """Within the budget the highest recall; else the smallest with the recall; else the highest recall."""
     if recall.size == 0:
         return None
     within = np.flatnonzero(_within(wish, ratio))

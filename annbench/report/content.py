@@ -39,17 +39,28 @@ class Content:
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
         usable = int(contenders["usable"].sum())
         return (
-            f"{_count(len(contenders), 'point')} of {_count(contenders['algorithm'].nunique(), 'algorithm')} on "
-            f"{_count(contenders['dataset'].nunique(), 'dataset')}, {usable} usable · "
-            f"{_count(len(self.records), 'record')}, measured {when} · {_count(len(self.machines), 'machine')}"
+            f"{_count(len(contenders), 'point')}, {usable:,} usable, "
+            f"of {_count(contenders['algorithm'].nunique(), 'algorithm')} "
+            f"on {_count(contenders['dataset'].nunique(), 'dataset')} · "
+            f"{_count(len(self.records), 'record')}, measured {when} · "
+            f"{_count(len(self.machines), 'machine')}"
         )
+
+    def answers_json(self) -> list[dict[str, Any]]:
+        """The answers with their settings, JSON types only."""
+        return [
+            {**setting.as_json(), "answers": [answer.as_json() for answer in found]}
+            for setting, found in zip(self.settings, self.answers, strict=True)
+        ]
 
 
 def report_content(records: Iterable[Record], *, title: str) -> Content:
     """Compute a report. Raises NothingComparableError if no record but the null adapter's can be compared."""
     rows = list(records)
     if not rows:
-        raise NothingComparableError("there are no results", remedy="run a config first: annbench run quickstart")
+        raise NothingComparableError(
+            "there are no results", remedy="run a config first: annbench run quickstart"
+        )
     frame = records_frame(rows)
     points = points_frame(frame)
     settings = settings_of(points)

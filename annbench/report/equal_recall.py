@@ -52,7 +52,8 @@ class EqualRecallRow:
 def equal_recall(
     points: pd.DataFrame, targets: Sequence[float] = RECALL_TARGETS, budget: float | None = None
 ) -> dict[float, list[EqualRecallRow]]:
-    """By target, one row an algorithm of `points` (a setting's), fastest first, those that do not reach it last.
+    """By target, one row an algorithm of `points` (a setting's), fastest first, those that do not reach it
+    last.
 
     `budget` keeps only the points whose index is at most that share of the float32 base.
     """

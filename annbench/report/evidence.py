@@ -57,10 +57,12 @@ def verdict_groups(points: pd.DataFrame) -> list[VerdictGroup]:
         shape = re.sub(r"\d+(\.\d+)?", "#", reason)
         key = (_where(row), row["dataset"], row["mode"], row["algorithm"], outcome, shape)
         groups.setdefault(key, []).append((reason, row["label"]))
-    found = [
-        VerdictGroup(*key[:5], reason=rows[0][0], count=len(rows), examples=tuple(label for _, label in rows[:3]))
-        for key, rows in groups.items()
-    ]
+    found = []
+    for (setting, dataset, mode, algorithm, outcome, _), rows in groups.items():
+        examples = tuple(label for _, label in rows[:3])
+        found.append(
+            VerdictGroup(setting, dataset, mode, algorithm, outcome, rows[0][0], len(rows), examples)
+        )
     rank = {"suspect": 2, "invalid": 1}
     return sorted(found, key=lambda g: (rank.get(g.outcome, 0), g.outcome, g.setting, g.algorithm))
 
@@ -68,16 +70,22 @@ def verdict_groups(points: pd.DataFrame) -> list[VerdictGroup]:
 def overheads(points: pd.DataFrame) -> list[Overhead]:
     """The null adapter's own figures, a row a setting; empty if it was not run."""
     null = points[~_contends(points) & (points["status"] == "ok") & points["qps_best"].notna()]
-    columns = ["dataset", "query_set", "k", "mode", "threads"]
+    columns = ["dataset_sha256", "query_set", "k", "mode", "threads", "machine_id"]
     shares = points[_contends(points)].groupby(columns, sort=False)["overhead_ratio"].max()
     found = []
     for row in null.to_dict("records"):
         share = shares.get(tuple(row[c] for c in columns))
-        found.append(Overhead(
-            setting=_where(row), dataset=row["dataset"], mode=row["mode"], us_per_query=1e6 / row["qps_best"],
-            qps=row["qps_best"], latency_p99_us=None if pd.isna(row["latency_p99_us"]) else row["latency_p99_us"],
-            largest_share=None if share is None or pd.isna(share) else float(share),
-        ))  # fmt: skip
+        found.append(
+            Overhead(
+                setting=_where(row),
+                dataset=row["dataset"],
+                mode=row["mode"],
+                us_per_query=1e6 / row["qps_best"],
+                qps=row["qps_best"],
+                latency_p99_us=None if pd.isna(row["latency_p99_us"]) else row["latency_p99_us"],
+                largest_share=None if share is None or pd.isna(share) else float(share),
+            )
+        )
     return found
 
 

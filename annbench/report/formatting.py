@@ -15,13 +15,15 @@ def is_missing(value: float | None) -> bool:
 
 
 def significant(value: float | None, digits: int = 3) -> str:
-    """`value` to `digits` significant digits, with thousands separators and no exponent: 12,300 · 4.57 · 0.0312."""
+    """`value` to `digits` significant digits, without exponent: 12,300 · 4.57 · 0.0312."""
     if value is None or is_missing(value):
         return MISSING
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{round(value, decimals):,.{max(decimals, 0)}f}"
+    # Rounded first, so that 0.0999 to two digits is 0.10 and not 0.100.
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))
+    return f"{rounded:,.{max(decimals, 0)}f}"
 
 
 def recall_text(recall: float | None) -> str:

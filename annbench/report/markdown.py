@@ -13,20 +13,24 @@ from annbench.report.point import Point
 from annbench.report.setting import Setting
 
 NOTES = (
-    "QPS is of the best pass, the median over workers; recall is tie-aware recall@k with its 95 % interval over "
-    "queries; bytes are the serialized index ÷ n, with their ratio to the raw float32 base; build seconds name the "
-    "threads that took them."
+    "QPS is of the best pass, the median over workers; recall is tie-aware recall@k with its 95 % "
+    "interval over queries; bytes are the serialized index ÷ n, with their ratio to the raw float32 base; build seconds "
+    "name the threads that took them."
 )
 EQUAL_RECALL_NOTES = (
-    "Interpolated on each algorithm's own QPS–recall front (log QPS against −ln(1 − recall)), never extrapolated; p99, "
-    "bytes and build seconds are of the same place on that front. ≈ the two points around the target differ by more "
-    "than 2× in 1 − recall. ≥ even the fastest point exceeds the target, and its own figures are shown. "
-    "`suspect`: one of the points around the target is."
+    "Interpolated on each algorithm's own QPS–recall front (log QPS against −ln(1 − recall)), "
+    "never extrapolated; p99, bytes and build seconds are of the same place on that front. ≈ the two points around "
+    "the target differ by more than 2× in 1 − recall. ≥ even the fastest point exceeds the target, and its own "
+    "figures are shown. A row marked suspect has a suspect point beside the target."
+)
+OVERHEAD_NOTES = (
+    "The null adapter answers nothing: its time per query is what annbench itself costs. Nothing is "
+    "subtracted; a point is suspect if this is more than 20 % of it."
 )
 
 
 def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
-    """The whole report; `plots` maps a setting's slug to the address of its picture, relative to the report."""
+    """The whole report; `plots` maps a setting's slug to the address of its picture."""
     numbers: dict[str, tuple[int, Point]] = {}
     parts = [f"# {escape(content.title)}", content.summary, "## Answer", NOTES]
     for setting, found in zip(content.settings, content.answers, strict=True):
@@ -34,7 +38,9 @@ def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
     parts += ["## Configurations that reproduce the answers"]
     parts += [_reproduction(number, point) for number, point in numbers.values()]
     parts += ["## Pareto fronts"]
-    parts += [f"![Pareto fronts: {escape(s.title)}]({plots[s.slug]})" for s in content.settings if s.slug in plots]
+    parts += [
+        f"![Pareto fronts: {escape(s.title)}]({plots[s.slug]})" for s in content.settings if s.slug in plots
+    ]
     parts += ["## At equal recall", EQUAL_RECALL_NOTES]
     for setting in content.settings:
         parts += _equal_recall_section(setting)
@@ -61,7 +67,18 @@ def code_block(text: str, language: str) -> str:
 
 
 def _answer_table(found: Sequence[Answer], numbers: dict[str, tuple[int, Point]]) -> str:
-    head = ("recall ≥", "want", "use", "recall", "QPS", "p99 µs", "bytes/vector", "build s", "verdict", "config")
+    head = (
+        "recall ≥",
+        "want",
+        "use",
+        "recall",
+        "QPS",
+        "p99 µs",
+        "bytes/vector",
+        "build s",
+        "verdict",
+        "config",
+    )
     rows = []
     for answer in found:
         start = [f"{answer.target:.2f}", answer.wish.text]
@@ -70,11 +87,16 @@ def _answer_table(found: Sequence[Answer], numbers: dict[str, tuple[int, Point]]
             continue
         point, cells = answer.point, answer.point.cells()
         number = numbers.setdefault(point.point_id, (len(numbers) + 1, point))[0]
-        rows.append([
-            *start, f"**{escape(point.algorithm)}** {escape(point.configuration)}",
-            f"{cells['recall']} {cells['interval']}", *(cells[name] for name in ("qps", "p99", "bytes", "build")),
-            _verdict(point), f"[{number}](#config-{number})",
-        ])  # fmt: skip
+        rows.append(
+            [
+                *start,
+                f"**{escape(point.algorithm)}** {escape(point.configuration)}",
+                f"{cells['recall']} {cells['interval']}",
+                *(cells[name] for name in ("qps", "p99", "bytes", "build")),
+                _verdict(point),
+                f"[{number}](#config-{number})",
+            ]
+        )
     return table(head, rows, frozenset(range(4, 8)))
 
 
@@ -93,8 +115,10 @@ def _verdict(point: Point) -> str:
 
 
 def _reproduction(number: int, point: Point) -> str:
-    facts = f"{escape(point.libraries)} · ISA {escape(point.isa)} · {point.workers} worker{'s' * (point.workers != 1)}"
-    head = f'<a id="config-{number}"></a>**{number}. {escape(point.algorithm)} {escape(point.configuration)}** · {facts}'
+    workers = f"{point.workers} worker{'s' * (point.workers != 1)}"
+    facts = f"{escape(point.libraries)} · ISA {escape(point.isa)} · {workers}"
+    name = f"{escape(point.algorithm)} {escape(point.configuration)}"
+    head = f'<a id="config-{number}"></a>**{number}. {name}** · {facts}'
     return f"{head}\n\n{code_block(point.config_yaml, 'yaml')}"
 
 
@@ -114,26 +138,51 @@ def _equal_recall_section(setting: Setting) -> list[str]:
 
 
 def _evidence(content: Content) -> list[str]:
-    parts = ["## Verdicts", "Every point that is suspect, invalid or failed. Only suspect ones enter the fronts."]
+    parts = [
+        "## Verdicts",
+        "Every point that is suspect, invalid or failed. Only suspect ones enter the fronts.",
+    ]
     if content.verdicts:
         head = ("setting", "algorithm", "outcome", "points", "reason (figures of the first)", "for example")
-        parts.append(table(head, [
-            (escape(g.setting), escape(g.algorithm), g.outcome, str(g.count), escape(g.reason), escape(g.examples[0]))
-            for g in content.verdicts
-        ], frozenset({3})))  # fmt: skip
+        parts.append(
+            table(
+                head,
+                [
+                    (
+                        escape(g.setting),
+                        escape(g.algorithm),
+                        g.outcome,
+                        str(g.count),
+                        escape(g.reason),
+                        escape(g.examples[0]),
+                    )
+                    for g in content.verdicts
+                ],
+                frozenset({3}),
+            )
+        )
     else:
         parts.append("None: every point is ok.")
     parts += ["## The harness's own cost"]
     if content.overheads:
-        parts.append("The null adapter answers nothing; its time per query is what annbench itself costs. Nothing is "
-                     "subtracted; a point is suspect if this is more than 20 % of it.")  # fmt: skip
-        parts.append(table(
-            ("setting", "µs a query", "p99 µs", "largest share of a point's time"),
-            [(escape(o.setting), fmt.significant(o.us_per_query), fmt.significant(o.latency_p99_us),
-              share_text(o.largest_share)) for o in content.overheads], frozenset({1, 2, 3}),
-        ))  # fmt: skip
+        parts.append(OVERHEAD_NOTES)
+        parts.append(
+            table(
+                ("setting", "µs a query", "p99 µs", "largest share of a point's time"),
+                [
+                    (
+                        escape(o.setting),
+                        fmt.significant(o.us_per_query),
+                        fmt.significant(o.latency_p99_us),
+                        share_text(o.largest_share),
+                    )
+                    for o in content.overheads
+                ],
+                frozenset({1, 2, 3}),
+            )
+        )
     else:
-        parts.append("The null adapter was not run; add `- algorithm: \"null\"` to the config to see it.")
+        parts.append('The null adapter was not run; add `- algorithm: "null"` to the config to see it.')
     parts += ["## Environment"]
     for machine in content.machines:
         parts.append(f"### Machine {escape(machine.machine_id[:16])} ({machine.records:,} records)")

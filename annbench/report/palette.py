@@ -1,7 +1,7 @@
 """Colour, marker and dash of every algorithm: readable colour-blind and in grey.
 
-Colours are Okabe and Ito's (Color Universal Design, 2008). They are never the only difference: markers and dash
-patterns change in cycles of other lengths, so that no two of the first 252 algorithms look alike.
+Colours are Okabe and Ito's (Color Universal Design, 2008). They are never the only difference: markers and
+dash patterns change in cycles of other lengths, so that no two of the first 252 algorithms look alike.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _BASELINE_STYLE = Style("#000000", "#E8E8E8", "*", "star", (2, 4))
 
 
 def styles(algorithms: Iterable[str]) -> dict[str, Style]:
-    """A style for every name, by their sorted order; brute force, the yardstick, is always the ink-coloured star."""
+    """A style for every name, by their sorted order; brute force, the yardstick, is the star in ink."""
     names = sorted(set(algorithms))
     chosen = {BASELINE: _BASELINE_STYLE} if BASELINE in names else {}
     for i, name in enumerate(n for n in names if n != BASELINE):

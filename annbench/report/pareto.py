@@ -35,7 +35,7 @@ AXES = (
 
 
 def front_mask(points: pd.DataFrame, axis: Axis) -> NDArray[np.bool_]:
-    """Which of `points` (usable ones, rows of `points_frame`) no other one of them beats on `axis` and recall."""
+    """Which of `points` (usable rows of `points_frame`) no other one beats on `axis` and recall."""
     cost = points[axis.column].to_numpy(dtype=np.float64) * -axis.better
     return pareto_mask(points["recall_at_k"].to_numpy(dtype=np.float64), cost)
 
@@ -51,7 +51,7 @@ def algorithm_fronts(points: pd.DataFrame, axis: Axis) -> dict[str, pd.DataFrame
 
 
 def front_table(points: pd.DataFrame) -> pd.DataFrame:
-    """The points on at least one algorithm's front, with columns `front_<axis>` (its own) and `overall_<axis>`."""
+    """The points on any algorithm's front, with columns `front_<axis>` (its own) and `overall_<axis>`."""
     table = points.copy()
     for axis in AXES:
         own = np.zeros(len(points), dtype=bool)

@@ -21,14 +21,14 @@ from annbench.report.pareto import AXES, Axis, algorithm_fronts
 from annbench.report.scale import RecallScale
 from annbench.report.setting import Setting
 
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
-        "svg.fonttype": "none",  # text stays text: smaller, searchable
+    "svg.fonttype": "none",  # text stays text: smaller, searchable
     "svg.hashsalt": "annbench",  # the same results give the same file
     "text.parse_math": False,  # a `$` in a name is a `$`
 }
@@ -39,7 +39,7 @@ _LEGEND_CHARACTERS, _LEGEND_ROWS = 150, 14
 def write_plots(
     setting: Setting, styles: Mapping[str, Style], folder: Path, formats: Sequence[str]
 ) -> list[Path]:
-    """Write `<slug>.<format>` into `folder` for each of `formats` (png, svg); nothing if there are no points."""
+    """Write `<slug>.<format>` into `folder` for each of `formats`; nothing if there are no points."""
     if setting.points.empty:
         return []
     with rc_context(_STYLE):
@@ -67,19 +67,31 @@ def pareto_figure(setting: Setting, styles: Mapping[str, Style]) -> Figure:
     scale = RecallScale.of(setting.points["recall_at_k"])
     for i, axis in enumerate(axes):
         _panel(figure.add_subplot(rows, 2, i + 1), setting.points, axis, scale, styles)
-    figure.suptitle(setting.title, x=0.065, y=1 - 0.16 / height, ha="left", va="top", fontsize=12, weight="bold")
+    figure.suptitle(
+        setting.title, x=0.065, y=1 - 0.16 / height, ha="left", va="top", fontsize=12, weight="bold"
+    )
     figure.legend(
         handles=[_handle(styles[name], name) for name in names] + _suspect_handle(setting.points),
-        loc="lower left", bbox_to_anchor=(0.56 if spare_cell else 0.055, 0.08 if spare_cell else 0.0),
-        ncols=columns, frameon=False, handlelength=3.6,
-    )  # fmt: skip
+        loc="lower left",
+        bbox_to_anchor=(0.56 if spare_cell else 0.055, 0.08 if spare_cell else 0.0),
+        ncols=columns,
+        frameon=False,
+        handlelength=3.6,
+    )
     figure.subplots_adjust(
-        left=0.07, right=0.985, top=1 - 0.75 / height, bottom=(legend_inches + 0.4) / height, hspace=0.38, wspace=0.17
+        left=0.07,
+        right=0.985,
+        top=1 - 0.75 / height,
+        bottom=(legend_inches + 0.4) / height,
+        hspace=0.38,
+        wspace=0.17,
     )
     return figure
 
 
-def _panel(ax: Any, points: pd.DataFrame, axis: Axis, scale: RecallScale, styles: Mapping[str, Style]) -> None:
+def _panel(
+    ax: Any, points: pd.DataFrame, axis: Axis, scale: RecallScale, styles: Mapping[str, Style]
+) -> None:
     ax.set_title(f"{axis.title} – {axis.direction}")
     ax.set_xlabel("recall@k  (log of misses)")
     if (points[axis.column].to_numpy(dtype=np.float64) > 0).any():
@@ -93,9 +105,15 @@ def _panel(ax: Any, points: pd.DataFrame, axis: Axis, scale: RecallScale, styles
     fronts = algorithm_fronts(points, axis)
     for name, rows in points.groupby("algorithm", sort=True):
         ax.scatter(
-            scale.place(rows["recall_at_k"]), rows[axis.column], s=5, color=styles[str(name)].colour, alpha=0.28,
-            linewidths=0, rasterized=len(points) > 300, zorder=2,
-        )  # fmt: skip
+            scale.place(rows["recall_at_k"]),
+            rows[axis.column],
+            s=5,
+            color=styles[str(name)].colour,
+            alpha=0.28,
+            linewidths=0,
+            rasterized=len(points) > 300,
+            zorder=2,
+        )
     for name, front in fronts.items():
         _front(ax, front, axis, scale, styles[name])
     ax.set_xlim(scale.low, scale.high)
@@ -109,9 +127,16 @@ def _front(ax: Any, front: pd.DataFrame, axis: Axis, scale: RecallScale, style: 
     line.set_marker("")
     for mask, face in ((~suspect, style.colour), (suspect, "white")):
         ax.plot(
-            x[mask], y[mask], linestyle="none", marker=style.marker, markersize=5.5, markerfacecolor=face,
-            markeredgecolor=style.colour, markeredgewidth=1.1, zorder=4,
-        )  # fmt: skip
+            x[mask],
+            y[mask],
+            linestyle="none",
+            marker=style.marker,
+            markersize=5.5,
+            markerfacecolor=face,
+            markeredgecolor=style.colour,
+            markeredgewidth=1.1,
+            zorder=4,
+        )
 
 
 def _stroke(style: Style) -> dict[str, Any]:
@@ -127,5 +152,14 @@ def _handle(style: Style, name: str) -> Line2D:
 def _suspect_handle(points: pd.DataFrame) -> list[Line2D]:
     if (points["verdict"] == "ok").all():
         return []
-    return [Line2D([], [], linestyle="none", marker="o", markerfacecolor="white", markeredgecolor="#555555",
-                   label="hollow: suspect")]  # fmt: skip
+    return [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="o",
+            markerfacecolor="white",
+            markeredgecolor="#555555",
+            label="hollow: suspect",
+        )
+    ]

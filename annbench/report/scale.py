@@ -1,4 +1,4 @@
-"""The recall axis: −log10(1 − recall), so that 0.9, 0.99 and 0.999 stand apart, with ticks that say recall."""
+"""The recall axis: −log10(1 − recall), so that 0.9, 0.99 and 0.999 stand apart; its ticks say recall."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARGIN = 0.03
 
 @dataclass(frozen=True)
 class RecallScale:
-    """Where recall lies on the axis. Recall 1 has no place on a log scale: it stands at `floor` and its tick says 1."""
+    """Where recall lies on the axis. Recall 1 has no place on a log scale: it stands at `floor`."""
 
     floor: float  # the share of misses at which recall 1 is drawn
     low: float  # axis ends, in axis units

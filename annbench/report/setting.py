@@ -11,7 +11,17 @@ import pandas as pd
 
 from annbench.results.frame import OVERHEAD_ALGORITHM
 
-SETTING_COLUMNS = ("dataset", "dataset_sha256", "query_set", "queries", "task", "k", "mode", "threads", "machine_id")
+SETTING_COLUMNS = (
+    "dataset",
+    "dataset_sha256",
+    "query_set",
+    "queries",
+    "task",
+    "k",
+    "mode",
+    "threads",
+    "machine_id",
+)
 _MODE_ORDER = {"single": 0, "batch": 1}
 
 
@@ -19,8 +29,9 @@ _MODE_ORDER = {"single": 0, "batch": 1}
 class Setting:
     """One dataset, query set, k, mode, thread count and machine, with the contenders measured there.
 
-    `points` has the usable points only (rows of `points_frame`, renumbered); the overhead adapter is no contender.
-    `title` tells settings of one report apart; `slug` is safe as a file name and unique in the report.
+    `points` has the usable points only (rows of `points_frame`, renumbered); the overhead adapter is no
+    contender. `title` tells settings of one report apart; `slug` is safe as a file name and unique in the
+    report.
     """
 
     title: str
@@ -40,15 +51,21 @@ class Setting:
         """Names of the contenders with a usable point, sorted."""
         return sorted(set(self.points["algorithm"]))
 
+    def as_json(self) -> dict[str, Any]:
+        """What is held fixed, JSON types only."""
+        names = ("title", "dataset", "query_set", "k", "mode", "threads", "metric", "n", "dim")
+        return {name: getattr(self, name) for name in names}
+
 
 def settings_of(points: pd.DataFrame) -> list[Setting]:
     """The settings in `points` (of `points_frame`), by dataset, query set, k, mode and threads.
 
-    A setting in which every point failed is listed too, with no points: its answer is that nothing was measured.
+    A setting in which every point failed is listed too, with no points: its answer is that nothing was
+    measured.
     """
     contenders = points[points["algorithm"] != OVERHEAD_ALGORITHM]
     groups = list(contenders.groupby(list(SETTING_COLUMNS), sort=False))
-    keys = [dict(zip(SETTING_COLUMNS, key, strict=True)) for key, _ in groups]
+    keys: list[dict[str, Any]] = [dict(zip(SETTING_COLUMNS, key, strict=True)) for key, _ in groups]
     shared = {name: len({key[name] for key in keys}) <= 1 for name in SETTING_COLUMNS}
     several_files = len({k["dataset"] for k in keys}) < len({k["dataset_sha256"] for k in keys})
     slugs: set[str] = set()
@@ -58,16 +75,26 @@ def settings_of(points: pd.DataFrame) -> list[Setting]:
         slug = _unique(slugify(title), slugs)
         usable = rows[rows["usable"].to_numpy(dtype=bool)].reset_index(drop=True)
         facts = {name: rows[name].iloc[0] for name in ("metric", "n", "dim")}
-        settings.append(Setting(
-            title=title, slug=slug, dataset=key["dataset"], query_set=key["query_set"], k=int(key["k"]),
-            mode=key["mode"], threads=int(key["threads"]), metric=facts["metric"], n=int(facts["n"]),
-            dim=int(facts["dim"]), points=usable,
-        ))  # fmt: skip
+        settings.append(
+            Setting(
+                title=title,
+                slug=slug,
+                dataset=key["dataset"],
+                query_set=key["query_set"],
+                k=int(key["k"]),
+                mode=key["mode"],
+                threads=int(key["threads"]),
+                metric=facts["metric"],
+                n=int(facts["n"]),
+                dim=int(facts["dim"]),
+                points=usable,
+            )
+        )
     return settings
 
 
 def slugify(text: str) -> str:
-    """`text` as a file name: letters, digits, dash, dot and underscore, no leading dot, at most 100 characters."""
+    """`text` as a file name: letters, digits, `-._`, no leading dot, at most 100 characters."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:100] or "setting"
 
 
@@ -81,7 +108,14 @@ def _unique(slug: str, taken: set[str]) -> str:
 
 def _order(key: dict[str, Any]) -> tuple[Any, ...]:
     mode = (_MODE_ORDER.get(key["mode"], 2), key["mode"])
-    return (key["dataset"], key["query_set"], int(key["k"]), mode, int(key["threads"]), *map(str, key.values()))
+    return (
+        key["dataset"],
+        key["query_set"],
+        int(key["k"]),
+        mode,
+        int(key["threads"]),
+        *map(str, key.values()),
+    )
 
 
 def _title(key: dict[str, Any], shared: dict[str, bool], several_files: bool) -> str:

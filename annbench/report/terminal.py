@@ -14,12 +14,17 @@ from annbench.report.setting import Setting, settings_of
 from annbench.results.frame import points_frame, records_frame
 from annbench.results.schema import Record
 
-_SHORT = {"fastest": "fastest", "smallest": "smallest", "fastest_quarter": "≤ ¼ f32", "fastest_half": "≤ ½ f32"}
+_SHORT = {
+    "fastest": "fastest",
+    "smallest": "smallest",
+    "fastest_quarter": "≤ ¼ f32",
+    "fastest_half": "≤ ½ f32",
+}
 _VERDICT_STYLES = {"ok": "green", "suspect": "yellow"}
 
 
 def answer_table(records: Iterable[Record]) -> Table:
-    """The answer in every setting of `records`; "≤ ¼ f32" is the fastest within a quarter of the float32 base."""
+    """The answer in every setting of `records`; "≤ ¼ f32": the fastest within ¼ of the float32 base."""
     settings = settings_of(points_frame(records_frame(records)))
     return answers_as_table([(setting, answers(setting)) for setting in settings])
 
@@ -37,7 +42,9 @@ def answers_as_table(found: Iterable[tuple[Setting, list[Answer]]]) -> Table:
             target = "" if answer.target == previous else f"≥ {answer.target:.2f}"
             previous = answer.target
             last = i + 1 == len(rows) or rows[i + 1].target != answer.target
-            table.add_row(target, _SHORT[answer.wish.name], *_cells(answer.point, answer.miss), end_section=last)
+            table.add_row(
+                target, _SHORT[answer.wish.name], *_cells(answer.point, answer.miss), end_section=last
+            )
     return table
 
 
@@ -47,7 +54,9 @@ def points_table(records: Iterable[Record], limit: int | None = None) -> Table:
     _add_point_columns(table)
     for setting in settings_of(points_frame(records_frame(records))):
         table.add_row(Text(setting.title, style="bold"))
-        ranked = setting.points.sort_values("qps_best", ascending=False, kind="stable").head(limit or len(setting.points))
+        ranked = setting.points.sort_values("qps_best", ascending=False, kind="stable").head(
+            limit or len(setting.points)
+        )
         for row in ranked.to_dict("records"):
             table.add_row(*_cells(Point.of(row), None))
         table.add_section()
@@ -55,7 +64,9 @@ def points_table(records: Iterable[Record], limit: int | None = None) -> Table:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1)
+    )
 
 
 def _add_point_columns(table: Table) -> None:

@@ -38,7 +38,8 @@ class ReportPaths:
 def write_report(
     records: Iterable[Record], out_dir: Path, *, title: str, formats: Sequence[str] = FORMATS
 ) -> ReportPaths:
-    """Write the report on `records` into `out_dir` (made if missing; files of an earlier report are replaced).
+    """Write the report on `records` into `out_dir` (made if missing; files of an earlier report are
+    replaced).
 
     Raises NothingComparableError if there is nothing to compare, UsageError for an unknown format.
     """
@@ -49,7 +50,9 @@ def write_content(content: Content, out_dir: Path, *, formats: Sequence[str] = F
     """Write a report that is already computed; see `write_report`."""
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
-        raise UsageError(f"unknown format {unknown[0]!r}", where="--format", remedy=f"choose from {', '.join(FORMATS)}")
+        raise UsageError(
+            f"unknown format {unknown[0]!r}", where="--format", remedy=f"choose from {', '.join(FORMATS)}"
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
     results_csv, front_csv = _write_tables(content, out_dir) if "csv" in formats else (None, None)
     plots = _write_plots(content, out_dir, [name for name in formats if name in ("png", "svg")])
@@ -81,7 +84,9 @@ def _write_plots(content: Content, out_dir: Path, formats: Sequence[str]) -> lis
 
     folder = out_dir / "plots"
     folder.mkdir(exist_ok=True)
-    return [path for setting in content.settings for path in write_plots(setting, content.styles, folder, formats)]
+    return [
+        path for setting in content.settings for path in write_plots(setting, content.styles, folder, formats)
+    ]
 
 
 def _write_markdown(content: Content, out_dir: Path, plots: Sequence[Path]) -> Path:

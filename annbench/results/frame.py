@@ -1,10 +1,11 @@
 """Records as a pandas table: one row a record, then one row a point.
 
-A *record* is one worker's measurement; a *point* is what a reader compares: the same build and search parameters on
-the same data, machine and libraries, whichever worker, build or block measured it. Column names carry their unit;
-parameters appear as `build.<name>` and `search.<name>`, cost counters as `counter.<name>`.
+A *record* is one worker's measurement; a *point* is what a reader compares: the same build and search
+parameters on the same data, machine and libraries, whichever worker, build or block measured it. Column names
+carry their unit; parameters appear as `build.<name>` and `search.<name>`, cost counters as `counter.<name>`.
 
-Columns are gathered as lists and handed to pandas once, because a report over thousands of records must take seconds.
+Columns are gathered as lists and handed to pandas once, because a report over thousands of records must take
+seconds.
 """
 
 from __future__ import annotations
@@ -40,15 +41,16 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "recall": tuple(RecallSummary.model_fields),
     "time": tuple(TimeSummary.model_fields),
 }
+_DERIVED_FROM = ("n", "dim", "index_bytes", "resident_bytes")
 _MEASURED = tuple(n for names in _PARTS.values() for n in names if n not in _TEXT_PARTS)
 
 
 def records_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row a record, in the given order, with flat columns.
 
-    `record_id` is the digest of the key (the result file's name), `point_id` the same without worker, build and block;
-    `usable` is True if the record may be compared: status ok, verdict not invalid, recall and times present.
-    `bytes_per_vector` is index_bytes ÷ n and `float32_ratio` index_bytes ÷ (4·n·dim).
+    `record_id` is the digest of the key (the result file's name), `point_id` the same without worker, build
+    and block; `usable` is True if the record may be compared: status ok, verdict not invalid, recall and
+    times present. `bytes_per_vector` is index_bytes ÷ n and `float32_ratio` index_bytes ÷ (4·n·dim).
     """
     rows = list(records)
     columns: dict[str, Any] = {**_identity(rows), **_description(rows)}
@@ -65,11 +67,11 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
 def points_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a point: `frame` (of `records_frame`) with its workers, builds and blocks aggregated.
 
-    Measured columns are medians over the usable records, since the unit of replication is a worker. Added columns:
-    `workers` (usable records), `workers_lost` (the others), `qps_low` and `qps_high` (extremes of `qps_best` over
-    workers; with one worker, its slowest and its best pass). The recall interval is the union of the workers'.
-    A point that lost some of its workers, or has one that is suspect, is suspect and says why; a point without a
-    usable record keeps the status, verdict and reasons of its first.
+    Measured columns are medians over the usable records, since the unit of replication is a worker. Added
+    columns: `workers` (usable records), `workers_lost` (the others), `qps_low` and `qps_high` (extremes of
+    `qps_best` over workers; with one worker, its slowest and its best pass). The recall interval is the union
+    of the workers'. A point that lost some of its workers, or has one that is suspect, is suspect and says
+    why; a point without a usable record keeps the status, verdict and reasons of its first.
     """
     order = np.argsort(~frame["usable"].to_numpy(dtype=bool), kind="stable")
     first = frame.iloc[order].drop_duplicates("point_id").sort_index().set_index("point_id")
@@ -84,7 +86,7 @@ def points_frame(frame: pd.DataFrame) -> pd.DataFrame:
     alone = points["workers"] <= 1
     points["qps_low"] = good["qps_best"].min().reindex(points.index).where(~alone, points["qps_min"])
     points["qps_high"] = good["qps_best"].max().reindex(points.index)
-    for name, ratio in _derived(points).items():
+    for name, ratio in _derived({c: points[c] for c in _DERIVED_FROM}).items():
         points[name] = ratio
     verdicts = _joint_verdicts(frame)
     points["verdict"] = [verdicts[i][0] for i in points.index]
@@ -139,7 +141,7 @@ def _part_columns(parts: Sequence[BaseModel | None], names: Iterable[str]) -> di
     return columns
 
 
-def _derived(columns: Mapping[Any, Any]) -> dict[str, Any]:
+def _derived(columns: Mapping[str, Any]) -> dict[str, Any]:
     n, dim = np.asarray(columns["n"], dtype=np.float64), np.asarray(columns["dim"], dtype=np.float64)
     index, resident = (np.asarray(columns[c], dtype=np.float64) for c in ("index_bytes", "resident_bytes"))
     return {

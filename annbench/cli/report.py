@@ -1,0 +1,50 @@
+"""`annbench report`: the answer, the fronts and the evidence, from stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annbench.cli.options import RESULTS, AsJson
+
+
+def report(
+    results: Annotated[
+        Path, typer.Argument(help="Folder of the results.", envvar="ANNBENCH_RESULTS", show_default=True)
+    ] = RESULTS,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report into.")] = Path(
+        "report"
+    ),
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.")
+    ] = None,
+    algorithm: Annotated[
+        list[str] | None, typer.Option("--algorithm", help="Only this algorithm; repeatable.")
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="Title of the report.")] = "annbench report",
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="md, csv, png, svg or html; repeatable; default: all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which index to use at which recall, and write the report."""
+    from annbench.cli.output import print_json, stdout
+    from annbench.cli.progress import say
+    from annbench.report import FORMATS, report_content, write_content
+    from annbench.report.select import select_records
+    from annbench.report.terminal import answers_as_table
+    from annbench.results.store import ResultStore
+
+    records = ResultStore(results).records(on_damage=lambda error: say(f"passed over: {error}"))
+    chosen = select_records(records, datasets=dataset or (), algorithms=algorithm or ())
+    content = report_content(chosen, title=title)
+    paths = write_content(content, out, formats=formats or FORMATS)
+    if as_json:
+        print_json({"answers": content.answers_json(), "paths": [str(path) for path in paths.all()]})
+        return
+    stdout().print(answers_as_table(zip(content.settings, content.answers, strict=True)))
+    for path in paths.all():
+        typer.echo(str(path))
