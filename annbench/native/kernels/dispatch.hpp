@@ -1,0 +1,36 @@
+// The one place where an instruction set is chosen.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/exact_distance.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/threshold_select.hpp"
+
+namespace annbench {
+
+// Every kernel at one instruction set.
+struct KernelTable {
+  Isa isa;
+  ThresholdSelectFn threshold_select;
+  ExactDistanceFn exact_dot;
+  ExactDistanceFn exact_squared_l2;
+};
+
+std::string_view isa_name(Isa isa);
+
+// Instruction sets that this build contains and that both the processor and the operating system support,
+// slowest first. Always begins with scalar.
+const std::vector<Isa>& available_isas();
+
+// The kernels chosen once at load: those that ANNBENCH_ISA names, else the fastest available.
+// Throws std::invalid_argument when ANNBENCH_ISA names no available instruction set.
+const KernelTable& active_kernels();
+
+// The kernels of one named instruction set, for differential tests.
+// Throws std::invalid_argument, listing the available names, when it is unknown or unavailable here.
+const KernelTable& kernels_named(std::string_view name);
+
+}  // namespace annbench

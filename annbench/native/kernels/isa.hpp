@@ -1,0 +1,34 @@
+// Which instruction sets this build contains, and how a function asks for one.
+//
+// Functions carry `target` attributes instead of files carrying -m flags: a flag on a file lets the compiler put AVX
+// code into inline functions of the standard library, which the linker may then pick for everybody, and an older
+// machine dies of SIGILL far from here.
+#pragma once
+
+#include <cstddef>
+
+namespace annbench {
+
+enum class Isa : int { scalar = 0, avx2 = 1, avx512 = 2 };
+inline constexpr std::size_t isa_count = 3;
+
+}  // namespace annbench
+
+#if defined(ANNBENCH_EMULATE_AVX512)
+// The AVX-512 code on a machine without it: SIMDe spells every intrinsic out in plain C++. Tests only.
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#include "tests/simde_missing.hpp"
+#define ANNBENCH_HAS_AVX2 0
+#define ANNBENCH_HAS_AVX512 1
+#define ANNBENCH_TARGET_AVX512
+#elif defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define ANNBENCH_HAS_AVX2 1
+#define ANNBENCH_HAS_AVX512 1
+#define ANNBENCH_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define ANNBENCH_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt,bmi2")))
+#else
+#define ANNBENCH_HAS_AVX2 0
+#define ANNBENCH_HAS_AVX512 0
+#endif

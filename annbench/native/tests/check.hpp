@@ -1,0 +1,67 @@
+// A very small test harness: a failed check prints what it saw and the program exits with 1.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "kernels/dispatch.hpp"
+
+namespace annbench::tests {
+
+inline int failures = 0;
+
+inline void check(bool condition, const std::string& what) {
+  if (condition) return;
+  if (++failures <= 20) std::printf("FAILED: %s\n", what.c_str());
+}
+
+// `count` values that end exactly where unreadable memory begins: one element too far is a crash, not a lucky read.
+template <class T>
+class Guarded {
+ public:
+  explicit Guarded(std::size_t count) : count_(count) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t readable = (count * sizeof(T) + page - 1) / page * page + page;
+    bytes_ = readable + page;
+    void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED || mprotect(static_cast<char*>(memory) + readable, page, PROT_NONE) != 0) std::abort();
+    start_ = static_cast<char*>(memory);
+    data_ = reinterpret_cast<T*>(start_ + readable - count * sizeof(T));
+  }
+  explicit Guarded(const std::vector<T>& values) : Guarded(values.size()) {
+    if (!values.empty()) std::memcpy(data_, values.data(), values.size() * sizeof(T));
+  }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+  ~Guarded() { munmap(start_, bytes_); }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  T& operator[](std::size_t i) { return data_[i]; }
+  std::size_t size() const { return count_; }
+
+ private:
+  char* start_ = nullptr;
+  T* data_ = nullptr;
+  std::size_t count_ = 0, bytes_ = 0;
+};
+
+inline std::vector<const KernelTable*> available_kernels() {
+  std::vector<const KernelTable*> found;
+  for (const Isa isa : available_isas()) found.push_back(&kernels_named(isa_name(isa)));
+  return found;
+}
+
+void test_dispatch();
+void test_threshold_select();
+void test_exact_distance();
+void test_neighbor_collector();
+
+}  // namespace annbench::tests

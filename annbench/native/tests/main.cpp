@@ -1,0 +1,30 @@
+#include "tests/check.hpp"
+
+namespace {
+
+// Says which instruction sets this program could try: a pass means nothing for the others.
+void print_coverage() {
+#if defined(ANNBENCH_EMULATE_AVX512)
+  std::printf("scalar: native; avx2: not run here (see native_tests); avx512: emulated by SIMDe\n");
+#else
+  using annbench::Isa;
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+    bool available = false;
+    for (const Isa candidate : annbench::available_isas()) available = available || candidate == isa;
+    std::printf("%s: %s\n", std::string(annbench::isa_name(isa)).c_str(),
+                available ? "native" : "NOT RUN, this machine or build lacks it");
+  }
+#endif
+}
+
+}  // namespace
+
+int main() {
+  print_coverage();
+  annbench::tests::test_dispatch();
+  annbench::tests::test_threshold_select();
+  annbench::tests::test_exact_distance();
+  annbench::tests::test_neighbor_collector();
+  std::printf("%d failed checks\n", annbench::tests::failures);
+  return annbench::tests::failures == 0 ? 0 : 1;
+}

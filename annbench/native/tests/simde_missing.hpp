@@ -1,0 +1,45 @@
+// The AVX-512 intrinsics that our kernels use and SIMDe (as of 0.7.4) does not spell out. Tests only.
+// After the operation sections of the instruction-set reference: a lane whose mask bit is 0 is not accessed.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+using __mmask16 = std::uint16_t;
+
+namespace annbench::simde_missing {
+
+inline simde__m512 maskz_loadu_ps(__mmask16 mask, const void* from) {
+  float lanes[16] = {};
+  for (int i = 0; i < 16; ++i)
+    if ((mask >> i) & 1) std::memcpy(lanes + i, static_cast<const float*>(from) + i, sizeof(float));
+  return simde_mm512_loadu_ps(lanes);
+}
+
+template <class T, class Vector>
+inline void mask_storeu(void* to, __mmask16 mask, Vector value) {
+  T lanes[16];
+  static_assert(sizeof(lanes) == sizeof(value));
+  std::memcpy(lanes, &value, sizeof(lanes));
+  for (int i = 0; i < 16; ++i)
+    if ((mask >> i) & 1) std::memcpy(static_cast<T*>(to) + i, lanes + i, sizeof(T));
+}
+
+inline simde__m512d cvtps_pd(simde__m256 value) {
+  float narrow[8];
+  double wide[8];
+  std::memcpy(narrow, &value, sizeof(narrow));
+  for (int i = 0; i < 8; ++i) wide[i] = static_cast<double>(narrow[i]);
+  return simde_mm512_loadu_pd(wide);
+}
+
+}  // namespace annbench::simde_missing
+
+#undef _mm512_maskz_loadu_ps
+#undef _mm512_mask_storeu_ps
+#undef _mm512_mask_storeu_epi32
+#undef _mm512_cvtps_pd
+#define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
+#define _mm512_mask_storeu_ps(to, mask, value) annbench::simde_missing::mask_storeu<float>(to, mask, value)
+#define _mm512_mask_storeu_epi32(to, mask, value) annbench::simde_missing::mask_storeu<std::int32_t>(to, mask, value)
+#define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)
