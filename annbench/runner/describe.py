@@ -50,7 +50,7 @@ def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         "library_versions": loaded.library_versions,
         "python": platform.python_version(),
         "can_save": loaded.cls.can_save,
-        "random_build": loaded.cls.random_build,
+        "varies": loaded.cls.random_build or loaded.cls.seed_parameter is not None,
         "metrics": sorted(loaded.cls.metrics),
         "known_limits": list(loaded.cls.known_limits),
         "build": build.model_dump(mode="json"),

@@ -279,6 +279,7 @@ class Execution:
             "dataset": build.dataset.path,
             "build": dict(build.params),
             "build_threads": build.build_threads,
+            "build_index": build.points[0].key.build_index,
             "task": self.plan.config.task,
             "k": self.plan.config.k,
         }

@@ -219,7 +219,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
     if dataset.metric not in answer["metrics"]:
         unsupported = f"{answer['name']} does not support {dataset.metric}, only {', '.join(answer['metrics'])}"
     stored = dataset.query_sets[config.query_set].count
-    for build_index in range(measure.builds if answer["random_build"] else 1):
+    for build_index in range(measure.builds if answer["varies"] else 1):
         shared = {
             "dataset_sha256": dataset.sha256,
             "algorithm": answer["name"],
@@ -240,7 +240,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
                     task=config.task,
                     k=config.k,
                     mode=mode,
-                    threads=1 if clients_of(mode) else measure.threads,
+                    threads=measure.threads if mode == "batch" else 1,
                     queries=min(stored, measure.queries or stored),
                     passes=measure.passes,
                     warmup=measure.warmup,

@@ -40,6 +40,11 @@ class Subject:
         self.kind: type[Algorithm] = loaded.cls
         self.kind.import_library()
         self.params = _parsed(self.kind.BuildParams, request["build"])
+        seed = self.kind.seed_parameter
+        if seed is not None:
+            # Another build of the same configuration is another draw, under the same name.
+            value = getattr(self.params, seed) + int(request["build_index"])
+            self.params = self.params.model_copy(update={seed: value})
         self.adapter = self.kind()
         self.threads = int(request["build_threads"])
 
@@ -114,7 +119,8 @@ class SearchSession:
         mode, threads, passes = request["mode"], int(request["threads"]), int(request["passes"])
         cores = tuple(request["cores"])
         boot.pin(cores)
-        self.adapter.configure(_parsed(self.subject.kind.SearchParams, request["search"]), threads)
+        params = _parsed(self.subject.kind.SearchParams, request["search"])
+        self.adapter.configure(params, threads if mode == "batch" else 1)
         for _ in range(int(request["warmup"])):
             self._pass(mode)
         before = disturbance.counters(cores)
@@ -158,7 +164,9 @@ class SearchSession:
         if mode == "batch":
             return time_batch(self.task.batch(self.adapter), self.queries, self.k)
         if clients is not None:
-            return time_clients(self.task.single(self.adapter), self.rows, self.k, clients)
+            return time_clients(
+                self.task.single(self.adapter), self.rows, self.k, clients, self.adapter.enter_thread
+            )
         return time_each(self.task.single(self.adapter), self.rows, self.k)
 
     def _overhead(self) -> float:

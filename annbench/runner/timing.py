@@ -92,8 +92,13 @@ def time_batch(search_batch: Search, queries: NDArray[Any], k: int) -> Pass:
     return Pass(timed.value, timed.wall_ns, None, timed.wall_ns, timed.cpu_ns)
 
 
-def time_clients(search: Search, queries: Sequence[Any], k: int, clients: int) -> Pass:
-    """`clients` threads of single calls, all started at one barrier; client i takes queries i, i+clients, …"""
+def time_clients(
+    search: Search, queries: Sequence[Any], k: int, clients: int, enter: Callable[[], None] = lambda: None
+) -> Pass:
+    """`clients` threads of single calls, all started at one barrier; client i takes queries i, i+clients, …
+
+    `enter` is called once in each thread before the barrier.
+    """
     count = len(queries)
     outputs: list[Any] = [None] * count
     latencies = np.zeros(count, dtype=np.int64)
@@ -105,6 +110,10 @@ def time_clients(search: Search, queries: Sequence[Any], k: int, clients: int) -
         mine = range(index, count, clients)
         taken = [0] * len(mine)
         clock = perf_counter_ns
+        try:
+            enter()
+        except BaseException as error:
+            errors.append(error)
         gate.wait()
         try:
             for position, i in enumerate(mine):
