@@ -57,7 +57,8 @@ def equal_recall(
 
     `budget` keeps only the points whose index is at most that share of the float32 base.
     """
-    kept = points if budget is None else points[points["float32_ratio"] <= budget]
+    narrow = points[["algorithm", "label", "verdict", "recall_at_k", "qps_best", *_COSTS.values()]]
+    kept = narrow if budget is None else narrow[narrow["float32_ratio"] <= budget]
     groups = [(str(name), rows) for name, rows in kept.groupby("algorithm", sort=True)]
     return {target: _ranked([_row(name, rows, target) for name, rows in groups]) for target in targets}
 

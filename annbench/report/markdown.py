@@ -14,14 +14,14 @@ from annbench.report.setting import Setting
 
 NOTES = (
     "QPS is of the best pass, the median over workers; recall is tie-aware recall@k with its 95 % "
-    "interval over queries; bytes are the serialized index ÷ n, with their ratio to the raw float32 base; build seconds "
-    "name the threads that took them."
+    "interval over queries; bytes are the serialized index ÷ n, with their ratio to the raw float32 "
+    "base; build seconds name the threads that took them."
 )
 EQUAL_RECALL_NOTES = (
-    "Interpolated on each algorithm's own QPS–recall front (log QPS against −ln(1 − recall)), "
-    "never extrapolated; p99, bytes and build seconds are of the same place on that front. ≈ the two points around "
-    "the target differ by more than 2× in 1 − recall. ≥ even the fastest point exceeds the target, and its own "
-    "figures are shown. A row marked suspect has a suspect point beside the target."
+    "Interpolated on each algorithm's own QPS–recall front (log QPS against −ln(1 − recall)), never "
+    "extrapolated; p99, bytes and build seconds are of the same place on that front. ≈ the two points "
+    "around the target differ by more than 2× in 1 − recall. ≥ even the fastest point exceeds the "
+    "target, and its own figures are shown. A row marked suspect has a suspect point beside the target."
 )
 OVERHEAD_NOTES = (
     "The null adapter answers nothing: its time per query is what annbench itself costs. Nothing is "

@@ -55,7 +55,9 @@ def write_plots(
 
 def pareto_figure(setting: Setting, styles: Mapping[str, Style]) -> Figure:
     """The figure of one setting; a cost nobody measured (p99 in mode batch) has no panel."""
-    axes = [axis for axis in AXES if setting.points[axis.column].notna().any()]
+    # A hundred parameter columns would be copied with every group.
+    points = setting.points[["algorithm", "recall_at_k", "verdict", *(axis.column for axis in AXES)]]
+    axes = [axis for axis in AXES if points[axis.column].notna().any()]
     rows = math.ceil(len(axes) / 2)
     names = setting.algorithms
     spare_cell = len(axes) % 2 == 1 and len(names) <= _LEGEND_ROWS
@@ -64,14 +66,14 @@ def pareto_figure(setting: Setting, styles: Mapping[str, Style]) -> Figure:
     height = rows * _PANEL_INCHES + legend_inches + 0.45
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     FigureCanvasAgg(figure)
-    scale = RecallScale.of(setting.points["recall_at_k"])
+    scale = RecallScale.of(points["recall_at_k"])
     for i, axis in enumerate(axes):
-        _panel(figure.add_subplot(rows, 2, i + 1), setting.points, axis, scale, styles)
+        _panel(figure.add_subplot(rows, 2, i + 1), points, axis, scale, styles)
     figure.suptitle(
         setting.title, x=0.065, y=1 - 0.16 / height, ha="left", va="top", fontsize=12, weight="bold"
     )
     figure.legend(
-        handles=[_handle(styles[name], name) for name in names] + _suspect_handle(setting.points),
+        handles=[_handle(styles[name], name) for name in names] + _suspect_handle(points),
         loc="lower left",
         bbox_to_anchor=(0.56 if spare_cell else 0.055, 0.08 if spare_cell else 0.0),
         ncols=columns,

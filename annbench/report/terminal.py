@@ -31,20 +31,20 @@ def answer_table(records: Iterable[Record]) -> Table:
 
 def answers_as_table(found: Iterable[tuple[Setting, list[Answer]]]) -> Table:
     """The table of `answer_table`, from answers that are already there."""
-    table = _table("Which index to use (fastest; smallest; fastest within a share of the float32 base)")
+    table = _table("Which index to use")
+    table.caption = "≤ ¼ f32: the fastest whose index is at most a quarter of the float32 base"
     table.add_column("recall", no_wrap=True)
     table.add_column("want", no_wrap=True)
     _add_point_columns(table)
     for setting, rows in found:
-        table.add_row("", "", Text(setting.title, style="bold"), end_section=False)
-        previous = None
-        for i, answer in enumerate(rows):
-            target = "" if answer.target == previous else f"≥ {answer.target:.2f}"
-            previous = answer.target
-            last = i + 1 == len(rows) or rows[i + 1].target != answer.target
-            table.add_row(
-                target, _SHORT[answer.wish.name], *_cells(answer.point, answer.miss), end_section=last
-            )
+        table.add_row("", "", Text(setting.title, style="bold"))
+        fastest: Answer | None = None
+        for answer in rows:
+            again = fastest is not None and fastest.target == answer.target
+            fastest = fastest if again else answer
+            same = again and fastest is not None and fastest.point == answer.point
+            cells = _cells(answer.point, answer.miss, same_as_fastest=same)
+            table.add_row("" if again else f"≥ {answer.target:.2f}", _SHORT[answer.wish.name], *cells)
     return table
 
 
@@ -65,7 +65,14 @@ def points_table(records: Iterable[Record], limit: int | None = None) -> Table:
 
 def _table(title: str) -> Table:
     return Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1)
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
     )
 
 
@@ -76,11 +83,13 @@ def _add_point_columns(table: Table) -> None:
     table.add_column("", no_wrap=True)
 
 
-def _cells(point: Point | None, miss: Point | None) -> list[Text | str]:
+def _cells(point: Point | None, miss: Point | None, same_as_fastest: bool = False) -> list[Text | str]:
     if point is None:
         return [_none_measured(miss)]
     name = Text(point.algorithm, style="bold cyan")
-    if point.configuration != "default":
+    if same_as_fastest:
+        name.append(" (the fastest)", style="not bold dim")
+    elif point.configuration != "default":
         name.append(f" {point.configuration}", style="not bold default")
     ratio = fmt.MISSING if point.float32_ratio is None else fmt.significant(point.float32_ratio, 2)
     return [
