@@ -36,7 +36,6 @@ class NeighborCollector:
         first_id: int,
         queries: NDArray[np.float32],
         query_squared_norms: NDArray[np.float64],
-        slack: NDArray[np.float64],
         neighbors: NDArray[np.int64],
         distances: NDArray[np.float64],
         ties: NDArray[np.int64],

@@ -114,21 +114,20 @@ class BoundCollector {
  public:
   BoundCollector(std::string_view metric, Matrix<const float> base, Vector<const double> base_squared_norms,
                  Vector<const float> base_terms, std::int64_t first_id, Matrix<const float> queries,
-                 Vector<const double> query_squared_norms, Vector<const double> slack, Matrix<std::int64_t> neighbors,
-                 Matrix<double> distances, Vector<std::int64_t> ties, std::optional<std::string_view> isa)
+                 Vector<const double> query_squared_norms, Matrix<std::int64_t> neighbors, Matrix<double> distances,
+                 Vector<std::int64_t> ties, std::optional<std::string_view> isa)
       : base_(base),
         base_squared_norms_(base_squared_norms),
         base_terms_(base_terms),
         queries_(queries),
         query_squared_norms_(query_squared_norms),
-        slack_(slack),
         neighbors_(neighbors),
         distances_(distances),
         ties_(ties) {
     check();
     const BaseRows rows{base.data(),   base_squared_norms.data(), base_terms.data(),
                         base.shape(0), base.shape(1),             first_id};
-    const QueryRows query_rows{queries.data(), query_squared_norms.data(), slack.data(), queries.shape(0)};
+    const QueryRows query_rows{queries.data(), query_squared_norms.data(), queries.shape(0)};
     collector_ = std::make_unique<NeighborCollector>(metric_named(metric), neighbors.shape(1), rows, query_rows,
                                                      lists(), kernels_for(isa));
   }
@@ -156,7 +155,6 @@ class BoundCollector {
     require(base_squared_norms_.shape(0) == base_.shape(0), "base_squared_norms must have one entry a row of base");
     require(base_terms_.shape(0) == base_.shape(0), "base_terms must have one entry a row of base");
     require(query_squared_norms_.shape(0) == count, "query_squared_norms must have one entry a query");
-    require(slack_.shape(0) == count, "slack must have one entry a query");
     require(k >= 1, "neighbors must have at least one column");
     require(neighbors_.shape(0) == count, "neighbors must have one row a query");
     require(distances_.shape(0) == count && distances_.shape(1) == k, "distances must be shaped as neighbors");
@@ -168,7 +166,6 @@ class BoundCollector {
   Vector<const float> base_terms_;
   Matrix<const float> queries_;
   Vector<const double> query_squared_norms_;
-  Vector<const double> slack_;
   Matrix<std::int64_t> neighbors_;
   Matrix<double> distances_;
   Vector<std::int64_t> ties_;
@@ -189,11 +186,11 @@ NB_MODULE(_native, m) {
         "isa"_a = nb::none());
   nb::class_<BoundCollector>(m, "NeighborCollector")
       .def(nb::init<std::string_view, Matrix<const float>, Vector<const double>, Vector<const float>, std::int64_t,
-                    Matrix<const float>, Vector<const double>, Vector<const double>, Matrix<std::int64_t>,
-                    Matrix<double>, Vector<std::int64_t>, std::optional<std::string_view>>(),
+                    Matrix<const float>, Vector<const double>, Matrix<std::int64_t>, Matrix<double>,
+                    Vector<std::int64_t>, std::optional<std::string_view>>(),
            "metric"_a, nb::kw_only(), "base"_a.noconvert(), "base_squared_norms"_a.noconvert(),
            "base_terms"_a.noconvert(), "first_id"_a, "queries"_a.noconvert(), "query_squared_norms"_a.noconvert(),
-           "slack"_a.noconvert(), "neighbors"_a.noconvert(), "distances"_a.noconvert(), "ties"_a.noconvert(),
+           "neighbors"_a.noconvert(), "distances"_a.noconvert(), "ties"_a.noconvert(),
            "isa"_a = nb::none())
       .def("offer", &BoundCollector::offer, "scores"_a.noconvert(), "first"_a, "error_slope"_a, "error_constant"_a)
       .def("finish", &BoundCollector::finish)

@@ -161,7 +161,7 @@ void NeighborCollector::raise_to_kth(std::size_t query) {
   if (state.neighbors < k_) return;
   const Neighbor* neighbors = neighbors_of(query);
   const double kth = std::max_element(neighbors, neighbors + k_)->distance;
-  state.threshold = std::max(state.threshold, score_of(query, kth) - query_rows_.slack[query]);
+  state.threshold = std::max(state.threshold, score_below(query, kth));
 }
 
 // The stored distance: euclidean ‖x − q‖, cosine 1 − cos (1 when either vector is zero), inner product −q·x.
@@ -178,11 +178,16 @@ double NeighborCollector::distance_of(std::size_t query, std::uint32_t row, doub
   return 0.0 - kernel_value;
 }
 
-// What a distance amounts to as a float32 score would: euclidean q·x − ½‖x‖², cosine q·x/(‖q‖‖x‖), inner product q·x.
-double NeighborCollector::score_of(std::size_t query, double distance) const {
+// What a distance amounts to as a score: euclidean (‖q‖² − d²)/2 = q·x − ½‖x‖², cosine 1 − d, inner product −d.
+// A little less, so that the rounding of these very expressions (a few units of 2⁻⁵³) cannot rule out a tie.
+double NeighborCollector::score_below(std::size_t query, double distance) const {
+  constexpr double rounding = 0x1p-50;
   switch (metric_) {
-    case Metric::euclidean: return 0.5 * (query_rows_.squared_norms[query] - distance * distance);
-    case Metric::cosine: return 1.0 - distance;
+    case Metric::euclidean: {
+      const double squared_norm = query_rows_.squared_norms[query], squared = distance * distance;
+      return 0.5 * (squared_norm - squared) - rounding * (squared_norm + squared);
+    }
+    case Metric::cosine: return 1.0 - distance - rounding * (1.0 + distance);
     case Metric::inner_product: break;
   }
   return -distance;

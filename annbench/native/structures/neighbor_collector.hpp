@@ -1,7 +1,7 @@
 // The exact k nearest neighbours of a block of queries, from float32 scores whose error is bounded.
 //
 // A score is larger when nearer. For every row that is offered, `score ± epsilon` encloses what the float64 distance
-// of that row amounts to as a score (metric by metric, `score_of` below). Rows that could be among the k, or tie with
+// of that row amounts to as a score (metric by metric, `score_below` below). Rows that could be among the k, or tie with
 // the k-th, are kept; their float64 distances decide, ties by the lower id. So the outcome is that of computing every
 // distance in float64, whatever the float32 scores were, and in whatever order or blocks the rows came.
 //
@@ -30,11 +30,10 @@ struct BaseRows {
   std::int64_t first_id = 0;
 };
 
-// A block of queries. `slack` bounds, as a score, the float64 error of a distance that is already exact.
+// A block of queries, with float64 squared norms.
 struct QueryRows {
   const float* values = nullptr;
   const double* squared_norms = nullptr;
-  const double* slack = nullptr;
   std::size_t count = 0;
 };
 
@@ -89,7 +88,7 @@ class NeighborCollector {
   void merge(std::size_t query, std::size_t scored);
   void raise_to_kth(std::size_t query);
   double distance_of(std::size_t query, std::uint32_t row, double kernel_value) const;
-  double score_of(std::size_t query, double distance) const;
+  double score_below(std::size_t query, double distance) const;
 
   Metric metric_;
   Adjust adjust_;

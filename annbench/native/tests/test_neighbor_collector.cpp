@@ -45,7 +45,6 @@ void compare(const KernelTable& kernels, std::size_t n, std::size_t k, std::size
   squared_norms(base.data(), n, dim, norms.data(), kernels);
   for (std::size_t i = 0; i < n; ++i) terms[i] = static_cast<float>(-0.5 * norms[i]);
   double query_norm = 0;
-  const double slack = 1e-9;
   squared_norms(query.data(), 1, dim, &query_norm, kernels);
 
   std::vector<std::int64_t> ids(k, -1);
@@ -53,7 +52,7 @@ void compare(const KernelTable& kernels, std::size_t n, std::size_t k, std::size
   std::int64_t ties = 0;
   const NeighborLists lists{ids.data(), distances.data(), &ties};
   NeighborCollector collector(Metric::euclidean, k, {base.data(), norms.data(), terms.data(), n, dim, 0},
-                              {query.data(), &query_norm, &slack, 1}, lists, kernels);
+                              {query.data(), &query_norm, 1}, lists, kernels);
   for (std::size_t first = 0; first < n; first += tile) {
     const std::size_t count = std::min(tile, n - first);
     std::vector<float> scores(count);
