@@ -10,14 +10,16 @@ function element(name, attributes = {}, ...children) {
 const swatches = new Map([...document.querySelectorAll('#filter-algorithms label')].map(label =>
   [label.querySelector('input').value, label.querySelector('svg')]));
 
-function useCell(point, withYaml) {
-  const cell = element('td', { class: 'use' }, swatches.get(point.algorithm).cloneNode(true),
-    element('strong', {}, point.algorithm), ' ');
-  if (withYaml) cell.append(element('details', { class: 'yaml' }, element('summary', {}, 'YAML'),
+function nameParts(point) {
+  return [swatches.get(point.algorithm).cloneNode(true), element('strong', {}, point.algorithm), ' '];
+}
+
+function useCell(point, asFastest) {
+  const configuration = element('span', { class: 'configuration' }, asFastest ? 'the fastest' : point.configuration);
+  const yaml = element('details', { class: 'yaml' }, element('summary', {}, 'YAML'),
     element('button', { type: 'button', class: 'copy' }, 'Copy'),
-    element('pre', { tabindex: '0' }, point.yaml.map(text).join('\n'))), ' ');
-  cell.append(element('span', { class: 'configuration' }, point.configuration));
-  return cell;
+    element('pre', { tabindex: '0' }, point.yaml.map(text).join('\n')));
+  return element('td', { class: 'use' }, ...nameParts(point), ...(asFastest ? [] : [yaml, ' ']), configuration);
 }
 
 function figureCells(point) {
@@ -36,12 +38,12 @@ function missText(miss) {
   return `closest: ${miss.algorithm} ${miss.configuration} (recall ${miss.cells[0]}${size})`;
 }
 
-function answerRow(found, target, wish, isFirst) {
+function answerRow(found, target, wish, fastest) {
   const row = element('tr', { 'data-answer': '' });
-  if (isFirst) row.append(element('th',
+  if (found === fastest) row.append(element('th',
     { scope: 'rowgroup', rowspan: data.wishes.length, class: 'target' }, '≥ ' + target.toFixed(2)));
   row.append(element('th', { scope: 'row', class: 'wish' }, wish.text));
-  if (found.point) row.append(useCell(found.point, true), ...figureCells(found.point));
+  if (found.point) row.append(useCell(found.point, found !== fastest && found.point === fastest.point), ...figureCells(found.point));
   else row.append(element('td', { colspan: '7', class: 'none' }, 'none measured',
     element('span', { class: 'miss' }, missText(found.miss))));
   return row;
@@ -54,8 +56,10 @@ function showAnswers(filter) {
     block.hidden = !shown.has(number);
     if (block.hidden) continue;
     const candidates = points.filter(point => point.setting === number && passes(point, filter));
-    const bodies = data.targets.map(target => element('tbody', {}, ...data.wishes.map((wish, i) =>
-      answerRow(answer(candidates, wish, target), target, wish, i === 0))));
+    const bodies = data.targets.map(target => {
+      const found = data.wishes.map(wish => answer(candidates, wish, target));
+      return element('tbody', {}, ...found.map((one, i) => answerRow(one, target, data.wishes[i], found[0])));
+    });
     const table = block.querySelector('table');
     table.replaceChildren(table.tHead, ...bodies);
   }
@@ -67,13 +71,15 @@ function filterRows(filter) {
   for (const block of document.querySelectorAll('#equal-recall .setting')) {
     block.hidden = !shown.has(Number(block.dataset.setting));
   }
-  const budget = filter.budget === null ? '' : String(filter.budget);
+  const budget = document.getElementById('filter-budget').value;
   for (const row of document.querySelectorAll('tr[data-algorithm], tr[data-dataset]')) {
     const { algorithm, dataset, mode } = row.dataset;
-    row.hidden = (algorithm !== undefined && swatches.has(algorithm) && !filter.algorithms.has(algorithm)) ||
-      (row.dataset.budget !== undefined && row.dataset.budget !== budget && Number(row.dataset.budget || NaN) !== filter.budget) ||
-      (filter.dataset && dataset !== undefined && dataset !== filter.dataset) ||
-      (filter.mode && mode !== undefined && mode !== filter.mode) || false;
+    const outOfBudget = row.dataset.budget !== undefined && row.dataset.budget !== budget;
+    // An algorithm of which every point failed has no box to tick.
+    const unticked = algorithm !== undefined && swatches.has(algorithm) && !filter.algorithms.has(algorithm);
+    const elsewhere = (filter.dataset && dataset !== undefined && dataset !== filter.dataset) ||
+      (filter.mode && mode !== undefined && mode !== filter.mode);
+    row.hidden = Boolean(outOfBudget || unticked || elsewhere);
   }
 }
 
@@ -83,7 +89,8 @@ function showPoints(chosen, onFronts, showsAll) {
   const rows = chosen.filter(point => showsAll || onFronts.has(point)).sort((a, b) => b.qps - a.qps);
   const kept = rows.slice(0, MOST_ROWS);
   document.getElementById('points-body').replaceChildren(...kept.map(point =>
-    element('tr', {}, useCell(point, false), ...figureCells(point))));
+    element('tr', {}, element('td', { class: 'use' }, ...nameParts(point),
+      element('span', { class: 'configuration' }, point.configuration)), ...figureCells(point))));
   const cut = rows.length > kept.length ? `, the fastest ${kept.length} shown; results.csv has all` : '';
   document.getElementById('points-count').textContent =
     `(${rows.length} ${showsAll ? 'points' : 'points on a front'}${cut})`;
