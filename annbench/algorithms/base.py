@@ -1,7 +1,8 @@
 """The contract between the harness and an algorithm.
 
-An adapter wraps one index type of one library, used as its authors would use it. It returns ids; the harness alone
-computes distances and recall, outside the timed part. The smallest useful adapter has `build` and `search`:
+An adapter wraps one index type of one library, used as its authors would use it. It returns ids; the harness
+alone computes distances and recall, outside the timed part. The smallest useful adapter has `build` and
+`search`:
 
     class Mine(Algorithm):
         metrics = frozenset({"euclidean"})
@@ -9,8 +10,8 @@ computes distances and recall, outside the timed part. The smallest useful adapt
         def build(self, base, metric, params, threads): ...
         def search(self, query, k): ...
 
-Nothing of a third-party library may be imported at module level: the process that plans a run and reports on it must
-never load one. Import it inside the methods.
+Nothing of a third-party library may be imported at module level: the process that plans a run and reports on
+it must never load one. Import it inside the methods.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ class Cost:
 class Algorithm:
     """One index type of one library. Subclass, fill in the class attributes, override the methods.
 
-    The harness calls, in a fresh process: `build` → `save`; and in others: `load` → (`configure` → searches)*.
-    An adapter whose `can_save` is False is rebuilt in every worker, and its records say so.
+    The harness calls, in a fresh process: `build` → `save`; and in others: `load` → (`configure` →
+    searches)*. An adapter whose `can_save` is False is rebuilt in every worker, and its records say so.
     """
 
     BuildParams: ClassVar[type[Params]] = NoParams
@@ -80,8 +81,11 @@ class Algorithm:
     # Modules the adapter imports inside its methods; loaded before memory is measured.
     modules: ClassVar[tuple[str, ...]] = ()
     can_save: ClassVar[bool] = True
-    # True if the same seed and parameters give another index when built again (e.g. threaded HNSW inserts).
+    # True if the same seed and parameters can give another index when built again with more than one thread
+    # (e.g. racing HNSW inserts). One thread and one seed must always give the same bytes.
     random_build: ClassVar[bool] = False
+    # Name of the build parameter that is the seed, or None where nothing is random.
+    seed_parameter: ClassVar[str | None] = None
     known_limits: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -109,10 +113,22 @@ class Algorithm:
         raise NotImplementedError
 
     def configure(self, params: Any, threads: int) -> None:
-        """Set search parameters and the number of search threads for the calls that follow."""
+        """Set search parameters and the number of search threads for the calls that follow.
+
+        Called once after `build` or `load` even if there are no search parameters. Mode `single` passes 1: a
+        call with one query must not spread over threads.
+        """
+
+    def enter_thread(self) -> None:
+        """Called once in every further thread that will call `search`, before its first call.
+
+        For settings that belong to a thread and not to the index: OpenMP's number of threads is one of them.
+        """
 
     def search(self, query: Vectors, k: int) -> Ids:
-        """Ids (<= k,) of the nearest neighbours of `query` (dim,) float32, nearest first; −1 where none was found."""
+        """Ids (<= k,) of the nearest neighbours of `query` (dim,) float32, nearest first; −1 where none was
+        found.
+        """
         raise NotImplementedError
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:
@@ -130,6 +146,12 @@ class Algorithm:
     def counters(self) -> Mapping[str, int]:
         """Cost counters of the last pass (distances computed, hops, …) where the library counts them."""
         return {}
+
+
+def padded(ids: Ids, k: int) -> Ids:
+    """`ids` (..., m <= k) as (..., k), filled up with −1: the answer when k exceeds the number of vectors."""
+    missing = k - ids.shape[-1]
+    return np.pad(ids.astype(np.int64), [(0, 0)] * (ids.ndim - 1) + [(0, missing)], constant_values=-1)
 
 
 def normalised(vectors: Vectors) -> Vectors:

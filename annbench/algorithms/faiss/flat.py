@@ -1,0 +1,29 @@
+"""faiss IndexFlat: exhaustive float32 search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from annbench.algorithms.base import Cost, PointContext
+from annbench.algorithms.faiss.common import WRAPPER, FaissFamily
+
+
+class FaissFlat(FaissFamily):
+    """Factory string `Flat`."""
+
+    known_limits = (
+        WRAPPER,
+        "a batch of 20 queries or more computes L2 as ‖x‖² − 2·x·q + ‖q‖² in float32, where near-ties of "
+        "long vectors can swap; smaller batches and single calls subtract first",
+    )
+
+    @classmethod
+    def factory(cls, params: Any) -> str:
+        """`Flat`."""
+        return "Flat"
+
+    @classmethod
+    def estimate(cls, context: PointContext, build: Any, search: Any) -> Cost:
+        """The base as float32, and one multiply-add per component of it."""
+        size = float(context.n * context.dim)
+        return Cost(index_bytes=4 * size + 45, build_operations=0, search_operations=size)

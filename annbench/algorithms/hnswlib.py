@@ -1,0 +1,118 @@
+"""hnswlib: the reference HNSW of its authors (Malkov and Yashunin, TPAMI 2020),
+https://github.com/nmslib/hnswlib.
+
+Cosine uses the library's own `cosine` space, which scales base and queries itself.
+"""
+
+from __future__ import annotations
+
+from math import log2
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Vectors, padded
+from annbench.datasets.dataset import Metric
+
+FILE = "index.hnsw"
+SPACES: dict[Metric, str] = {"euclidean": "l2", "cosine": "cosine", "ip": "ip"}
+
+
+class HnswlibBuild(Params):
+    """Build parameters, with hnswlib's names and defaults."""
+
+    M: int = Field(default=16, ge=2)
+    ef_construction: int = Field(default=200, ge=1)
+    random_seed: int = Field(default=100, ge=0)
+
+
+class HnswlibSearch(Params):
+    """Search parameters, with hnswlib's names and defaults."""
+
+    ef: int = Field(default=10, ge=1)
+
+
+class Hnswlib(Algorithm):
+    """hnswlib.Index in the spaces `l2`, `cosine` and `ip`."""
+
+    BuildParams = HnswlibBuild
+    SearchParams = HnswlibSearch
+    metrics = frozenset(SPACES)
+    distributions = ("hnswlib",)
+    modules = ("hnswlib",)
+    random_build = True
+    seed_parameter = "random_seed"
+    known_limits = (
+        "ip is not a metric: the graph's pruning rule assumes a triangle inequality, so recall can stay low",
+        "space ip scores 1 − x·q in float32: products far below 1e-7 are indistinguishable",
+        "a search that reaches fewer than k vectors raises instead of returning what it found",
+        "loading trusts the sizes in the file",
+    )
+
+    @classmethod
+    def check(cls, context: PointContext, build: HnswlibBuild, search: HnswlibSearch) -> str | None:
+        """`ef` below k is raised to k by the library: the point would carry a wrong name."""
+        if search.ef < context.k:
+            return f"ef={search.ef} is below k={context.k}"
+        return None
+
+    @classmethod
+    def estimate(cls, context: PointContext, build: HnswlibBuild, search: HnswlibSearch) -> Cost:
+        """Vector, 2·M + 1 links of 4 bytes and a label of 8 per element; about ef·M distances per search."""
+        per_row = 4 * context.dim + 4 * (2 * build.M + 1) + 8 + 4 + 4 * (build.M + 1) / (build.M - 1)
+        descent = build.M * log2(max(context.n, 2))
+        return Cost(
+            index_bytes=context.n * per_row + 96,
+            build_operations=context.n * context.dim * (build.ef_construction * build.M + descent),
+            search_operations=context.dim * (search.ef * build.M + descent),
+        )
+
+    def build(self, base: Vectors, metric: Metric, params: HnswlibBuild, threads: int) -> None:
+        """Insert all rows with `threads` threads; their order, hence the graph, is fixed only with one."""
+        import hnswlib
+
+        n, dim = base.shape
+        index = hnswlib.Index(space=SPACES[metric], dim=dim)
+        index.init_index(
+            n, M=params.M, ef_construction=params.ef_construction, random_seed=params.random_seed
+        )
+        index.set_num_threads(threads)
+        index.add_items(base)
+        self._open(index)
+
+    def configure(self, params: HnswlibSearch, threads: int) -> None:
+        """Set `ef` and the number of threads of a batch."""
+        self._index.set_ef(params.ef)
+        self._index.set_num_threads(threads)
+
+    def search(self, query: Vectors, k: int) -> Ids:
+        """One query; the library runs it on the calling thread."""
+        if k > self._n:
+            return padded(self._knn_query(query, self._n)[0][0], k)
+        ids: Ids = self._knn_query(query, k)[0][0]
+        return ids
+
+    def search_batch(self, queries: Vectors, k: int) -> Ids:
+        """All queries in one call."""
+        if k > self._n:
+            return padded(self._knn_query(queries, self._n)[0], k)
+        ids: Ids = self._knn_query(queries, k)[0]
+        return ids
+
+    def save(self, folder: Path) -> None:
+        """Write the library's own file."""
+        self._index.save_index(str(folder / FILE))
+
+    def load(self, folder: Path, metric: Metric, dim: int, params: HnswlibBuild) -> None:
+        """Read the library's own file."""
+        import hnswlib
+
+        index = hnswlib.Index(space=SPACES[metric], dim=dim)
+        index.load_index(str(folder / FILE))
+        self._open(index)
+
+    def _open(self, index: Any) -> None:
+        self._index = index
+        self._n = index.get_current_count()
+        self._knn_query = index.knn_query
