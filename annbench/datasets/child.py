@@ -66,6 +66,12 @@ def run_child(
         _send(process.stdin, request)
         answer = _listen(process.stdout, on_progress)
         code = _wait(process)
+    except KeyboardInterrupt:
+        # The child is in a session of its own; it is told, so that it can keep what it has.
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        _wait(process)
+        raise
     finally:
         timer.cancel()
         _end(process)

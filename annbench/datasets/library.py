@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
 from dataclasses import asdict, dataclass
@@ -102,8 +103,12 @@ def resolve(name_or_path: str, folder: Path) -> Path:
         return stored
     catalog = load_catalog()
     if name not in catalog:
-        known = {*catalog, *(listed.name for listed in list_datasets(folder))}
-        raise UnknownNameError("dataset", name, known, remedy="(`annbench data list` shows all)")
+        raise UnknownNameError(
+            "dataset",
+            name,
+            _suggestions(name, list_datasets(folder)),
+            remedy="(`annbench data list` shows all)",
+        )
     raise _not_downloaded(catalog[name], stored)
 
 
@@ -114,6 +119,20 @@ def find_dataset(name_or_path: str, override: Path | None = None) -> DatasetInfo
     path = resolve(name_or_path, folder)
     name = safe_name(path) if name_or_path.lower().endswith(ENDINGS) else name_or_path
     return describe(path, name, cache_dir(folder))
+
+
+def describe_any(name_or_path: str, override: Path | None = None) -> dict[str, Any]:
+    """All that is known of a dataset: its listing, and for a file on this machine its checked description
+    (`info`).
+
+    Raises as `find_dataset`, except for a set of the catalogue that is not downloaded, which its listing
+    describes.
+    """
+    listed = find_listed(name_or_path, data_dir(override))
+    facts = {} if listed is None else listed.as_json()
+    if listed is None or listed.path is not None:
+        facts["info"] = find_dataset(name_or_path, override).model_dump(mode="json")
+    return facts
 
 
 def list_datasets(folder: Path) -> list[Listed]:
@@ -128,6 +147,14 @@ def list_datasets(folder: Path) -> list[Listed]:
 def find_listed(name: str, folder: Path) -> Listed | None:
     """What the listing says of one name; None if it does not have it."""
     return next((listed for listed in list_datasets(folder) if listed.name == name), None)
+
+
+def _suggestions(name: str, listed: list[Listed]) -> list[str]:
+    """Names that contain this one; else all, if one is close to it; else what is on this machine."""
+    names = [one.name for one in listed]
+    holding = [other for other in names if name in other]
+    close = difflib.get_close_matches(name, names, n=1)
+    return holding or (names if close else [one.name for one in listed if one.path is not None])
 
 
 def _given_path(path: Path) -> Path:

@@ -27,7 +27,7 @@ from annbench.datasets.formats.hdf5_guard import (
     scalar_attribute,
     text_attribute,
 )
-from annbench.datasets.formats.rows import Rows
+from annbench.datasets.formats.rows import BLOCK_BYTES, Rows
 from annbench.datasets.formats.source import QuerySource
 from annbench.errors import DatasetError
 
@@ -254,16 +254,12 @@ class QuerySetArrays:
 
 @dataclass(frozen=True)
 class DatasetArrays:
-    """A whole dataset to be written. `base` (n, dim) may be a memory map: it is written in blocks.
-
-    `rows` selects the rows of `base` that are written, in this order; None writes all.
-    """
+    """A whole dataset to be written. `base` (n, dim) may be a memory map: it is written in blocks."""
 
     base: NDArray[Any]
     metric: Metric
     queries: QuerySetArrays
     query_sets: Mapping[str, QuerySetArrays] = field(default_factory=dict)
-    rows: NDArray[np.integer[Any]] | None = None
     held_out_rows: NDArray[np.integer[Any]] | None = None
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
 
@@ -273,7 +269,6 @@ def write_hdf5(path: Path, arrays: DatasetArrays) -> None:
 
     Not atomic by itself: write to a temporary name and rename. Raises OSError when the disk is full.
     """
-    n = len(arrays.base) if arrays.rows is None else len(arrays.rows)
     with h5py.File(path, "w", libver=("earliest", "v110")) as file:
         file.attrs["type"] = "dense"
         file.attrs["distance"] = WRITTEN[arrays.metric]
@@ -281,13 +276,12 @@ def write_hdf5(path: Path, arrays: DatasetArrays) -> None:
         file.attrs["point_type"] = "float" if arrays.base.dtype.kind == "f" else arrays.base.dtype.name
         for name, value in arrays.provenance.items():
             file.attrs[name] = value
-        shape = (n, arrays.base.shape[1])
-        train = file.create_dataset("train", shape=shape, dtype=arrays.base.dtype.newbyteorder("<"))
-        step = max(1, (16 << 20) // (shape[1] * arrays.base.itemsize))
-        for start in range(0, n, step):
-            stop = min(n, start + step)
-            rows = slice(start, stop) if arrays.rows is None else arrays.rows[start:stop]
-            train[start:stop] = arrays.base[rows]
+        train = file.create_dataset(
+            "train", shape=arrays.base.shape, dtype=arrays.base.dtype.newbyteorder("<")
+        )
+        step = max(1, BLOCK_BYTES // (arrays.base.shape[1] * arrays.base.itemsize))
+        for start in range(0, len(arrays.base), step):
+            train[start : start + step] = arrays.base[start : start + step]
         _write_queries(file, arrays.queries)
         for name, queries in arrays.query_sets.items():
             _write_queries(file.create_group(f"query_sets/{name}"), queries)

@@ -1,0 +1,171 @@
+"""`annbench data`: list, describe and add datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from annbench.cli.options import AsJson, DataDir
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from annbench.datasets.library import Listed
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_PHASES = {
+    "read": "reading and checking the vectors",
+    "truth": "computing the exact neighbours",
+    "write": "writing",
+    "check": "checking the file",
+}
+
+
+def _bytes(text: str) -> int:
+    from annbench.config.model import parse_bytes
+
+    return cast(int, parse_bytes(text))
+
+
+@app.command("list")
+def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the bundled set, what is in the data folder, and the public sets of the field."""
+    from annbench.cli.output import print_json, stdout
+    from annbench.datasets.library import data_dir as find_folder
+    from annbench.datasets.library import list_datasets
+
+    found = list_datasets(find_folder(data_dir))
+    if as_json:
+        print_json([listed.as_json() for listed in found])
+    else:
+        stdout().print(_table(found))
+
+
+@app.command("info")
+def info(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name of `data list`, or the path of a .hdf5 file.")
+    ],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Describe one dataset; a file is checked whole, the first time."""
+    from annbench.cli.output import print_json, print_mapping
+    from annbench.datasets.library import describe_any
+
+    facts = describe_any(name, data_dir)
+    if as_json:
+        print_json(facts)
+    else:
+        print_mapping(facts)
+
+
+@app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new dataset's name.")],
+    base: Annotated[
+        Path, typer.Option("--base", help="Vectors (.npy, one a row), or a whole dataset (.hdf5).")
+    ],
+    queries: Annotated[
+        Path | None, typer.Option("--queries", help="Queries (.npy); else some rows are held out.")
+    ] = None,
+    metric: Annotated[
+        Literal["cosine", "euclidean", "ip"] | None, typer.Option("--metric", help="Needed for .npy.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", min=1, help="True neighbours kept per query.")] = 100,
+    held_out: Annotated[
+        int | None,
+        typer.Option("--held-out", min=1, help="Rows held out as queries; default min(1000, n / 10)."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice of held-out rows.")] = 42,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
+    memory: Annotated[
+        int,
+        typer.Option(
+            "--memory",
+            parser=_bytes,
+            metavar="SIZE",
+            show_default="1GiB",
+            help="For computing the truth, at most.",
+        ),
+    ] = 1 << 30,
+    force: Annotated[bool, typer.Option("--force", help="Replace a dataset of this name.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a dataset of your own vectors, with exact ground truth. Interrupted, the same command goes on."""
+    from annbench.cli.output import bytes_text, stdout
+    from annbench.cli.progress import say
+    from annbench.datasets.add import AddRequest, add_dataset
+    from annbench.datasets.library import data_dir as find_folder
+
+    request = AddRequest(
+        name=name, base=base, queries=queries, metric=metric, k=k, held_out=held_out, seed=seed, threads=threads,
+        memory_bytes=memory, folder=find_folder(data_dir), force=force,
+    )  # fmt: skip
+    with _bar() as show:
+        added = add_dataset(request, show)
+    for note in added.notes:
+        say(note)
+    made = added.info
+    queries_made = made.query_sets["test"]
+    stdout().print(
+        f"{made.name}: {made.n:,} x {made.dim} {made.dtype}, {made.metric}, {queries_made.count:,} queries, "
+        f"{queries_made.truth_k} neighbours each, {bytes_text(made.file_bytes)}\n{made.path}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, float], None]]:
+    """A progress bar on stderr, for a terminal; yields what is told the phase and the fraction done."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from annbench.cli.output import stderr
+
+    console = stderr()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=1.0)
+
+        def show(phase: str, fraction: float) -> None:
+            progress.update(task, description=_PHASES.get(phase, phase), completed=fraction)
+
+        yield show
+
+
+def _table(found: list[Listed]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from annbench.cli.output import bytes_text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("dataset", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    table.add_column("metric", no_wrap=True)
+    for heading in ("n", "dim", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    source = None
+    for listed in found:
+        if listed.source != source:
+            source = listed.source
+            table.add_section()
+            table.add_row(Text(source, style="bold"))
+        status = "–" if listed.path is None else listed.status
+        dim = "–" if listed.dim is None else str(listed.dim)
+        cells = (status if listed.readable else "later", listed.metric or "–", _count(listed.n), dim)
+        table.add_row(Text(f"  {listed.name}"), *cells, bytes_text(listed.file_bytes))
+    table.caption = "–: not downloaded, `data info NAME` says from where; later: not readable yet"
+    table.caption_justify = "left"
+    return table
+
+
+def _count(n: int | None) -> str:
+    """`10,000`, `1.18 M`."""
+    return "–" if n is None else f"{n:,}" if n < 1_000_000 else f"{n / 1e6:,.4g} M"

@@ -1,0 +1,155 @@
+"""Makes a dataset of someone's own vectors: checked, with exact truth, in the data folder, all of it or
+nothing.
+
+`add_dataset` starts `python -m annbench.datasets.add`, which does the work (see `making`): input files are
+opened in that process only. A second call after an interruption goes on with the truth that is computed
+already.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from annbench.datasets.child import end_with_parent, error_line, run_child
+from annbench.datasets.dataset import DatasetInfo, Metric
+from annbench.datasets.inspect import remember
+from annbench.datasets.library import ENDINGS, cache_dir, check_name, stored_path
+from annbench.errors import EXIT_INTERRUPTED, AnnbenchError, DatasetError, UsageError
+
+DEFAULT_MEMORY_BYTES = 1 << 30
+
+
+class AddRequest(BaseModel):
+    """What is to be made.
+
+    `base` is a .npy matrix, or an HDF5 dataset that is imported as it is; `queries` (.npy) are held out from
+    the base when None: `held_out` of them, by default min(1000, n // 10), drawn with `seed`. `memory_bytes`
+    bounds the computation of the truth, beyond the vectors themselves.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    base: Path
+    queries: Path | None = None
+    metric: Metric | None = None
+    k: int = Field(default=100, ge=1)
+    held_out: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=42, ge=0)
+    threads: int | None = Field(default=None, ge=1)
+    memory_bytes: int = Field(default=DEFAULT_MEMORY_BYTES, ge=1)
+    folder: Path
+    force: bool = False
+
+    @property
+    def target(self) -> Path:
+        """Where the dataset will be."""
+        return stored_path(self.name, self.folder)
+
+    @property
+    def imports_hdf5(self) -> bool:
+        """Whether the base is a whole dataset already."""
+        return self.base.name.lower().endswith(ENDINGS)
+
+
+@dataclass(frozen=True)
+class Added:
+    """A dataset that was made, and what its owner should know about it."""
+
+    info: DatasetInfo
+    notes: tuple[str, ...]
+
+
+def add_dataset(request: AddRequest, on_progress: Callable[[str, float], None] | None = None) -> Added:
+    """Make the dataset; `on_progress` is told the phase and the fraction done of it.
+
+    Raises UsageError for arguments that contradict each other, DatasetError for data that cannot be used and
+    for a name that exists.
+    """
+    check_request(request)
+
+    def progress(fields: dict[str, Any]) -> None:
+        if on_progress is not None:
+            on_progress(str(fields["phase"]), float(fields["fraction"]))
+
+    answer = run_child(
+        "annbench.datasets.add",
+        [],
+        where=str(request.base),
+        request=request.model_dump_json(),
+        threads=request.threads,
+        on_progress=progress,
+    )
+    info = DatasetInfo.model_validate(answer["info"])
+    remember(info, cache_dir(request.folder), Path(info.path).stat())
+    return Added(info, tuple(answer["notes"]))
+
+
+def check_request(request: AddRequest) -> None:
+    """Raise for what can be refused before a file is read."""
+    from annbench.datasets.catalog import load_catalog
+
+    check_name(request.name)
+    entry = load_catalog().get(request.name)
+    if entry is not None and (entry.source == "bundled" or not request.imports_hdf5):
+        raise DatasetError(f"{request.name} is the name of a public dataset", remedy="choose another name")
+    if request.target.exists() and not request.force:
+        raise DatasetError(
+            f"{request.name} exists already",
+            where=str(request.target),
+            remedy="choose another name, or give --force",
+        )
+    if request.imports_hdf5:
+        if request.queries is not None or request.held_out is not None:
+            raise UsageError(
+                "an HDF5 dataset brings its own queries", remedy="leave out --queries and --held-out"
+            )
+        return
+    if request.base.suffix.lower() != ".npy":
+        raise UsageError(
+            f"{request.base} is neither .npy nor .hdf5", remedy="save the matrix with numpy.save"
+        )
+    if request.metric is None:
+        raise UsageError("vectors need a metric", remedy="give --metric cosine, euclidean or ip")
+    if request.queries is not None and request.held_out is not None:
+        raise UsageError("--queries and --held-out exclude each other", remedy="leave out one of them")
+
+
+def _main() -> None:
+    from annbench.datasets.making import make
+
+    request = AddRequest.model_validate_json(sys.stdin.readline())
+    end_with_parent()
+
+    def say(line: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    try:
+        info, notes = make(request, lambda phase, done: say({"progress": {"phase": phase, "fraction": done}}))
+        say({"result": {"info": info.model_dump(mode="json"), "notes": notes}})
+    except AnnbenchError as error:
+        say(error_line(error))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except MemoryError:
+        say(
+            error_line(
+                DatasetError(
+                    "does not fit in memory",
+                    where=str(request.base),
+                    remedy="use fewer vectors, float16 or int8",
+                )
+            )
+        )
+
+
+if __name__ == "__main__":
+    _main()
