@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from annbench.cli.output import bytes_text, seconds_text
@@ -57,14 +58,14 @@ def plan_table(plan: Plan, rows: list[dict[str, Any]]) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("dataset", overflow="fold")
-    table.add_column("build", overflow="fold")
+    table.add_column("dataset and build", overflow="fold")
     for name in ("points", "stored", "build", "search", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
+    for row, before in zip(rows, [None, *rows], strict=False):
+        if before is None or before["dataset"] != row["dataset"]:
+            table.add_row(f"[bold]{escape(row['dataset'])}")
         table.add_row(
-            row["dataset"],
-            row["build"] + (f"\n{row['unsupported']}" if row["unsupported"] else ""),
+            escape(row["build"] + (f"\n{row['unsupported']}" if row["unsupported"] else "")),
             str(row["points"]),
             str(row["stored"]),
             seconds_text(row["build_seconds"]),
@@ -73,7 +74,7 @@ def plan_table(plan: Plan, rows: list[dict[str, Any]]) -> Table:
         )
     table.add_section()
     table.add_row(
-        "total", "", str(total["points"]), str(total["stored"]), "", seconds_text(total["seconds"]),
+        "total", str(total["points"]), str(total["stored"]), "", seconds_text(total["seconds"]),
         bytes_text(total["memory_bytes"]),
     )  # fmt: skip
     return table

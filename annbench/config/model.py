@@ -74,7 +74,7 @@ class Model(BaseModel):
 
 
 class Measure(Model):
-    """How every point is measured; see docs/measurement.md for what each choice means."""
+    """How every point is measured; the README says what each choice means."""
 
     modes: Annotated[tuple[Mode, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("single", "batch")
     threads: Annotated[int, Field(ge=1, le=1024)] = 1

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from annbench.datasets.dataset import DatasetInfo
+from annbench.metrics.recall import RecallSummary
 
 SCHEMA_VERSION = 1
 
@@ -81,22 +83,6 @@ class LoadSummary(Part):
     resident_after_search_bytes: int | None
 
 
-class RecallSummary(Part):
-    """Quality of the returned ids; see metrics/recall.py for the rules."""
-
-    recall_at_k: float  # tie-aware
-    recall_ids_at_k: float
-    recall_ann_benchmarks: float
-    recall_low: float  # 95 % bootstrap interval over queries, of recall_at_k
-    recall_high: float
-    recall_worst_decile: float
-    relative_distance_error: float | None
-    duplicate_ids: int
-    out_of_range_ids: int
-    missing_ids: int
-    ids_crc32c: str
-
-
 class TimeSummary(Part):
     """Speed over the passes; `best` is the fastest pass (the field's custom), and its ids are the ones scored."""
 
@@ -141,10 +127,15 @@ class Record(Part):
     @property
     def label(self) -> str:
         """`hnswlib M=16 ef_construction=200 · ef=40`: the configuration for people."""
-        parts = [f"{k}={_short(v)}" for k, v in self.key.build.items()]
-        search = [f"{k}={_short(v)}" for k, v in self.key.search.items()]
-        head = " ".join([self.key.algorithm, *parts])
-        return f"{head} · {' '.join(search)}" if search else head
+        head = f"{self.key.algorithm} {parameters_text(self.key.build)}".rstrip()
+        search = parameters_text(self.key.search)
+        return f"{head} · {search}" if search else head
+
+
+def parameters_text(parameters: Mapping[str, Any]) -> str:
+    """`M=16 ef_construction=200`: what a reader tells configurations apart by; seeds and unset values are left out."""
+    shown = ((k, v) for k, v in parameters.items() if v is not None and k not in ("seed", "random_seed"))
+    return " ".join(f"{k}={_short(v)}" for k, v in shown)
 
 
 def canonical_json(value: Any) -> str:

@@ -16,7 +16,7 @@ from annbench.config.load import LoadedConfig
 from annbench.config.model import AlgorithmEntry, Config, clients_of
 from annbench.datasets.dataset import DatasetInfo
 from annbench.errors import ConfigError, UnknownNameError
-from annbench.results.schema import PointKey, digest_of
+from annbench.results.schema import PointKey, digest_of, parameters_text
 from annbench.runner.environment import available_cores, machine_id
 from annbench.runner.supervisor import Child, ChildFailed
 
@@ -57,7 +57,7 @@ class PlannedBuild:
     @property
     def label(self) -> str:
         """`hnswlib M=16 ef_construction=200`."""
-        return " ".join([self.algorithm, *(f"{k}={v}" for k, v in self.params.items())])
+        return f"{self.algorithm} {parameters_text(self.params)}".rstrip()
 
 
 @dataclass(frozen=True)
