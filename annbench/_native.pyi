@@ -1,4 +1,5 @@
-"""The native kernels. Arguments are never converted: a wrong dtype or layout raises TypeError, wrong sizes ValueError."""
+"""The native kernels. Arguments are never converted: a wrong dtype or layout raises TypeError, wrong sizes
+ValueError."""
 
 from typing import Literal
 
@@ -41,7 +42,9 @@ class NeighborCollector:
         ties: NDArray[np.int64],
         isa: str | None = None,
     ) -> None: ...
-    def offer(self, scores: NDArray[np.float32], first: int, error_slope: float, error_constant: float) -> None: ...
+    def offer(
+        self, scores: NDArray[np.float32], first: int, error_slope: float, error_constant: float
+    ) -> None: ...
     def finish(self) -> None: ...
     @staticmethod
     def bytes(queries: int, k: int, offered_rows: int) -> int: ...

@@ -1,7 +1,7 @@
 """Which instruction set the native kernels use.
 
-Chosen once, when the module loads: the fastest that the processor and the operating system support, or the one that the
-environment variable ANNBENCH_ISA names (scalar, avx2, avx512).
+Chosen once, when the module loads: the fastest that the processor and the operating system support, or the
+one that the environment variable ANNBENCH_ISA names (scalar, avx2, avx512).
 """
 
 from __future__ import annotations

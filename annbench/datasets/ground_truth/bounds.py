@@ -1,16 +1,16 @@
 """How far a float32 score can be from the float64 distance that it stands for.
 
 A score is larger when nearer: euclidean q·x − ½‖x‖², cosine q·x/(‖q‖‖x‖), inner product q·x. With u = 2⁻²⁴,
-γ(m) = m·u/(1 − m·u), Q = ‖q‖ and X the largest ‖x‖ of the rows concerned, float32 arithmetic in any order of summation,
-fused or not, gives (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1):
+γ(m) = m·u/(1 − m·u), Q = ‖q‖ and X the largest ‖x‖ of the rows concerned, float32 arithmetic in any order of
+summation, fused or not, gives (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1):
 
     inner product  γ(d)·Q·X
     euclidean      γ(d + 2)·Q·X + γ(3)·½X²     rounding ½‖x‖² to float32, and the subtraction
     cosine         γ(d + 4)                    rounding q/‖q‖ and 1/‖x‖ to float32, and the multiplication
 
 Two terms are added that hardly matter: 2⁻¹²⁶ a term for products that underflow or are flushed to zero, and
-(d + 32)·2⁻⁵³ for the float64 distance itself. The product is taken to be a conventional one: a BLAS that computes in
-less than float32, or by Strassen's scheme, would break the first term.
+(d + 32)·2⁻⁵³ for the float64 distance itself. The product is taken to be a conventional one: a BLAS that
+computes in less than float32, or by Strassen's scheme, would break the first term.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from annbench.datasets.dataset import Metric
 FLOAT32_UNIT = 2.0**-24
 FLOAT32_SMALLEST_NORMAL = 2.0**-126
 FLOAT64_UNIT = 2.0**-53
-MAX_COSINE_SCALE = 2.0**100  # 1/‖x‖ beyond it leaves too little of float32's range: every row is scored in float64
+MAX_COSINE_SCALE = 2.0**100  # beyond it a score says nothing: 1/‖x‖ leaves too little of float32's range
 MAX_SQUARED_NORM = 2.0**126  # q·x − ½‖x‖² stays finite in float32, with its rounding
 MAX_DIM = 1 << 20  # γ stays below 1/15
 
 
 @dataclass(frozen=True)
 class ErrorBound:
-    """|float32 score − what the float64 distance amounts to| ≤ slope·‖q‖ + constant, for each query of a block."""
+    """|float32 score − what the float64 distance amounts to| ≤ slope·‖q‖ + constant, for each query of a
+    block."""
 
     slope: float
     constant: float
@@ -45,7 +46,8 @@ def score_error(
 ) -> ErrorBound:
     """The bound for a block of queries and a block of rows.
 
-    `max_scale` is the largest 1/‖x‖ of the rows (cosine only). An infinite constant says that nothing is known.
+    `max_scale` is the largest 1/‖x‖ of the rows (cosine only). An infinite constant says that nothing is
+    known.
     """
     float64_term = (dim + 32) * FLOAT64_UNIT
     underflow = FLOAT32_SMALLEST_NORMAL * (dim + 2)

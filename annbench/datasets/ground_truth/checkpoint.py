@@ -1,7 +1,7 @@
 """Progress on disk: the lists found so far, and how many rows of the base each query has seen.
 
-One npz file without pickled objects, written beside its name, synced and renamed, so that a kill leaves the old one or
-the new one. It carries what it was computed from and is refused for anything else.
+One npz file without pickled objects, written beside its name, synced and renamed, so that a kill leaves the
+old one or the new one. It carries what it was computed from and is refused for anything else.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ def fresh(queries: int, k: int) -> Progress:
     )
 
 
-def describe_inputs(base: RowSource, queries: RowSource, k: int, metric: Metric, fingerprint: str) -> dict[str, str | int]:
-    """What a checkpoint depends on: shapes, dtypes, k, metric, the caller's fingerprint, and a hash of sampled rows."""
+def describe_inputs(
+    base: RowSource, queries: RowSource, k: int, metric: Metric, fingerprint: str
+) -> dict[str, str | int]:
+    """What a checkpoint depends on: shapes, dtypes, k, metric, the caller's fingerprint, and a hash of
+    sampled rows."""
     return {
         "format": FORMAT,
         "n": base.shape[0],
@@ -91,16 +94,20 @@ def load(path: Path, inputs: dict[str, str | int]) -> Progress | None:
     """
     remedy = "delete it to start again, or give another checkpoint path"
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             theirs = json.loads(str(stored["inputs"]))
             names = ("neighbors", "distances", "ties", "rows_done")
             progress = Progress(**{name: stored[name] for name in names})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"is not a readable checkpoint ({error})", where=str(path), remedy=remedy) from error
+        raise DatasetError(
+            f"is not a readable checkpoint ({error})", where=str(path), remedy=remedy
+        ) from error
     if theirs != inputs:
-        differing = sorted(key for key in inputs if not isinstance(theirs, dict) or theirs.get(key) != inputs[key])
+        differing = sorted(
+            key for key in inputs if not isinstance(theirs, dict) or theirs.get(key) != inputs[key]
+        )
         raise DatasetError(
             f"is a checkpoint of other inputs: {', '.join(differing)} differ", where=str(path), remedy=remedy
         )

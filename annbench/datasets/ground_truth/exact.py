@@ -1,9 +1,10 @@
 """exact_neighbors: a float32 product finds every row that could matter, float64 decides.
 
-The base passes through memory once, in slabs; a slab is one task a block of queries, and the tasks run on threads that
-each call a single-threaded product, so that no thread waits for another. Within a task, tiles of scores go to a native
-collector, which keeps every row whose score is within the error bound (bounds.py) of the running k-th and rescores
-those in float64. The result depends neither on block sizes, nor threads, nor the instruction set.
+The base passes through memory once, in slabs; a slab is one task a block of queries, and the tasks run on
+threads that each call a single-threaded product, so that no thread waits for another. Within a task, tiles of
+scores go to a native collector, which keeps every row whose score is within the error bound (bounds.py) of
+the running k-th and rescores those in float64. The result depends neither on block sizes, nor threads, nor
+the instruction set.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from annbench import _native
 from annbench.datasets.dataset import Metric
@@ -41,8 +42,10 @@ class GroundTruth:
     """The exact k nearest neighbours of each query, nearest first, ties by the lower id.
 
     `neighbors` (q, k): ids, int32 (int64 when the base has 2³¹ rows or more), −1 beyond the rows of the base.
-    `distances` (q, k): float64; euclidean ‖x − q‖, cosine 1 − cos (exactly 1 when a vector is zero), ip −q·x; inf beyond.
-    `ties_beyond_k` (q,): how many more rows lie at exactly the k-th float64 distance; same dtype as `neighbors`.
+    `distances` (q, k): float64; euclidean ‖x − q‖, cosine 1 − cos (exactly 1 when a vector is zero), ip −q·x;
+    inf beyond.
+    `ties_beyond_k` (q,): how many more rows lie at exactly the k-th float64 distance; same dtype as
+    `neighbors`.
     """
 
     neighbors: NDArray[np.int32] | NDArray[np.int64]
@@ -64,13 +67,15 @@ def exact_neighbors(
 ) -> GroundTruth:
     """Exact k nearest neighbours of `queries` (q, d) in `base` (n, d).
 
-    Both are anything with shape, dtype and slices of rows, of float32, float16, int8 or uint8, read block by block.
-    `threads` defaults to the processors this process may use. `memory_limit_bytes` bounds what the call allocates
-    (`plan_memory` gives the figure). With a `checkpoint` path, progress is kept there, also on an interrupt, and a rerun
-    continues; `fingerprint` is the caller's hash of the data. `progress` receives the fraction done, on this thread.
+    Both are anything with shape, dtype and slices of rows, of float32, float16, int8 or uint8, read block by
+    block. `threads` defaults to the processors this process may use. `memory_limit_bytes` bounds what the
+    call allocates (`plan_memory` gives the figure). With a `checkpoint` path, progress is kept there, also on
+    an interrupt, and a rerun continues; `fingerprint` is the caller's hash of the data. `progress` receives
+    the fraction done, on this thread.
 
-    Raises `DatasetError` for values without a distance (NaN, infinity), for vectors too long for float32, for sources
-    that do not fit each other, and for a checkpoint of other inputs; `UsageError` for arguments out of range.
+    Raises `DatasetError` for values without a distance (NaN, infinity), for vectors too long for float32, for
+    sources that do not fit each other, and for a checkpoint of other inputs; `UsageError` for arguments out
+    of range.
     """
     isa()
     _check_arguments(base, queries, k, metric)
@@ -90,7 +95,7 @@ def exact_neighbors(
     search = _Search(metric, queries, _query_norms(queries, plan), plan, store)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         for slab in _slabs(base, metric, plan, store):
-            _run(search, slab, pool, workers, base.shape[0], progress)
+            _run(search, slab, pool, base.shape[0], progress)
     return _result(store.progress, base.shape[0])
 
 
@@ -118,7 +123,9 @@ def _default_threads() -> int:
 def _result(progress: Progress, n: int) -> GroundTruth:
     if n >= 1 << 31:
         return GroundTruth(progress.neighbors, progress.distances, progress.ties)
-    return GroundTruth(progress.neighbors.astype(np.int32), progress.distances, progress.ties.astype(np.int32))
+    return GroundTruth(
+        progress.neighbors.astype(np.int32), progress.distances, progress.ties.astype(np.int32)
+    )
 
 
 def _query_norms(queries: RowSource, plan: MemoryPlan) -> NDArray[np.float64]:
@@ -271,11 +278,11 @@ def _run(
     search: _Search,
     slab: Slab,
     pool: ThreadPoolExecutor,
-    threads: int,
     n: int,
     progress: Callable[[float], None] | None,
 ) -> None:
-    """Runs the slab's tasks. Whatever ends it early, committed blocks are kept and the threads are idle afterwards."""
+    """Runs the slab's tasks. Whatever ends it early, committed blocks are kept and the threads are idle
+    afterwards."""
     waiting: set[Future[None]] = set()
     total = n * len(search.query_norms)
     try:

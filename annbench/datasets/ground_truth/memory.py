@@ -9,7 +9,8 @@ from annbench.datasets.ground_truth.rows import READ_BYTES
 from annbench.errors import UsageError
 
 DEFAULT_MEMORY_LIMIT_BYTES = 1 << 30
-TILE_ROWS = 1024  # rows of the base a product takes: with QUERY_ROWS, a block of scores stays in the shared cache
+# A product takes QUERY_ROWS × TILE_ROWS scores: large enough to be fast, small enough for a shared cache.
+TILE_ROWS = 1024
 QUERY_ROWS = 512
 BLAS_BYTES_PER_THREAD = 8 << 20  # the packed panels of a product of such blocks
 
@@ -18,7 +19,8 @@ BLAS_BYTES_PER_THREAD = 8 << 20  # the packed panels of a product of such blocks
 class MemoryPlan:
     """Block sizes, and the bytes that `exact_neighbors` allocates with them at most.
 
-    Not counted: the arrays given to it, and pages of a memory-mapped base, which the system takes back at need.
+    Not counted: the arrays given to it, and pages of a memory-mapped base, which the system takes back at
+    need.
     """
 
     query_rows: int
@@ -37,7 +39,9 @@ def plan_memory(
     memory_limit_bytes: int = DEFAULT_MEMORY_LIMIT_BYTES,
     base_resident: bool = False,
 ) -> MemoryPlan:
-    """Plans blocks within `memory_limit_bytes`; `base_resident` says that the base is a float32 array in memory.
+    """Plans blocks within `memory_limit_bytes`.
+
+    `base_resident` says that the base is a float32 array in memory, which need not be copied.
 
     Raises `UsageError` with the least limit that works.
     """
@@ -72,7 +76,7 @@ def _balanced(queries: int, threads: int) -> int:
 
 
 def _bytes_per_base_row() -> int:
-    squared_norm, scratch, term = 8, 8, 4
+    squared_norm, scratch, term = 8, 10, 4
     return squared_norm + scratch + term
 
 

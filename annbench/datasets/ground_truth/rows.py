@@ -13,7 +13,9 @@ from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth.bounds import MAX_COSINE_SCALE, MAX_DIM, MAX_SQUARED_NORM
 from annbench.errors import DatasetError
 
-READ_BYTES = 8 << 20  # what is read at once while converting: small beside any block, large beside a system call
+READ_BYTES = (
+    8 << 20
+)  # what is read at once while converting: small beside any block, large beside a system call
 _DTYPES = tuple(np.dtype(name) for name in ("float32", "float16", "int8", "uint8"))
 
 
@@ -31,8 +33,9 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class Slab:
-    """Consecutive rows of the base in memory: float32 rows (n, d), float64 squared norms (n,), and the float32 terms (n,)
-    that turn q·x into a score: −½‖x‖² to add (euclidean), 1/‖x‖ to multiply by (cosine; 0 for zero rows)."""
+    """Consecutive rows of the base in memory: float32 rows (n, d), float64 squared norms (n,), and the
+    float32 terms (n,) that turn q·x into a score: −½‖x‖² to add (euclidean), 1/‖x‖ to multiply by (cosine; 0
+    for zero rows)."""
 
     rows: NDArray[np.float32]
     squared_norms: NDArray[np.float64]
@@ -80,7 +83,8 @@ def is_resident(source: RowSource) -> bool:
 def float32_rows(
     source: RowSource, start: int, stop: int, out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """Rows [start, stop) as float32: a view where there can be one, else converted into `out` piece by piece."""
+    """Rows [start, stop) as float32: a view where there can be one, else converted into `out` piece by
+    piece."""
     if is_float32_array(source):
         return np.asarray(source[start:stop])
     rows = np.empty((stop - start, source.shape[1]), np.float32) if out is None else out[: stop - start]
@@ -94,7 +98,8 @@ def float32_rows(
 def checked_squared_norms(rows: NDArray[np.float32], first: int, where: str) -> NDArray[np.float64]:
     """Float64 squared norms of the rows.
 
-    Raises `DatasetError` naming the first row that holds NaN or infinity, or is too long for float32 arithmetic.
+    Raises `DatasetError` naming the first row that holds NaN or infinity, or is too long for float32
+    arithmetic.
     """
     norms = np.empty(len(rows), np.float64)
     _native.squared_norms(rows, norms)
@@ -126,8 +131,10 @@ def make_slab(rows: NDArray[np.float32], first: int, metric: Metric) -> Slab:
         terms = np.multiply(norms, -0.5).astype(np.float32)
     elif metric == "cosine":
         # Above the cap a score says nothing (bounds.py) but must still be a number.
-        least = 1.0 / (2.0 * MAX_COSINE_SCALE)
-        scale = np.divide(1.0, np.maximum(np.sqrt(norms), least), out=np.zeros_like(norms), where=norms > 0)
+        scale = np.sqrt(norms)
+        np.maximum(scale, 0.5 / MAX_COSINE_SCALE, out=scale)
+        np.divide(1.0, scale, out=scale)
+        scale[norms == 0] = 0.0
         terms = scale.astype(np.float32)
     else:
         terms = np.zeros(len(rows), np.float32)
