@@ -43,7 +43,7 @@ def summarise_latencies(latencies_ns: Nanoseconds) -> LatencySummary:
 
 
 def pass_qps(pass_ns: Nanoseconds, queries: int) -> NDArray[np.float64]:
-    """Queries per second of each pass (p,), from how long it took; a clock that stood still counts as 1 ns."""
+    """Queries per second of each pass (p,), from how long it took; no time at all counts as 1 ns."""
     return np.asarray(queries * 1e9 / np.maximum(pass_ns, 1))
 
 

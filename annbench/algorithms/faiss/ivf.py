@@ -85,8 +85,10 @@ class FaissIvf(FaissFamily):
         refine_bytes = 0 if build.refine == "none" else dim * SCALAR_BYTES[build.refine]
         scanned = n * min(1.0, search.nprobe / build.nlist)
         reranked = 0 if build.refine == "none" else context.k * search.k_factor
+        # Fast scan rounds each list up to blocks of 32 codes, and stores its codebook.
+        overhead = 16 * build.nlist * code_bytes + 4 * PQ_CENTROIDS * dim if pq else 0
         return Cost(
-            index_bytes=n * (code_bytes + 8 + refine_bytes) + 4 * build.nlist * dim,
+            index_bytes=n * (code_bytes + 8 + refine_bytes) + 4 * build.nlist * dim + overhead,
             build_operations=ivf_build_operations(n, dim, build.nlist),
             search_operations=dim * (build.nlist + reranked) + scanned * ((build.pq_m or dim) if pq else dim),
         )
