@@ -16,6 +16,8 @@ MAX_BYTES = 1 << 20
 READABLE_LAYOUTS = frozenset({"annbench-hdf5", "ann-benchmarks-hdf5", "vibe-hdf5"})
 READABLE_METRICS = frozenset({"euclidean", "cosine", "ip"})
 
+_ITEM_BYTES: dict[DType, int] = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
+
 Layout = Literal["annbench-hdf5", "ann-benchmarks-hdf5", "vibe-hdf5", "big-ann-bin", "big-ann-csr"]
 
 
@@ -45,6 +47,19 @@ class CatalogEntry(BaseModel):
     out_of_distribution: bool = False
     unlisted: bool = False
     note: str = ""
+
+    @property
+    def download_bytes(self) -> int | None:
+        """About how large the main file is: as stated, or as its plain layout implies; None if neither says."""
+        if (
+            self.approximate_bytes is None
+            and self.layout == "big-ann-bin"
+            and self.n
+            and self.dim
+            and self.dtype
+        ):
+            return 8 + self.n * self.dim * _ITEM_BYTES[self.dtype]
+        return self.approximate_bytes
 
     @property
     def readable(self) -> bool:

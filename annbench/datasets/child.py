@@ -179,7 +179,9 @@ def _rebuilt(fields: dict[str, str]) -> AnnbenchError:
 def _death(code: int | None, expired: bool, seconds: float | None, log: bytes, where: str) -> DatasetError:
     if expired:
         what = f"reading it took more than {seconds:.0f} s"
-    elif code is not None and code < 0:
+    elif code is None:
+        what = "the process that read it did not answer in the form it should"
+    elif code < 0:
         what = f"the process that read it died of {signal.Signals(-code).name}"
     else:
         what = f"the process that read it ended with code {code} and no answer"

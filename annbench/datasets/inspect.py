@@ -122,7 +122,7 @@ def _recall(path: Path, status: os.stat_result, cache_dir: Path) -> DatasetInfo 
         if entry.pop("version") != CACHE_VERSION:
             return None
         info = DatasetInfo.model_validate(entry.pop("info"))
-    except (OSError, ValueError, KeyError, AttributeError, ValidationError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None  # absent or damaged: it is made again
     return info if entry == _identity(path, status) else None
 

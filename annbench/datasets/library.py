@@ -192,7 +192,7 @@ def _from_catalog(entry: CatalogEntry, file: Path | None) -> Listed:
         dim=entry.dim,
         queries=entry.queries,
         dtype=entry.dtype,
-        file_bytes=entry.approximate_bytes if path is None else path.stat().st_size,
+        file_bytes=entry.download_bytes if path is None else path.stat().st_size,
         licence=entry.licence,
         readable=entry.readable,
         url=entry.url,

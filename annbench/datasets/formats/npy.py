@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,15 @@ def write(path: Path, vectors: NDArray[Any]) -> None:
 
 
 def _header(stream: Any, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    readers = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
     try:
         version = npy_format.read_magic(stream)
-        if version == (1, 0):
-            return npy_format.read_array_header_1_0(stream)
-        if version == (2, 0):
-            return npy_format.read_array_header_2_0(stream)
-    except (ValueError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        if version in readers:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a header of Python 2 is as good
+                return readers[version](stream)
+    # NumPy hands the header to Python's tokenizer and parser, which raise a dozen kinds of errors.
+    except Exception as error:
         raise DatasetError(
             f"is not a readable .npy file: {error}", where=str(path), remedy="write it with numpy.save"
         ) from error
