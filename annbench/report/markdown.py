@@ -185,7 +185,7 @@ def _evidence(content: Content) -> list[str]:
         parts.append('The null adapter was not run; add `- algorithm: "null"` to the config to see it.')
     parts += ["## Environment"]
     for machine in content.machines:
-        parts.append(f"### Machine {escape(machine.machine_id[:16])} ({machine.records:,} records)")
+        parts.append(f"### Machine {escape(machine.machine_id)} ({machine.records:,} records)")
         parts.append(table(("fact", "value"), [(escape(n), escape(v)) for n, v in machine.facts]))
     return parts
 

@@ -33,7 +33,8 @@ _STYLE: Any = {
     "text.parse_math": False,  # a `$` in a name is a `$`
 }
 _WIDTH_INCHES, _PANEL_INCHES, _DPI = 11.0, 3.5, 110
-_LEGEND_CHARACTERS, _LEGEND_ROWS = 150, 14
+_LEGEND_CHARACTERS, _LEGEND_ROWS = 130, 14
+_LONGEST_NAME = 60
 
 
 def write_plots(
@@ -61,7 +62,11 @@ def pareto_figure(setting: Setting, styles: Mapping[str, Style]) -> Figure:
     rows = math.ceil(len(axes) / 2)
     names = setting.algorithms
     spare_cell = len(axes) % 2 == 1 and len(names) <= _LEGEND_ROWS
-    columns = 1 if spare_cell else max(1, min(len(names), _LEGEND_CHARACTERS // (max(map(len, names)) + 8)))
+    columns = (
+        1
+        if spare_cell
+        else max(1, min(len(names), _LEGEND_CHARACTERS // (min(max(map(len, names)), _LONGEST_NAME) + 12)))
+    )
     legend_inches = 0.0 if spare_cell else 0.25 + 0.2 * math.ceil((len(names) + 1) / columns)
     height = rows * _PANEL_INCHES + legend_inches + 0.45
     figure = Figure(figsize=(_WIDTH_INCHES, height))
@@ -148,6 +153,8 @@ def _stroke(style: Style) -> dict[str, Any]:
 def _handle(style: Style, name: str) -> Line2D:
     # A leading underscore would make matplotlib drop the entry.
     label = f" {name}" if name.startswith("_") else name
+    if len(label) > _LONGEST_NAME:  # a path: its end tells more than its beginning
+        label = f"…{label[1 - _LONGEST_NAME :]}"
     return Line2D([], [], marker=style.marker, markersize=6, label=label, **_stroke(style))
 
 

@@ -127,6 +127,6 @@ def _title(key: dict[str, Any], shared: dict[str, bool], several_files: bool) ->
         f"k = {key['k']}",
         key["mode"],
         f"{key['threads']} thread{'s' * (key['threads'] != 1)}",
-        "" if shared["machine_id"] else f"machine {key['machine_id'][:8]}",
+        "" if shared["machine_id"] else f"machine {key['machine_id']}",
     )
     return " · ".join(part for part in parts if part)

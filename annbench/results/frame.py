@@ -175,7 +175,7 @@ def _typed(values: list[Any]) -> Any:
         return pd.array(values, dtype="boolean")
     if types == {int} and all(-(2**63) <= v < 2**63 for v in values if v is not None):
         return pd.array(values, dtype="Int64")
-    if types and types <= {int, float}:
+    if types in ({float}, {int, float}):
         return np.array(values, dtype=np.float64)
     return pd.array([None if v is None else str(v) for v in values], dtype="string")
 

@@ -37,7 +37,10 @@ function update() {
 
 control('filters').addEventListener('change', update);
 control('filters').addEventListener('submit', event => event.preventDefault());
-control('filters').addEventListener('reset', () => setTimeout(update));
+control('filters').addEventListener('reset', () => setTimeout(() => {
+  control('plot-setting').selectedIndex = 0;
+  update();
+}));
 control('plot-setting').addEventListener('change', update);
 control('plot-all').addEventListener('change', update);
 document.addEventListener('click', event => {
