@@ -456,7 +456,7 @@ print(after - before, planned)
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_planned_memory_is_held(metric: Metric) -> None:
-    """A base of 102 MB as float32 within 64 MiB; beyond the plan, only what the generated base itself needs."""
+    """A base of 102 MB as float32 within 64 MiB; beyond the plan, only what the generator needs."""
     result = subprocess.run(
         [sys.executable, "-c", MEASURE_PEAK, metric], capture_output=True, text=True, timeout=120, check=False
     )
