@@ -61,7 +61,8 @@ class UnknownNameError(ConfigError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, where: str = "", remedy: str = "") -> None:
         choices = sorted(known)
-        close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+        folded = {choice.casefold(): choice for choice in choices}
+        close = [folded[c] for c in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(choices)}"
         super().__init__(f"unknown {kind} {name!r}", where=where, remedy=f"{hint} {remedy}".strip())
 

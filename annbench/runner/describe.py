@@ -26,7 +26,8 @@ def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         loaded = load_algorithm(entry["algorithm"], Path(entry["base_dir"]))
         loaded.cls.import_library()
     except AnnbenchError as error:
-        return {"error": error.message, "remedy": error.remedy, "part": "algorithm"}
+        place = f"{error.where}: " if error.where else ""
+        return {"error": place + error.message, "remedy": error.remedy, "part": "algorithm"}
     build, problem = _validated(loaded, loaded.cls.BuildParams, entry["build"])
     if problem:
         return {**problem, "part": "build"}

@@ -15,7 +15,7 @@ from annbench.config.expand import Constraint, expand
 from annbench.config.load import LoadedConfig
 from annbench.config.model import AlgorithmEntry, Config, clients_of
 from annbench.datasets.dataset import DatasetInfo
-from annbench.errors import ConfigError, UnknownNameError
+from annbench.errors import ConfigError, UnknownNameError, WorkerError
 from annbench.results.schema import PointKey, digest_of, parameters_text
 from annbench.runner.environment import available_cores, machine_id
 from annbench.runner.supervisor import Child, ChildFailed
@@ -176,17 +176,15 @@ def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, 
         mine = [i for i, request in enumerate(requests) if request.entry.python == python]
         entries = [_question(loaded, requests[i]) for i in mine]
         where = loaded.where("algorithms", requests[mine[0]].index, "python" if python else "algorithm")
-        with (
-            tempfile.TemporaryDirectory(prefix="annbench-") as folder,
-            Child("annbench.runner.worker", folder=Path(folder), python=python) as child,
-        ):
-            try:
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="annbench-") as folder,
+                Child("annbench.runner.worker", folder=Path(folder), python=python) as child,
+            ):
                 reply = child.request("describe", DESCRIBE_SECONDS, entries=entries)
-            except ChildFailed as error:
-                remedy = f"{python} -m pip install annbench" if python else "see the output above"
-                raise ConfigError(
-                    f"the process that reads the algorithms failed: {error.detail}", where=where, remedy=remedy
-                ) from error
+        except (ChildFailed, WorkerError) as error:
+            remedy = f"check the path, then: {python} -m pip install annbench" if python else "correct the file"
+            raise ConfigError(f"its process failed: {error}", where=where, remedy=remedy) from error
         if reply["type"] == "failed":
             raise ConfigError(reply["detail"], where=where, remedy="correct the algorithm's file")
         for i, answer in zip(mine, reply["entries"], strict=True):

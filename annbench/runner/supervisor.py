@@ -121,6 +121,7 @@ class Child:
         _signal_all(family, self.process, signal.SIGKILL)
         self.process.wait()
         _live.discard(self.process.pid)
+        _reap(family)
         _end_strays()
         self.channel.close()
         self.log.finish()
@@ -212,6 +213,15 @@ def _signal_all(family: list[psutil.Process], process: subprocess.Popen[bytes], 
     for member in family:
         with suppress(psutil.Error):
             member.send_signal(number)
+
+
+def _reap(family: list[psutil.Process]) -> None:
+    """Bury those of the dead that became ours; the others are their new parent's."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for member in family:
+        with suppress(ChildProcessError):
+            while os.waitpid(member.pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+                time.sleep(0.01)
 
 
 def _end_strays() -> None:

@@ -8,6 +8,8 @@ from annbench.results.schema import RecallSummary, TimeSummary, Verdict
 from annbench.runner.disturbance import stolen_share
 
 MAX_THREAD_RATIO = 1.1
+MIN_CORE_SHARE = 0.9
+MIN_PREEMPTIONS = 10
 MAX_OVERHEAD = 0.2
 MAX_STOLEN = 0.05
 MAX_SPREAD = 0.5
@@ -31,6 +33,10 @@ def judge(
         (
             time.cpu_ratio > MAX_THREAD_RATIO * threads,
             f"thread audit: CPU ÷ wall = {time.cpu_ratio:.2f} with {threads} thread{'s' * (threads > 1)}",
+        ),
+        (
+            threads == 1 and time.cpu_ratio < MIN_CORE_SHARE and disturbance["preemptions"] >= MIN_PREEMPTIONS,
+            f"something else ran on its core: it had {time.cpu_ratio:.0%} of it",
         ),
         (
             (time.overhead_ratio or 0) > MAX_OVERHEAD,
