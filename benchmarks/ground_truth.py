@@ -181,7 +181,8 @@ def main() -> None:
         case = ", ".join(f"{name}={value:,}" for name, value in MEMORY_CASE.items())
         print(
             f"memory ({case}): peak {measured['peak_rss_bytes'] / 2**20:.0f} MiB resident, "
-            f"interpreter included, in {measured['seconds']:.1f} s      target ≤ {MEMORY_LIMIT_BYTES / 2**20:.0f} MiB"
+            f"interpreter included, in {measured['seconds']:.1f} s      "
+            f"target ≤ {MEMORY_LIMIT_BYTES / 2**20:.0f} MiB"
         )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
