@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from annbench.datasets.dataset import DatasetInfo, QuerySetInfo
+from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import (
     BuildSummary,
     LoadSummary,
     PointKey,
-    RecallSummary,
     Record,
     Status,
     TimeSummary,

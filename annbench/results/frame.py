@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import (
     BuildSummary,
     LoadSummary,
     PointKey,
-    RecallSummary,
     Record,
     TimeSummary,
     canonical_json,

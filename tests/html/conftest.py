@@ -1,6 +1,5 @@
 """A headless Chromium, and a report to open in it."""
 
-import asyncio
 import os
 import shutil
 import sys
@@ -57,9 +56,6 @@ def browser(chromium, tmp_path_factory):
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS, env=environment)
         yield browser
         browser.close()
-    # Playwright leaves the loop that it made as the current one; closing it here keeps the garbage
-    # collector from warning in whichever test comes next.
-    asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

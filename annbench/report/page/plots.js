@@ -58,7 +58,18 @@ function traces(chosen, axis, setting, showsAll) {
   return { traces: [...all, ...lines], onFront };
 }
 
-function layout(axis, setting, width) {
+/** Ticks at 1, 2 and 5 of every decade, of which plotly shows those in range; at 1 alone if they would crowd. */
+function logTicks(values) {
+  const positive = values.filter(value => value > 0);
+  const wide = Math.log10(Math.max(...positive) / Math.min(...positive)) > 3.2;
+  const decades = Array.from({ length: 22 }, (_, i) => i - 8);
+  const tickvals = decades.flatMap(decade => (wide ? [1] : [1, 2, 5]).map(step => Number(`${step}e${decade}`)));
+  const short = value => value >= 1e6 ? `${value / 1e6}M` : value >= 1e4 ? `${value / 1e3}k` : value.toLocaleString('en',
+    { maximumFractionDigits: 8 });
+  return { tickvals, ticktext: tickvals.map(short) };
+}
+
+function layout(values, setting, width) {
   const style = getComputedStyle(document.body);
   const colour = name => style.getPropertyValue(name).trim();
   const lines = { gridcolor: colour('--line'), linecolor: colour('--soft'), zeroline: false, ticks: 'outside',
@@ -72,8 +83,7 @@ function layout(axis, setting, width) {
       font: { color: colour('--ink'), family: style.fontFamily, size: 12 } },
     xaxis: { ...lines, title: { text: 'recall@k (log of misses)', standoff: 8 }, range: setting.range, tickangle: 0,
       ...setting.ticks[width < 480 ? 1 : 0] },
-    yaxis: { ...lines, type: 'log', dtick: 1, minor: { dtick: 'D2', showgrid: true, gridcolor: colour('--line'),
-      griddash: 'dot' }, tickformat: axis.name === 'build' ? '~g' : '~s' },
+    yaxis: { ...lines, type: 'log', ...logTicks(values) },
   };
 }
 
@@ -86,7 +96,7 @@ function showPlots(chosen, setting, showsAll) {
     box.hidden = points.every(point => point[axis.name] === null) ||
       (chosen.length > 0 && chosen.every(point => point[axis.name] === null));
     if (box.hidden) Plotly.purge(plot);
-    else Plotly.react(plot, drawn.traces, layout(axis, setting, plot.clientWidth),
+    else Plotly.react(plot, drawn.traces, layout(drawn.traces.flatMap(trace => trace.y), setting, plot.clientWidth),
       // Listed one by one: by default plotly adds a button that uploads the chart.
       { displaylogo: false, responsive: true, plotlyServerURL: '', displayModeBar: 'hover',
         modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'zoomIn2d', 'zoomOut2d', 'resetScale2d']] });
