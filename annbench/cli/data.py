@@ -97,7 +97,7 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Replace a dataset of this name.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a dataset of your own vectors, with exact ground truth. Interrupted, the same command goes on."""
+    """Make a dataset of your own vectors, with exact truth. Interrupted, the same command goes on."""
     from annbench.cli.output import bytes_text, stdout
     from annbench.cli.progress import say
     from annbench.datasets.add import AddRequest, add_dataset

@@ -50,7 +50,7 @@ class CatalogEntry(BaseModel):
 
     @property
     def download_bytes(self) -> int | None:
-        """About how large the main file is: as stated, or as its plain layout implies; None if neither says."""
+        """About how large the main file is: as stated, or as its plain layout implies; else None."""
         if (
             self.approximate_bytes is None
             and self.layout == "big-ann-bin"
