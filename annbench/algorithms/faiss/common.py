@@ -18,7 +18,9 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, ClassVar
 
-from annbench.algorithms.base import Algorithm, Ids, Vectors, normalised
+import numpy as np
+
+from annbench.algorithms.base import Algorithm, Ids, Vectors
 from annbench.datasets.dataset import Metric
 
 FILE = "index.faiss"
@@ -26,6 +28,10 @@ DEFAULT_CLUSTERING_SEED = 1234
 ZERO_VECTORS = (
     "cosine over compressed codes compares unit vectors by L2: a zero base vector, which has no direction, "
     "then ranks like one of cosine 0.5"
+)
+SLOW_DIMENSIONS = (
+    "scalar quantizers (SQ…, as storage or for refine) have fast kernels only when dim is a multiple of 8: at "
+    "other dimensions a scan is several times slower"
 )
 WRAPPER = "faiss' Python wrapper costs a few microseconds of every single call"
 
@@ -59,7 +65,7 @@ class FaissFamily(Algorithm):
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        vectors = normalised(base) if metric == "cosine" else base
+        vectors = unit_vectors(base) if metric == "cosine" else base
         index = faiss.index_factory(base.shape[1], self.factory(params), self._faiss_metric(metric, params))
         self.prepare(index, params)
         index.train(vectors)
@@ -88,7 +94,7 @@ class FaissFamily(Algorithm):
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:
         """All queries in one call."""
-        ids: Ids = self._search(normalised(queries) if self._unit_queries else queries, k)[1]
+        ids: Ids = self._search(unit_vectors(queries) if self._unit_queries else queries, k)[1]
         return ids
 
     def save(self, folder: Path) -> None:
@@ -113,6 +119,15 @@ class FaissFamily(Algorithm):
 
         inner = metric == "ip" or (metric == "cosine" and self.exact_codes(params))
         return int(faiss.METRIC_INNER_PRODUCT if inner else faiss.METRIC_L2)
+
+
+def unit_vectors(vectors: Vectors) -> Vectors:
+    """A copy of `vectors` (n, dim) scaled to unit norm by the library's own function; zero rows stay zero."""
+    import faiss
+
+    scaled = np.array(vectors, dtype=np.float32, order="C")
+    faiss.normalize_L2(scaled)
+    return scaled
 
 
 def inverted_lists(index: Any) -> Any:

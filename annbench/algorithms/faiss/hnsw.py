@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from annbench.algorithms.base import Cost, Params, PointContext
-from annbench.algorithms.faiss.common import SCALAR_BYTES, WRAPPER, ZERO_VECTORS, FaissFamily
+from annbench.algorithms.faiss.common import SCALAR_BYTES, SLOW_DIMENSIONS, WRAPPER, ZERO_VECTORS, FaissFamily
 
 
 class HnswBuild(Params):
@@ -35,6 +35,7 @@ class FaissHnsw(FaissFamily):
     known_limits = (
         WRAPPER,
         ZERO_VECTORS,
+        SLOW_DIMENSIONS,
         "SQ8 is capped near recall 0.98 on fashion-mnist-784, whatever efSearch is",
         "ip is not a metric: the graph's pruning rule assumes a triangle inequality, so recall can stay low",
     )

@@ -12,6 +12,7 @@ from annbench.algorithms.base import Cost, Params, PointContext
 from annbench.algorithms.faiss.common import (
     DEFAULT_CLUSTERING_SEED,
     SCALAR_BYTES,
+    SLOW_DIMENSIONS,
     WRAPPER,
     ZERO_VECTORS,
     FaissFamily,
@@ -52,6 +53,7 @@ class FaissIvf(FaissFamily):
     known_limits = (
         WRAPPER,
         ZERO_VECTORS,
+        SLOW_DIMENSIONS,
         "SQ8 without refine is capped near recall 0.98 on fashion-mnist-784, however many lists are probed",
         "PQfs needs pq_m to divide dim, and 16 vectors to train on",
     )

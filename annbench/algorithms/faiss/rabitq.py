@@ -14,6 +14,7 @@ from annbench.algorithms.base import Cost, Params, PointContext
 from annbench.algorithms.faiss.common import (
     DEFAULT_CLUSTERING_SEED,
     SCALAR_BYTES,
+    SLOW_DIMENSIONS,
     WRAPPER,
     ZERO_VECTORS,
     FaissFamily,
@@ -53,6 +54,7 @@ class FaissRabitq(FaissFamily):
     known_limits = (
         WRAPPER,
         ZERO_VECTORS,
+        SLOW_DIMENSIONS,
         "inner product is left out: the estimate depends on the length of the query, and recall falls to "
         "nothing when queries are a thousand times shorter than the base (faiss 1.15)",
         "one bit a component without refine orders neighbours only roughly",

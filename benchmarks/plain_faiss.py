@@ -1,0 +1,36 @@
+"""faiss IVF without annbench: `build DATASET INDEX`, or `search DATASET INDEX NPROBE IDS`, printing JSON."""
+
+import json
+import sys
+import time
+
+import faiss
+import h5py
+import numpy as np
+
+action, dataset, index_file = sys.argv[1:4]
+faiss.omp_set_num_threads(1)
+with h5py.File(dataset) as file:
+    queries, truth = file["test"][:].astype("float32"), file["neighbors"][:, :10]
+    if action == "build":
+        base = file["train"][:].astype("float32")
+        metric = faiss.METRIC_L2
+        if file.attrs["distance"] == "angular":
+            faiss.normalize_L2(base)
+            metric = faiss.METRIC_INNER_PRODUCT
+        index = faiss.index_factory(base.shape[1], "IVF256,Flat", metric)
+        index.train(base)
+        index.add(base)
+        faiss.write_index(index, index_file)
+        sys.exit()
+index = faiss.read_index(index_file)
+index.nprobe = int(sys.argv[4])
+index.search(queries, 10)
+seconds = []
+for _ in range(5):
+    start = time.perf_counter()
+    _, ids = index.search(queries, 10)
+    seconds.append(time.perf_counter() - start)
+np.save(sys.argv[5], ids)
+hits = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True))
+print(json.dumps({"hits": hits, "answers": truth.size, "median_ns": int(np.median(seconds) * 1e9)}))

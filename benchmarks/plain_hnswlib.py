@@ -1,0 +1,33 @@
+"""hnswlib without annbench: `build DATASET INDEX`, or `search DATASET INDEX EF IDS`, printing JSON."""
+
+import json
+import sys
+import time
+
+import h5py
+import hnswlib
+import numpy as np
+
+action, dataset, index_file = sys.argv[1:4]
+with h5py.File(dataset) as file:
+    base, queries = file["train"], file["test"][:].astype("float32")
+    truth = file["neighbors"][:, :10]
+    index = hnswlib.Index({"euclidean": "l2", "angular": "cosine"}[file.attrs["distance"]], base.shape[1])
+    if action == "build":
+        index.init_index(len(base), M=16, ef_construction=200, random_seed=100)
+        index.set_num_threads(1)
+        index.add_items(base[:])
+        index.save_index(index_file)
+        sys.exit()
+index.load_index(index_file)
+index.set_num_threads(1)
+index.set_ef(int(sys.argv[4]))
+index.knn_query(queries, k=10)
+seconds = []
+for _ in range(5):
+    start = time.perf_counter()
+    ids, _ = index.knn_query(queries, k=10)
+    seconds.append(time.perf_counter() - start)
+np.save(sys.argv[5], ids.astype("int64"))
+hits = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True))
+print(json.dumps({"hits": hits, "answers": truth.size, "median_ns": int(np.median(seconds) * 1e9)}))
