@@ -1,7 +1,7 @@
 """Times the whole report over many records: `python benchmarks/report_scale.py [--records 10000] [--seed 1]`.
 
-The records are synthetic (see synthetic_records.py) and exist before the clock starts: reading them from disk is the
-store's figure, not the report's. Prints seconds and the size of the page.
+The records are synthetic (see synthetic_records.py) and exist before the clock starts: reading them from disk
+is the store's figure, not the report's. Prints seconds and the size of the page.
 """
 
 from __future__ import annotations
@@ -32,11 +32,14 @@ def main() -> None:
         paths = write_content(content, Path(folder))
         written = perf_counter()
         sizes = {path.name: path.stat().st_size for path in paths.all() if path.suffix != ".svg"}
-    print(f"records  {len(records):>10,}")
-    print(f"compute  {computed - start:>10.2f} s")
-    print(f"write    {written - computed:>10.2f} s")
-    print(f"total    {written - start:>10.2f} s")
-    print(f"page     {sizes['report.html'] / 1e6:>10.2f} MB")
+    rows = {
+        "records": f"{len(records):,}",
+        "compute": f"{computed - start:.2f} s",
+        "write": f"{written - computed:.2f} s",
+        "total": f"{written - start:.2f} s",
+        "page": f"{sizes['report.html'] / 1e6:.2f} MB",
+    }
+    sys.stdout.write("".join(f"{name:<8} {value:>12}\n" for name, value in rows.items()))
 
 
 if __name__ == "__main__":
