@@ -104,8 +104,8 @@ def add(
     from annbench.datasets.library import data_dir as find_folder
 
     request = AddRequest(
-        name=name, base=base, queries=queries, metric=metric, k=k, held_out=held_out, seed=seed, threads=threads,
-        memory_bytes=memory, folder=find_folder(data_dir), force=force,
+        name=name, base=base, queries=queries, metric=metric, k=k, held_out=held_out, seed=seed,
+        threads=threads, memory_bytes=memory, folder=find_folder(data_dir), force=force,
     )  # fmt: skip
     with _bar() as show:
         added = add_dataset(request, show)

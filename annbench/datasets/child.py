@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -185,9 +186,19 @@ def _death(code: int | None, expired: bool, seconds: float | None, log: bytes, w
         what = f"the process that read it died of {signal.Signals(-code).name}"
     else:
         what = f"the process that read it ended with code {code} and no answer"
-    last = log.decode("utf-8", "replace").strip().splitlines()[-1:]
+    said = _last_words(log)
     return DatasetError(
-        what + (f" ({last[0][:200]})" if last else ""),
+        what + (f" ({said})" if said else ""),
         where=where,
-        remedy="the file is damaged or hostile; get it again",
+        # A Python process ends with 1 when an exception escapes, which no input should make it do.
+        remedy="if the file is sound, this is a bug in annbench; please report it"
+        if code == 1
+        else "the file is damaged or hostile; get it again",
     )
+
+
+def _last_words(log: bytes) -> str:
+    """The exception that ended a child, or else the last line of its log."""
+    lines = log.decode("utf-8", "replace").strip().splitlines()
+    exceptions = [line for line in lines if re.match(r"[A-Za-z_.]+(Error|Exception)\b", line)]
+    return (exceptions or lines or [""])[-1][:200]
