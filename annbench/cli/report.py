@@ -35,7 +35,7 @@ def report(
     from annbench.cli.progress import say
     from annbench.report import FORMATS, report_content, write_content
     from annbench.report.select import select_records
-    from annbench.report.terminal import answers_as_table
+    from annbench.report.terminal import answers_as_tables
     from annbench.results.store import ResultStore
 
     records = ResultStore(results).records(on_damage=lambda error: say(f"passed over: {error}"))
@@ -45,6 +45,6 @@ def report(
     if as_json:
         print_json({"answers": content.answers_json(), "paths": [str(path) for path in paths.all()]})
         return
-    stdout().print(answers_as_table(zip(content.settings, content.answers, strict=True)))
+    stdout().print(answers_as_tables(zip(content.settings, content.answers, strict=True)))
     for path in paths.all():
         typer.echo(str(path))

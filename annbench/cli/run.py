@@ -12,6 +12,8 @@ from annbench.cli.options import RESULTS, AsJson, DataDir, ResultsDir
 if TYPE_CHECKING:
     from annbench.runner.plan import Plan
 
+SHOWN_POINTS = 16
+
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or a bundled name: quickstart.")]
 Only = Annotated[
     list[str] | None, typer.Option("--only", help="Only algorithms whose name matches; * is allowed; repeatable.")
@@ -55,7 +57,8 @@ def run(
         print_json({"points": len(wanted), "measured": outcome.measured, "statuses": dict(outcome.statuses)})
     else:
         console = stdout()
-        console.print(points_table(records))
+        if len(records) <= SHOWN_POINTS:  # more would push the answer out of sight; `annbench results ls` has them all
+            console.print(points_table(records))
         console.print(answer_table(records))
     say(f"{len(wanted)} points, {outcome.measured} measured now, {outcome.failed} failed; stored in {results}/")
     if report is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -23,51 +24,57 @@ _SHORT = {
 _VERDICT_STYLES = {"ok": "green", "suspect": "yellow"}
 
 
-def answer_table(records: Iterable[Record]) -> Table:
-    """The answer in every setting of `records`; "≤ ¼ f32": the fastest within ¼ of the float32 base."""
+def answer_table(records: Iterable[Record]) -> Group:
+    """The answer, a table for every setting of `records`."""
     settings = settings_of(points_frame(records_frame(records)))
-    return answers_as_table([(setting, answers(setting)) for setting in settings])
+    return answers_as_tables([(setting, answers(setting)) for setting in settings])
 
 
-def answers_as_table(found: Iterable[tuple[Setting, list[Answer]]]) -> Table:
-    """The table of `answer_table`, from answers that are already there."""
-    table = _table("Which index to use")
-    table.caption = "≤ ¼ f32: the fastest whose index is at most a quarter of the float32 base"
+def answers_as_tables(found: Iterable[tuple[Setting, list[Answer]]]) -> Group:
+    """The tables of `answer_table`, from answers that are already there."""
+    tables = [_answers_of(setting, rows) for setting, rows in found]
+    if tables:
+        tables[-1].caption = "≤ ¼ f32: the fastest whose index is at most a quarter of the float32 base"
+    return Group(*tables)
+
+
+def _answers_of(setting: Setting, rows: list[Answer]) -> Table:
+    table = _table(f"Which index to use: {setting.title}")
     table.add_column("recall", no_wrap=True)
     table.add_column("want", no_wrap=True)
-    _add_point_columns(table)
-    for setting, rows in found:
-        table.add_row("", "", Text(setting.title, style="bold"))
-        fastest: Answer | None = None
-        for answer in rows:
-            again = fastest is not None and fastest.target == answer.target
-            fastest = fastest if again else answer
-            same = again and fastest is not None and fastest.point == answer.point
-            cells = _cells(answer.point, answer.miss, same_as_fastest=same)
-            table.add_row("" if again else f"≥ {answer.target:.2f}", _SHORT[answer.wish.name], *cells)
+    singly = any(answer.point is not None and answer.point.latency_p99_us is not None for answer in rows)
+    _add_point_columns(table, singly)
+    fastest: Answer | None = None
+    for answer in rows:
+        again = fastest is not None and fastest.target == answer.target
+        fastest = fastest if again else answer
+        same = again and fastest is not None and fastest.point == answer.point
+        cells = _cells(answer.point, answer.miss, singly, same_as_fastest=same)
+        table.add_row("" if again else f"≥ {answer.target:.2f}", _SHORT[answer.wish.name], *cells)
     return table
 
 
-def points_table(records: Iterable[Record], limit: int | None = None) -> Table:
-    """Every usable point, in every setting fastest first; at most `limit` a setting."""
-    table = _table("Measured points")
-    _add_point_columns(table)
+def points_table(records: Iterable[Record], limit: int | None = None) -> Group:
+    """Every usable point, a table a setting, fastest first; at most `limit` in each."""
+    tables = []
     for setting in settings_of(points_frame(records_frame(records))):
-        table.add_row(Text(setting.title, style="bold"))
+        table = _table(f"Measured points: {setting.title}")
         ranked = setting.points.sort_values("qps_best", ascending=False, kind="stable").head(
             limit or len(setting.points)
         )
-        for row in ranked.to_dict("records"):
-            table.add_row(*_cells(Point.of(row), None))
-        table.add_section()
-    return table
+        points = [Point.of(row) for row in ranked.to_dict("records")]
+        singly = any(point.latency_p99_us is not None for point in points)
+        _add_point_columns(table, singly)
+        for point in points:
+            table.add_row(*_cells(point, None, singly))
+        tables.append(table)
+    return Group(*tables)
 
 
 def _table(title: str) -> Table:
     return Table(
-        title=title,
+        title=Text(title, style="bold"),
         title_justify="left",
-        title_style="bold",
         caption_justify="left",
         box=None,
         pad_edge=False,
@@ -76,14 +83,16 @@ def _table(title: str) -> Table:
     )
 
 
-def _add_point_columns(table: Table) -> None:
+def _add_point_columns(table: Table, singly: bool) -> None:
     table.add_column("configuration", overflow="fold", ratio=1, min_width=16)
-    for name in ("recall", "QPS", "p99 µs", "B/vec", "×f32", "build s"):
+    for name in ("recall", "QPS", *(("p99 µs",) if singly else ()), "B/vec", "×f32", "build s"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
 
 
-def _cells(point: Point | None, miss: Point | None, same_as_fastest: bool = False) -> list[Text | str]:
+def _cells(
+    point: Point | None, miss: Point | None, singly: bool, same_as_fastest: bool = False
+) -> list[Text | str]:
     if point is None:
         return [_none_measured(miss)]
     name = Text(point.algorithm, style="bold cyan")
@@ -96,7 +105,7 @@ def _cells(point: Point | None, miss: Point | None, same_as_fastest: bool = Fals
         name,
         fmt.recall_text(point.recall),
         fmt.thousands(point.qps),
-        fmt.thousands(point.latency_p99_us),
+        *((fmt.thousands(point.latency_p99_us),) if singly else ()),
         fmt.thousands(point.bytes_per_vector),
         ratio,
         fmt.significant(point.build_seconds),

@@ -9,7 +9,6 @@ from typing import Any
 from rich.table import Table
 
 from annbench.errors import NothingComparableError, UsageError
-from annbench.results.frame import records_frame
 from annbench.results.schema import Record
 
 
@@ -67,6 +66,8 @@ def export_records(records: Iterable[Record], target: Path, kind: str | None = N
     chosen = kind or target.suffix.lower().lstrip(".")
     if chosen not in ("csv", "parquet"):
         raise UsageError(f"cannot tell the format of {target.name}", remedy="end it in .csv or .parquet, or give --format")
+    from annbench.results.frame import records_frame  # pandas: a listing need not wait for it
+
     frame = records_frame(records)
     if frame.empty:
         raise NothingComparableError("there are no results to export", remedy="measure some: annbench run quickstart")
