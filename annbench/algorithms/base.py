@@ -132,8 +132,11 @@ class Algorithm:
         raise NotImplementedError
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:
-        """Ids (q, k) for `queries` (q, dim) float32, with the configured number of threads; −1 pads."""
-        raise UnsupportedError(f"{type(self).__name__} has no batch search", remedy="use modes: [single]")
+        """Ids (q, k) for `queries` (q, dim) float32, with the configured number of threads; −1 pads.
+
+        By default one `search` after the other, which is what a library without batches leaves its users to do.
+        """
+        return np.stack([padded(np.asarray(self.search(query, k)), k) for query in queries])
 
     def save(self, folder: Path) -> None:
         """Write everything that a search needs into `folder` (it exists and is empty)."""
