@@ -64,7 +64,7 @@ class PlainTurn(Algorithm):
                 self._params.script, "search", self._params.dataset, str(self._folder / "index"),
                 str(params.value), str(ids),
             )  # fmt: skip
-            self._ids = np.load(ids, allow_pickle=False)
+            self._ids: Ids = np.load(ids, allow_pickle=False)
         self._figures = {name: int(value) for name, value in json.loads(output).items()}
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:

@@ -5,8 +5,8 @@ A family declares its parameters, its factory string, and where its search param
 Cosine. With exact codes the index compares by inner product over unit base vectors: the length of a query
 does not change the ranking, so queries are passed as they are. With compressed codes it compares by L2 over
 unit vectors, and queries are scaled inside the timed call: L2 sees the length of the decoded vector, which
-inner product ignores, and reaches clearly higher recall from the same bytes (exhaustive SQ4 on clustered
-100-d vectors: 0.77 against 0.61).
+inner product ignores, and reaches higher recall from the same bytes (all lists probed, 10,000 glove vectors:
+RaBitQ 0.59 against 0.51, SQ4 0.892 against 0.882).
 
 Single calls go through `index.search`, as faiss' users call it, though its Python wrapper takes a few
 microseconds.
@@ -30,8 +30,8 @@ ZERO_VECTORS = (
     "then ranks like one of cosine 0.5"
 )
 SLOW_DIMENSIONS = (
-    "scalar quantizers (SQ…, as storage or for refine) have fast kernels only when dim is a multiple of 8: at "
-    "other dimensions a scan is several times slower"
+    "scalar quantizers (SQ…, as storage or for refine) have fast kernels only when dim is a multiple of 8: "
+    "at other dimensions a scan is several times slower"
 )
 WRAPPER = "faiss' Python wrapper costs a few microseconds of every single call"
 
