@@ -6,6 +6,7 @@
     │   └── UnknownNameError       with the closest known names                2
     ├── DatasetError               data that cannot be believed or read        2
     ├── UnsupportedError           an adapter that cannot do what is asked     2
+    ├── InvalidOutputError         an adapter that returned no matrix of ids   4
     ├── MissingLibraryError        with the command that installs it           2
     ├── NothingComparableError     no result answers the question              3
     ├── RunFailedError             some points of a run did not succeed        4
@@ -73,6 +74,12 @@ class DatasetError(AnnbenchError):
 
 class UnsupportedError(AnnbenchError):
     """A combination that the adapter's library cannot do."""
+
+
+class InvalidOutputError(AnnbenchError):
+    """An adapter returned something that is not a matrix of ids."""
+
+    exit_code = EXIT_RUNS_FAILED
 
 
 class MissingLibraryError(AnnbenchError):

@@ -4,8 +4,6 @@
 outside; the null adapter in a worker's own timing loop, pinned to one core, beside hnswlib in the same process.
 """
 
-# ruff: noqa: T201  (what it prints is its result)
-
 from __future__ import annotations
 
 import argparse

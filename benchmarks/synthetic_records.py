@@ -52,9 +52,7 @@ NPROBE = (1, 2, 4, 8, 16, 32, 64, 128)
 
 METHODS = (
     Method("bruteforce", "numpy", ({},), ({},), 0.0, 1.0, 1.0, 0.05),
-    Method(
-        "hnswlib", "hnswlib", _grid("M", (16, 32), ef_construction=200), _grid("ef", EF), 1.0, 1.18, 1.0, 40
-    ),
+    Method("hnswlib", "hnswlib", _grid("M", (16, 32), ef_construction=200), _grid("ef", EF), 1.0, 1.18, 1.0, 40),
     Method(
         "faiss-hnsw-sq8",
         "faiss-cpu",
@@ -65,9 +63,7 @@ METHODS = (
         0.992,
         55,
     ),
-    Method(
-        "faiss-ivf-flat", "faiss-cpu", _grid("nlist", (512, 1024)), _grid("nprobe", NPROBE), 0.3, 1.02, 1.0, 6
-    ),
+    Method("faiss-ivf-flat", "faiss-cpu", _grid("nlist", (512, 1024)), _grid("nprobe", NPROBE), 0.3, 1.02, 1.0, 6),
     Method(
         "faiss-ivf-sq",
         "faiss-cpu",
@@ -137,9 +133,7 @@ ENVIRONMENT: dict[str, Any] = {
 }
 
 
-def example_dataset(
-    name: str = "wordnet-minilm-384-angular", n: int = 116_000, dim: int = 384
-) -> DatasetInfo:
+def example_dataset(name: str = "wordnet-minilm-384-angular", n: int = 116_000, dim: int = 384) -> DatasetInfo:
     """Facts of a dataset that looks like a set of sentence embeddings."""
     return DatasetInfo(
         name=name,

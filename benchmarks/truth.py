@@ -69,10 +69,7 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Both promises."""
-        return (
-            abs(self.recall - self.plain_recall) <= RECALL_TOLERANCE
-            and abs(self.qps_ratio - 1) <= QPS_TOLERANCE
-        )
+        return abs(self.recall - self.plain_recall) <= RECALL_TOLERANCE and abs(self.qps_ratio - 1) <= QPS_TOLERANCE
 
 
 def config(library: Library, dataset: Path, workers: int) -> str:
@@ -165,9 +162,7 @@ def compare(name: str, dataset: Path, folder: Path, workers: int) -> bool:
 
 def main() -> int:
     """Parse, compare each pair, and say whether all agree."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+", type=Path, help="HDF5 files, ann-benchmarks layout")
     parser.add_argument("--libraries", nargs="+", choices=sorted(LIBRARIES), default=sorted(LIBRARIES))
     parser.add_argument("--results", type=Path, default=Path("results/truth"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Vectors, normalised, padded
 from annbench.datasets.dataset import Metric
@@ -75,17 +75,13 @@ class BruteForce(Algorithm):
         self._base = base
         self._euclidean = metric == "euclidean"
         # ‖x − q‖² / 2 = ‖x‖² / 2 − x·q + constant: one subtraction serves all three metrics.
-        squares = (
-            np.einsum("nd,nd->n", base, base, dtype=np.float64) if self._euclidean else np.zeros(len(base))
-        )
+        squares = np.einsum("nd,nd->n", base, base, dtype=np.float64) if self._euclidean else np.zeros(len(base))
         self._bias = (squares / 2).astype(np.float32)
 
     def _nearest(self, query: Vectors, scores: Vectors, k: int) -> Ids:
         length = k + SHORTLIST_EXTRA
-        if length < len(scores):
-            shortlist = np.argpartition(scores, length)[:length]
-        else:
-            shortlist = np.arange(len(scores))
+        few = length >= len(scores)
+        shortlist = np.arange(len(scores)) if few else np.argpartition(scores, length)[:length]
         rows = self._base[shortlist].astype(np.float64)
         if self._euclidean:
             rows -= query

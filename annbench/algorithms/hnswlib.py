@@ -74,9 +74,7 @@ class Hnswlib(Algorithm):
 
         n, dim = base.shape
         index = hnswlib.Index(space=SPACES[metric], dim=dim)
-        index.init_index(
-            n, M=params.M, ef_construction=params.ef_construction, random_seed=params.random_seed
-        )
+        index.init_index(n, M=params.M, ef_construction=params.ef_construction, random_seed=params.random_seed)
         index.set_num_threads(threads)
         index.add_items(base)
         self._open(index)

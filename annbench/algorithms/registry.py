@@ -71,9 +71,7 @@ def _registered(name: str) -> type[Algorithm]:
     if target is None:
         points = metadata.entry_points(group=ENTRY_POINTS, name=name)
         if not points:
-            raise UnknownNameError(
-                "algorithm", name, names(), remedy="(an adapter of your own is path/file.py:Class)"
-            )
+            raise UnknownNameError("algorithm", name, names(), remedy="(an adapter of your own is path/file.py:Class)")
         target = next(iter(points)).value
     module_name, _, class_name = target.partition(":")
     try:

@@ -48,9 +48,7 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @app.command("info")
 def info(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name of `data list`, or the path of a .hdf5 file.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `data list`, or the path of a .hdf5 file.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,9 +66,7 @@ def info(
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new dataset's name.")],
-    base: Annotated[
-        Path, typer.Option("--base", help="Vectors (.npy, one a row), or a whole dataset (.hdf5).")
-    ],
+    base: Annotated[Path, typer.Option("--base", help="Vectors (.npy, one a row), or a whole dataset (.hdf5).")],
     queries: Annotated[
         Path | None, typer.Option("--queries", help="Queries (.npy); else some rows are held out.")
     ] = None,

@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str] | None) -> int:
     try:
         code = typer.main.get_command(app).main(args=arguments, prog_name="annbench", standalone_mode=False)
+        if code == errors.EXIT_INTERRUPTED:  # what the parser makes of Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else errors.EXIT_OK
     except errors.AnnbenchError as error:
         _complain(f"error: {error}")

@@ -14,15 +14,9 @@ def report(
     results: Annotated[
         Path, typer.Argument(help="Folder of the results.", envvar="ANNBENCH_RESULTS", show_default=True)
     ] = RESULTS,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report into.")] = Path(
-        "report"
-    ),
-    dataset: Annotated[
-        list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.")
-    ] = None,
-    algorithm: Annotated[
-        list[str] | None, typer.Option("--algorithm", help="Only this algorithm; repeatable.")
-    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report into.")] = Path("report"),
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.")] = None,
+    algorithm: Annotated[list[str] | None, typer.Option("--algorithm", help="Only this algorithm; repeatable.")] = None,
     title: Annotated[str, typer.Option("--title", help="Title of the report.")] = "annbench report",
     formats: Annotated[
         list[str] | None,

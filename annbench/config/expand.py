@@ -79,9 +79,7 @@ class Constraint:
                 return _OPERATORS[type(op)](self._number(left, names), self._number(right, names))
             case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _OPERATORS for op in ops):
                 values = [self._value(part, names) for part in (left, *others)]
-                return all(
-                    _OPERATORS[type(op)](a, b) for op, a, b in zip(ops, values[:-1], values[1:], strict=True)
-                )
+                return all(_OPERATORS[type(op)](a, b) for op, a, b in zip(ops, values[:-1], values[1:], strict=True))
         raise self._error("uses something other than names, numbers, arithmetic, comparisons, and, or, not")
 
     def _number(self, node: ast.expr, names: Mapping[str, Any]) -> float:
@@ -96,6 +94,4 @@ class Constraint:
         return names[name]
 
     def _error(self, message: str) -> ConfigError:
-        return ConfigError(
-            f"constraint {self.text!r} {message}", where=self.where, remedy="write it like `ef >= k`"
-        )
+        return ConfigError(f"constraint {self.text!r} {message}", where=self.where, remedy="write it like `ef >= k`")

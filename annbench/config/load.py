@@ -181,7 +181,7 @@ def _as_config_error(
     if first["type"] == "missing":
         return ConfigError(f"{field} is missing", where=where, remedy=f"add `{field}:`")
     shown = json.dumps(first["input"])[:80] if not isinstance(first["input"], dict) else "a mapping"
-    return ConfigError(f"{field} = {shown}: {message}", where=where, remedy=f"correct {field}" if field else "correct it")
+    return ConfigError(f"{field} = {shown}: {message}", where=where, remedy=f"correct {field or 'it'}")
 
 
 def _real_location(location: Location, data: Any) -> Location:

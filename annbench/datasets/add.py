@@ -108,14 +108,10 @@ def check_request(request: AddRequest) -> None:
         )
     if request.imports_hdf5:
         if request.queries is not None or request.held_out is not None:
-            raise UsageError(
-                "an HDF5 dataset brings its own queries", remedy="leave out --queries and --held-out"
-            )
+            raise UsageError("an HDF5 dataset brings its own queries", remedy="leave out --queries and --held-out")
         return
     if request.base.suffix.lower() != ".npy":
-        raise UsageError(
-            f"{request.base} is neither .npy nor .hdf5", remedy="save the matrix with numpy.save"
-        )
+        raise UsageError(f"{request.base} is neither .npy nor .hdf5", remedy="save the matrix with numpy.save")
     if request.metric is None:
         raise UsageError("vectors need a metric", remedy="give --metric cosine, euclidean or ip")
     if request.queries is not None and request.held_out is not None:

@@ -51,13 +51,7 @@ class CatalogEntry(BaseModel):
     @property
     def download_bytes(self) -> int | None:
         """About how large the main file is: as stated, or as its plain layout implies; else None."""
-        if (
-            self.approximate_bytes is None
-            and self.layout == "big-ann-bin"
-            and self.n
-            and self.dim
-            and self.dtype
-        ):
+        if self.approximate_bytes is None and self.layout == "big-ann-bin" and self.n and self.dim and self.dtype:
             return 8 + self.n * self.dim * _ITEM_BYTES[self.dtype]
         return self.approximate_bytes
 
@@ -80,9 +74,7 @@ def _load(path: Path) -> dict[str, CatalogEntry]:
         with path.open("rb") as stream:
             text = stream.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
-            raise DatasetError(
-                f"is larger than {MAX_BYTES} bytes", where=str(path), remedy="restore the file"
-            )
+            raise DatasetError(f"is larger than {MAX_BYTES} bytes", where=str(path), remedy="restore the file")
         document = yaml.safe_load(text)
     except (OSError, yaml.YAMLError) as error:
         raise DatasetError(f"cannot be read: {error}", where=str(path), remedy="restore the file") from error

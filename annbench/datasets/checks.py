@@ -170,9 +170,7 @@ def _check_sample(dataset: Dataset, query_set: str, where: str) -> None:
             )
 
 
-def _disagree(
-    metric: Metric, stored: Floats, true: Floats, query: Floats, vectors: Floats
-) -> NDArray[np.bool_]:
+def _disagree(metric: Metric, stored: Floats, true: Floats, query: Floats, vectors: Floats) -> NDArray[np.bool_]:
     squares = np.einsum("kd,kd->k", vectors, vectors)
     length = float(np.linalg.norm(query))
     if metric == "euclidean":
@@ -180,9 +178,7 @@ def _disagree(
         slack = DISTANCE_TOLERANCE * true**2 + 1e-5 * (squares + length**2)
         return np.asarray((np.abs(stored**2 - true**2) > slack) | (stored < -DISTANCE_TOLERANCE))
     scale = np.ones_like(true) if metric == "cosine" else length * np.sqrt(squares)
-    return np.asarray(
-        np.abs(stored - true) > DISTANCE_TOLERANCE * np.maximum(scale, np.finfo(np.float32).tiny)
-    )
+    return np.asarray(np.abs(stored - true) > DISTANCE_TOLERANCE * np.maximum(scale, np.finfo(np.float32).tiny))
 
 
 def _remedy(metric: Metric, stored: Floats, query: Floats, vectors: Floats) -> str:
@@ -194,11 +190,7 @@ def _remedy(metric: Metric, stored: Floats, query: Floats, vectors: Floats) -> s
         "inner products: store them negated": -known["ip"],
         "cosine similarities: store 1 − cosine": 1 - known["cosine"],
         "1 − dot: normalise the vectors, or store −dot with distance ip": 1 + known["ip"],
-        **{
-            f"{name} distances: correct the attribute `distance`": d
-            for name, d in known.items()
-            if name != metric
-        },
+        **{f"{name} distances: correct the attribute `distance`": d for name, d in known.items() if name != metric},
     }
     for text, values in guesses.items():
         if np.allclose(stored, values, rtol=DISTANCE_TOLERANCE, atol=1e-5):

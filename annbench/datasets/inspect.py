@@ -101,9 +101,7 @@ def _status(path: Path) -> os.stat_result:
     try:
         return path.stat()
     except OSError as error:
-        raise DatasetError(
-            f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path"
-        ) from error
+        raise DatasetError(f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path") from error
 
 
 def _identity(path: Path, status: os.stat_result) -> dict[str, Any]:

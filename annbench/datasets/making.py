@@ -51,9 +51,7 @@ def make(request: AddRequest, progress: Progress) -> tuple[DatasetInfo, list[str
     request.folder.mkdir(parents=True, exist_ok=True)
     with _alone(request):
         if request.target.exists() and not request.force:
-            raise DatasetError(
-                f"{request.name} exists already", where=str(request.target), remedy="give --force"
-            )
+            raise DatasetError(f"{request.name} exists already", where=str(request.target), remedy="give --force")
         for stale in request.folder.glob(f".{request.name}.*.tmp.hdf5"):
             stale.unlink(missing_ok=True)
         temporary = request.folder / f".{request.name}.{os.getpid()}.tmp.hdf5"
@@ -163,17 +161,13 @@ def _split(request: AddRequest, vectors: NDArray[Any], notes: list[str]) -> Spli
         split = Split(vectors, queries, None)
     copies = count_copies(split.base, split.queries)
     if copies:
-        notes.append(
-            f"{copies} base vectors are exact copies of a query; they stay, and make recall look easier"
-        )
+        notes.append(f"{copies} base vectors are exact copies of a query; they stay, and make recall look easier")
     return split
 
 
 def _about_zero_rows(split: Split) -> list[str]:
     found = {
-        what: np.concatenate(
-            [start + np.flatnonzero(~block.any(axis=1)) for start, block in _blocks(vectors)]
-        )
+        what: np.concatenate([start + np.flatnonzero(~block.any(axis=1)) for start, block in _blocks(vectors)])
         for what, vectors in (("base", split.base), ("queries", split.queries))
     }
     return [
@@ -275,9 +269,7 @@ def _checkpoints(request: AddRequest) -> list[Path]:
 
 def _fingerprint(split: Split, metric: Metric, k: int) -> str:
     """Identifies what the truth is computed from."""
-    digest = hashlib.sha256(
-        f"{metric} {k} {split.base.dtype} {split.base.shape} {split.queries.shape}".encode()
-    )
+    digest = hashlib.sha256(f"{metric} {k} {split.base.dtype} {split.base.shape} {split.queries.shape}".encode())
     for vectors in (split.base, split.queries):
         for _, block in _blocks(vectors):
             digest.update(np.ascontiguousarray(block).tobytes())

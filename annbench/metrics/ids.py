@@ -10,14 +10,10 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench.errors import AnnbenchError
+from annbench.errors import InvalidOutputError
 
 Ids = NDArray[np.int64]
 MISSING = -1
-
-
-class InvalidOutputError(AnnbenchError):
-    """An adapter returned something that is not a matrix of ids."""
 
 
 def validate_ids(raw: Any, q: int, k: int) -> Ids:
@@ -59,9 +55,7 @@ def _from_rows(rows: Sequence[Any], q: int, k: int) -> Ids:
 def _array(raw: Any, where: str) -> NDArray[Any]:
     if not isinstance(raw, np.ndarray) or not np.issubdtype(raw.dtype, np.integer):
         found = f"an array of {raw.dtype}" if isinstance(raw, np.ndarray) else f"a {type(raw).__name__}"
-        raise InvalidOutputError(
-            f"returned {found}", where=where, remedy="return a numpy array of integer ids"
-        )
+        raise InvalidOutputError(f"returned {found}", where=where, remedy="return a numpy array of integer ids")
     return raw
 
 

@@ -47,16 +47,12 @@ def pass_qps(pass_ns: Nanoseconds, queries: int) -> NDArray[np.float64]:
     return np.asarray(queries * 1e9 / np.maximum(pass_ns, 1))
 
 
-def summarise_passes(
-    pass_ns: Nanoseconds, queries: int, latencies_ns: Nanoseconds | None = None
-) -> SpeedSummary:
+def summarise_passes(pass_ns: Nanoseconds, queries: int, latencies_ns: Nanoseconds | None = None) -> SpeedSummary:
     """Speed over passes that took `pass_ns` (p,) for `queries` each; `latencies_ns` (p, queries) if calls
     were single.
     """
     qps = pass_qps(pass_ns, queries)
-    latency = (
-        LatencySummary() if latencies_ns is None else summarise_latencies(latencies_ns[pass_ns.argmin()])
-    )
+    latency = LatencySummary() if latencies_ns is None else summarise_latencies(latencies_ns[pass_ns.argmin()])
     return SpeedSummary(
         **latency.model_dump(),
         qps_best=float(qps.max()),

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from annbench.datasets.dataset import Metric
-from annbench.errors import DatasetError
+from annbench.errors import DatasetError, InvalidOutputError
 from annbench.metrics.distance import TIE_TOLERANCE, tie_slack, true_distances
-from annbench.metrics.ids import Ids, InvalidOutputError, Sorted, ids_crc32c, sort_out, validate_ids
+from annbench.metrics.ids import Ids, Sorted, ids_crc32c, sort_out, validate_ids
 
 __all__ = [
     "InvalidOutputError",
@@ -102,9 +102,7 @@ class Scorer:
         shape.
         """
         if ids.shape != (len(self.queries), self.k):
-            raise InvalidOutputError(
-                f"ids of shape {ids.shape}", remedy=f"give {(len(self.queries), self.k)}"
-            )
+            raise InvalidOutputError(f"ids of shape {ids.shape}", remedy=f"give {(len(self.queries), self.k)}")
         if not len(ids):
             raise DatasetError("there are no queries to score", remedy="use a query set with at least one")
         found = sort_out(ids, self.n)
@@ -172,9 +170,7 @@ class Scorer:
         returned = np.sort(distances, axis=1)[:, : self.k_possible]
         true = np.sort(self.truth_distances, axis=1)
         scale = np.abs(true)
-        usable = np.isfinite(returned) & (
-            scale > np.maximum(TIE_TOLERANCE * np.abs(self.d_k), 1e-12)[:, None]
-        )
+        usable = np.isfinite(returned) & (scale > np.maximum(TIE_TOLERANCE * np.abs(self.d_k), 1e-12)[:, None])
         if not usable.any():
             return None
         return float(((returned[usable] - true[usable]) / scale[usable]).mean())

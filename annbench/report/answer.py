@@ -65,9 +65,7 @@ def answers(setting: Setting, targets: Sequence[float] = RECALL_TARGETS) -> list
     return found
 
 
-def _best(
-    wish: Wish, target: float, recall: NDArray[Any], qps: NDArray[Any], ratio: NDArray[Any]
-) -> int | None:
+def _best(wish: Wish, target: float, recall: NDArray[Any], qps: NDArray[Any], ratio: NDArray[Any]) -> int | None:
     fits = (recall >= target - RECALL_TOLERANCE) & _within(wish, ratio)
     if wish.by_size:
         fits &= ~np.isnan(ratio)

@@ -58,9 +58,7 @@ def report_content(records: Iterable[Record], *, title: str) -> Content:
     """Compute a report. Raises NothingComparableError if no record but the null adapter's can be compared."""
     rows = list(records)
     if not rows:
-        raise NothingComparableError(
-            "there are no results", remedy="run a config first: annbench run quickstart"
-        )
+        raise NothingComparableError("there are no results", remedy="run a config first: annbench run quickstart")
     frame = records_frame(rows)
     points = points_frame(frame)
     settings = settings_of(points)

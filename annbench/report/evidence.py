@@ -60,9 +60,7 @@ def verdict_groups(points: pd.DataFrame) -> list[VerdictGroup]:
     found = []
     for (setting, dataset, mode, algorithm, outcome, _), rows in groups.items():
         examples = tuple(label for _, label in rows[:3])
-        found.append(
-            VerdictGroup(setting, dataset, mode, algorithm, outcome, rows[0][0], len(rows), examples)
-        )
+        found.append(VerdictGroup(setting, dataset, mode, algorithm, outcome, rows[0][0], len(rows), examples))
     rank = {"suspect": 2, "invalid": 1}
     return sorted(found, key=lambda g: (rank.get(g.outcome, 0), g.outcome, g.setting, g.algorithm))
 

@@ -38,9 +38,7 @@ def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
     parts += ["## Configurations that reproduce the answers"]
     parts += [_reproduction(number, point) for number, point in numbers.values()]
     parts += ["## Pareto fronts"]
-    parts += [
-        f"![Pareto fronts: {escape(s.title)}]({plots[s.slug]})" for s in content.settings if s.slug in plots
-    ]
+    parts += [f"![Pareto fronts: {escape(s.title)}]({plots[s.slug]})" for s in content.settings if s.slug in plots]
     parts += ["## At equal recall", EQUAL_RECALL_NOTES]
     for setting in content.settings:
         parts += _equal_recall_section(setting)

@@ -50,9 +50,7 @@ def page_data(content: Content) -> dict[str, Any]:
     return {
         "settings": [_setting(setting) for setting in content.settings],
         "algorithms": [_algorithm(name, style) for name, style in sorted(content.styles.items())],
-        "axes": [
-            {"name": a.name, "better": a.better, "title": a.title, "direction": a.direction} for a in AXES
-        ],
+        "axes": [{"name": a.name, "better": a.better, "title": a.title, "direction": a.direction} for a in AXES],
         "wishes": [{"text": w.text, "bySize": w.by_size, "budget": w.budget} for w in WISHES],
         "targets": list(RECALL_TARGETS),
         "tolerance": RECALL_TOLERANCE,

@@ -37,9 +37,7 @@ _LEGEND_CHARACTERS, _LEGEND_ROWS = 130, 14
 _LONGEST_NAME = 60
 
 
-def write_plots(
-    setting: Setting, styles: Mapping[str, Style], folder: Path, formats: Sequence[str]
-) -> list[Path]:
+def write_plots(setting: Setting, styles: Mapping[str, Style], folder: Path, formats: Sequence[str]) -> list[Path]:
     """Write `<slug>.<format>` into `folder` for each of `formats`; nothing if there are no points."""
     if setting.points.empty:
         return []
@@ -74,9 +72,7 @@ def pareto_figure(setting: Setting, styles: Mapping[str, Style]) -> Figure:
     scale = RecallScale.of(points["recall_at_k"])
     for i, axis in enumerate(axes):
         _panel(figure.add_subplot(rows, 2, i + 1), points, axis, scale, styles)
-    figure.suptitle(
-        setting.title, x=0.065, y=1 - 0.16 / height, ha="left", va="top", fontsize=12, weight="bold"
-    )
+    figure.suptitle(setting.title, x=0.065, y=1 - 0.16 / height, ha="left", va="top", fontsize=12, weight="bold")
     figure.legend(
         handles=[_handle(styles[name], name) for name in names] + _suspect_handle(points),
         loc="lower left",
@@ -96,9 +92,7 @@ def pareto_figure(setting: Setting, styles: Mapping[str, Style]) -> Figure:
     return figure
 
 
-def _panel(
-    ax: Any, points: pd.DataFrame, axis: Axis, scale: RecallScale, styles: Mapping[str, Style]
-) -> None:
+def _panel(ax: Any, points: pd.DataFrame, axis: Axis, scale: RecallScale, styles: Mapping[str, Style]) -> None:
     # With a height of its own, the title is not searched a place at every drawing: that is slow.
     ax.set_title(f"{axis.title} – {axis.direction}", y=1.01)
     ax.set_xlabel("recall@k  (log of misses)")

@@ -90,9 +90,7 @@ def _add_point_columns(table: Table, singly: bool) -> None:
     table.add_column("", no_wrap=True)
 
 
-def _cells(
-    point: Point | None, miss: Point | None, singly: bool, same_as_fastest: bool = False
-) -> list[Text | str]:
+def _cells(point: Point | None, miss: Point | None, singly: bool, same_as_fastest: bool = False) -> list[Text | str]:
     if point is None:
         return [_none_measured(miss)]
     name = Text(point.algorithm, style="bold cyan")

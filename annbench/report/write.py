@@ -50,9 +50,7 @@ def write_content(content: Content, out_dir: Path, *, formats: Sequence[str] = F
     """Write a report that is already computed; see `write_report`."""
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
-        raise UsageError(
-            f"unknown format {unknown[0]!r}", where="--format", remedy=f"choose from {', '.join(FORMATS)}"
-        )
+        raise UsageError(f"unknown format {unknown[0]!r}", where="--format", remedy=f"choose from {', '.join(FORMATS)}")
     out_dir.mkdir(parents=True, exist_ok=True)
     results_csv, front_csv = _write_tables(content, out_dir) if "csv" in formats else (None, None)
     plots = _write_plots(content, out_dir, [name for name in formats if name in ("png", "svg")])
@@ -84,9 +82,7 @@ def _write_plots(content: Content, out_dir: Path, formats: Sequence[str]) -> lis
 
     folder = out_dir / "plots"
     folder.mkdir(exist_ok=True)
-    return [
-        path for setting in content.settings for path in write_plots(setting, content.styles, folder, formats)
-    ]
+    return [path for setting in content.settings for path in write_plots(setting, content.styles, folder, formats)]
 
 
 def _write_markdown(content: Content, out_dir: Path, plots: Sequence[Path]) -> Path:

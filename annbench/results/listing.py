@@ -65,7 +65,9 @@ def export_records(records: Iterable[Record], target: Path, kind: str | None = N
     """Write all records to `target` as CSV or Parquet; returns how many. Raises UsageError, NothingComparableError."""
     chosen = kind or target.suffix.lower().lstrip(".")
     if chosen not in ("csv", "parquet"):
-        raise UsageError(f"cannot tell the format of {target.name}", remedy="end it in .csv or .parquet, or give --format")
+        raise UsageError(
+            f"cannot tell the format of {target.name}", remedy="end it in .csv or .parquet, or give --format"
+        )
     from annbench.results.frame import records_frame  # pandas: a listing need not wait for it
 
     frame = records_frame(records)

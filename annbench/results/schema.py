@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from annbench.datasets.dataset import DatasetInfo
+from annbench.metrics.latency import SpeedSummary
 from annbench.metrics.recall import RecallSummary
 
 SCHEMA_VERSION = 1
@@ -83,19 +84,9 @@ class LoadSummary(Part):
     resident_after_search_bytes: int | None
 
 
-class TimeSummary(Part):
-    """Speed over the passes; `best` is the fastest pass (the field's custom), and its ids are the ones scored."""
+class TimeSummary(SpeedSummary):
+    """Speed over the passes, and how the process behaved meanwhile."""
 
-    qps_best: float
-    qps_median: float
-    qps_min: float
-    qps_spread: float  # (best − worst) ÷ median over the passes
-    # Latencies of the best pass, one call a query; None in mode batch.
-    latency_mean_us: float | None
-    latency_p50_us: float | None
-    latency_p95_us: float | None
-    latency_p99_us: float | None
-    latency_p999_us: float | None
     cpu_ratio: float  # CPU time ÷ wall time over the passes
     thread_count: int
     overhead_ratio: float | None  # the null adapter's time per call ÷ this point's, measured in the same worker

@@ -1,7 +1,7 @@
 """A folder of results: one file a point, named by the hash of what identifies it.
 
     results/<dataset>/<algorithm>/<digest>.h5      finished points, complete and checksummed
-    results/.builds/<digest>/                      indexes kept until their points are done, so a rerun need not build again
+    results/.builds/<digest>/                      indexes of points that are not done yet: a rerun need not build again
     results/.lock                                  held by the run that measures
 
 Nothing else is state: a rerun looks which digests exist.

@@ -14,7 +14,8 @@ from typing import Any
 
 import psutil
 
-from annbench import __version__, isa
+from annbench import __version__
+from annbench.isa import isa
 
 LIBRARIES = ("numpy", "h5py", "faiss-cpu", "hnswlib", "pandas", "pydantic")
 CPU_FLAGS = (
@@ -64,7 +65,7 @@ def capture_environment() -> dict[str, Any]:
     return {
         "annbench": __version__,
         "git": git_state(),
-        "isa": isa.isa(),
+        "isa": isa(),
         "machine_id": machine_id(),
         "cpu": cpu_facts(),
         "available_cores": available_cores(),
@@ -114,20 +115,23 @@ def git_state() -> dict[str, Any] | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
     try:
-        run = lambda *args: subprocess.run(  # noqa: E731
-            ["git", "-C", str(root), *args], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-        return {"commit": run("rev-parse", "HEAD"), "dirty": bool(run("status", "--porcelain", "-uno"))}
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):
         return None
 
 
 def _blas() -> list[dict[str, Any]]:
-    import numpy  # noqa: F401  (so that its BLAS is loaded and seen)
+    import numpy as np  # so that its BLAS is loaded and seen
     import threadpoolctl
 
     keep = ("internal_api", "version", "architecture", "num_threads", "threading_layer")
+    assert np.__version__
     return [{k: lib[k] for k in keep if k in lib} for lib in threadpoolctl.threadpool_info()]
 
 

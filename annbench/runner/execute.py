@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from annbench.errors import ConfigError, WorkerError
-from annbench.results.schema import BuildSummary, LoadSummary, Record, Status
+from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status
 from annbench.results.store import KeptBuild, ResultStore
 from annbench.runner.boot import adopt_orphans
 from annbench.runner.environment import available_cores, capture_environment, memory_ceiling
 from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
 from annbench.runner.protocol import Message
 from annbench.runner.recording import Recorder
-from annbench.runner.supervisor import Child, ChildFailed
+from annbench.runner.supervisor import Child, ChildFailedError
 
 WORKER = "annbench.runner.worker"
 SCORE_SECONDS = 1800.0
@@ -134,7 +134,7 @@ class Execution:
         """Have the index on disk; if that fails, every point of it is recorded with the reason."""
         build = subject.build
         if build.unsupported:
-            self._fail(subject, subject.todo, ChildFailed("unsupported", build.unsupported), "build")
+            self._fail(subject, subject.todo, ChildFailedError("unsupported", build.unsupported), "build")
             return False
         if not build.can_save:
             return True
@@ -143,7 +143,7 @@ class Execution:
         if subject.kept is None:
             try:
                 subject.kept = self._build(build)
-            except ChildFailed as error:
+            except ChildFailedError as error:
                 self._fail(subject, subject.todo, error, "build")
                 self.store.drop_build(build.digest)
                 return False
@@ -200,7 +200,7 @@ class Execution:
                 folder=None if subject.kept is None else str(subject.kept.folder.resolve()),
                 query_set=config.query_set, queries=remaining[0].key.queries,
             )  # fmt: skip
-        except ChildFailed as error:
+        except ChildFailedError as error:
             child.kill()
             self._fail(subject, remaining, error, "load")
             return False
@@ -228,13 +228,22 @@ class Execution:
                     passes=point.key.passes, warmup=point.key.warmup, cores=list(cores), spool=str(spool),
                 )  # fmt: skip
             scored = self._score(subject.build, point, spool)
-        except ChildFailed as error:
+        except ChildFailedError as error:
             if subject.child.process.poll() is not None:
                 subject.child = None  # it died of this point; the next one gets a new worker
             self._fail(subject, [point], error, "search", block_id, order)
             return
         record, arrays = self.recorder.measured(
-            subject.build, point, subject.summary, subject.load, reply, scored["recall"], spool, started, block_id, order
+            subject.build,
+            point,
+            subject.summary,
+            subject.load,
+            reply,
+            scored["recall"],
+            spool,
+            started,
+            block_id,
+            order,
         )
         self._keep(subject, point, record, arrays)
 
@@ -247,7 +256,7 @@ class Execution:
                 dataset=build.dataset.path, task=point.key.task, query_set=point.key.query_set,
                 queries=point.key.queries, k=point.key.k, spool=str(spool),
             )  # fmt: skip
-        except ChildFailed as error:
+        except ChildFailedError as error:
             if error.status == "invalid_output":
                 raise
             raise WorkerError(f"scoring failed: {error.detail}", where=build.dataset.path) from error
@@ -256,8 +265,8 @@ class Execution:
         self,
         subject: _Subject,
         points: list[PlannedPoint],
-        error: ChildFailed,
-        phase: str,
+        error: ChildFailedError,
+        phase: Phase,
         block_id: str = "",
         order: int = 0,
     ) -> None:
@@ -286,7 +295,12 @@ class Execution:
 
     def _child(self, build: PlannedBuild, cores: tuple[int, ...], threads: int) -> Child:
         return Child(
-            WORKER, folder=self.scratch, python=build.python, cores=cores, threads=threads, memory_bytes=self.memory_bytes
+            WORKER,
+            folder=self.scratch,
+            python=build.python,
+            cores=cores,
+            threads=threads,
+            memory_bytes=self.memory_bytes,
         )
 
     def _close_scorer(self) -> None:
@@ -298,7 +312,7 @@ def _answer(child: Child, kind: str, seconds: float, **fields: Any) -> Message:
     """The answer to a request; a failure that the child survived is raised like one that it did not."""
     reply = child.request(kind, seconds, **fields)
     if reply["type"] == "failed":
-        raise ChildFailed(reply["status"], reply["detail"])
+        raise ChildFailedError(reply["status"], reply["detail"])
     return reply
 
 

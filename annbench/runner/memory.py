@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 
-
 def settle() -> None:
     """Give freed memory back to the system, so that it is not charged to what comes next."""
     gc.collect()

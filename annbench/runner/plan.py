@@ -9,16 +9,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from annbench import isa
 from annbench.algorithms.base import Cost
 from annbench.config.expand import Constraint, expand
 from annbench.config.load import LoadedConfig
 from annbench.config.model import AlgorithmEntry, Config, clients_of
 from annbench.datasets.dataset import DatasetInfo
 from annbench.errors import ConfigError, UnknownNameError, WorkerError
+from annbench.isa import isa
 from annbench.results.schema import PointKey, digest_of, parameters_text
 from annbench.runner.environment import available_cores, machine_id
-from annbench.runner.supervisor import Child, ChildFailed
+from annbench.runner.supervisor import Child, ChildFailedError
 
 DESCRIBE_SECONDS = 120.0
 
@@ -87,9 +87,7 @@ class _Request:
     searches: list[dict[str, Any]]
 
 
-def make_plan(
-    loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], *, only: tuple[str, ...] = ()
-) -> Plan:
+def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], *, only: tuple[str, ...] = ()) -> Plan:
     """Work out the plan. `only` keeps the algorithms whose name matches one of its patterns.
 
     Raises ConfigError, with the line, for anything that could not run.
@@ -182,7 +180,7 @@ def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, 
                 Child("annbench.runner.worker", folder=Path(folder), python=python) as child,
             ):
                 reply = child.request("describe", DESCRIBE_SECONDS, entries=entries)
-        except (ChildFailed, WorkerError) as error:
+        except (ChildFailedError, WorkerError) as error:
             remedy = f"check the path, then: {python} -m pip install annbench" if python else "correct the file"
             raise ConfigError(f"its process failed: {error}", where=where, remedy=remedy) from error
         if reply["type"] == "failed":
@@ -227,7 +225,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
             "build_threads": build_threads,
             "build_index": build_index,
             "library_versions": answer["library_versions"],
-            "isa": isa.isa(),
+            "isa": isa(),
             "machine_id": machine_id(),
         }
         points = tuple(

@@ -11,12 +11,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from annbench.config.model import Limits, Measure, clients_of
+from annbench.config.model import clients_of
 from annbench.metrics.latency import summarise_passes
 from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, TimeSummary
 from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
-from annbench.runner.supervisor import ChildFailed
+from annbench.runner.supervisor import ChildFailedError
 from annbench.runner.verdict import judge
 
 Arrays = dict[str, NDArray[Any]]
@@ -50,6 +50,8 @@ class Recorder:
         """The record and arrays of a point that ran to its end."""
         with np.load(spool, allow_pickle=False) as file:
             arrays: Arrays = {name: file[name] for name in file.files}
+        if not arrays["latencies_ns"].size:
+            del arrays["latencies_ns"]
         wall_seconds = float(arrays["pass_wall_ns"].sum()) / 1e9
         cpu_ratio = float(arrays["pass_cpu_ns"].sum()) / 1e9 / max(wall_seconds, 1e-9)
         speed = summarise_passes(arrays["pass_ns"], point.key.queries, arrays.get("latencies_ns"))
@@ -92,7 +94,7 @@ class Recorder:
         build: PlannedBuild,
         point: PlannedPoint,
         summary: BuildSummary | None,
-        error: ChildFailed,
+        error: ChildFailedError,
         phase: Phase,
         block_id: str,
         order: int,
@@ -144,7 +146,6 @@ def reproduction(plan: Plan, build: PlannedBuild, point: PlannedPoint) -> str:
     if limits:
         whole["limits"] = limits
     whole["algorithms"] = [entry]
-    assert set(measure) <= set(Measure.model_fields) and set(limits) <= set(Limits.model_fields)
     return yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=100)
 
 

@@ -144,7 +144,7 @@ class SearchSession:
             pass_ns=np.array([p.elapsed_ns for p in kept], dtype=np.int64),
             pass_wall_ns=np.array([p.wall_ns for p in kept], dtype=np.int64),
             pass_cpu_ns=np.array([p.cpu_ns for p in kept], dtype=np.int64),
-            **({"latencies_ns": np.stack(latencies)} if latencies else {}),
+            latencies_ns=np.stack(latencies) if latencies else np.empty((0, 0), dtype=np.int64),
         )
         return {
             "thread_count": thread_count(),
@@ -164,9 +164,7 @@ class SearchSession:
         if mode == "batch":
             return time_batch(self.task.batch(self.adapter), self.queries, self.k)
         if clients is not None:
-            return time_clients(
-                self.task.single(self.adapter), self.rows, self.k, clients, self.adapter.enter_thread
-            )
+            return time_clients(self.task.single(self.adapter), self.rows, self.k, clients, self.adapter.enter_thread)
         return time_each(self.task.single(self.adapter), self.rows, self.k)
 
     def _overhead(self) -> float:

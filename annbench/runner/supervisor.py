@@ -29,7 +29,7 @@ _MARK = "ANNBENCH_CHILD_OF"
 _live: set[int] = set()
 
 
-class ChildFailed(Exception):
+class ChildFailedError(Exception):
     """A child that did not answer: the status of the point it was working on, and the evidence."""
 
     def __init__(self, status: Status, detail: str) -> None:
@@ -80,7 +80,7 @@ class Child:
         self.log = _Log(self.process)
 
     def request(self, kind: str, seconds: float, **fields: Any) -> Message:
-        """Send a message and wait for its answer. Raises ChildFailed."""
+        """Send a message and wait for its answer. Raises ChildFailedError."""
         try:
             self.channel.send(kind, **fields)
         except OSError:
@@ -88,7 +88,7 @@ class Child:
         return self.receive(seconds)
 
     def receive(self, seconds: float) -> Message:
-        """The next message, within `seconds` and the memory limit. Raises ChildFailed, and the child is gone then."""
+        """The next message, within `seconds` and the memory limit. Raises ChildFailedError; the child is gone then."""
         deadline = time.monotonic() + seconds
         while True:
             message = self.channel.pending()
@@ -97,7 +97,7 @@ class Child:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 self.kill()
-                raise ChildFailed("timeout", f"no answer within {seconds:g} s; raise limits in the config")
+                raise ChildFailedError("timeout", f"no answer within {seconds:g} s; raise limits in the config")
             ready, _, _ = select.select([self.channel], [], [], min(_POLL_SECONDS, remaining))
             if ready and not self.channel.read_some():
                 raise self._death()
@@ -140,11 +140,11 @@ class Child:
         self.peak_bytes = max(self.peak_bytes, used)
         if self.memory_bytes is not None and used > self.memory_bytes:
             self.kill()
-            raise ChildFailed(
+            raise ChildFailedError(
                 "oom", f"used {used / 2**20:,.0f} MiB of the {self.memory_bytes / 2**20:,.0f} MiB it was given"
             )
 
-    def _death(self) -> ChildFailed:
+    def _death(self) -> ChildFailedError:
         """Why the conversation ended."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(_GRACE_SECONDS)
@@ -153,12 +153,12 @@ class Child:
         tail = self.log.tail()
         said = f"; last output: {tail}" if tail else ""
         if code is None:
-            return ChildFailed("crashed", f"hung up and had to be killed{said}")
+            return ChildFailedError("crashed", f"hung up and had to be killed{said}")
         if code == -signal.SIGKILL and self.memory_bytes and self.peak_bytes > 0.8 * self.memory_bytes:
-            return ChildFailed("oom", f"SIGKILL by the system at {self.peak_bytes / 2**20:,.0f} MiB")
+            return ChildFailedError("oom", f"SIGKILL by the system at {self.peak_bytes / 2**20:,.0f} MiB")
         if code < 0:
-            return ChildFailed("crashed", f"{_signal_name(-code)}{said}")
-        return ChildFailed("crashed", f"exit {code} without an answer{said}")
+            return ChildFailedError("crashed", f"{_signal_name(-code)}{said}")
+        return ChildFailedError("crashed", f"exit {code} without an answer{said}")
 
 
 class _Log(threading.Thread):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from annbench.results.schema import RecallSummary, TimeSummary, Verdict
+from annbench.metrics.recall import RecallSummary
+from annbench.results.schema import TimeSummary, Verdict
 from annbench.runner.disturbance import stolen_share
 
 MAX_THREAD_RATIO = 1.1

@@ -14,7 +14,13 @@ import traceback  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from annbench.errors import AnnbenchError, DatasetError, MissingLibraryError, UnsupportedError  # noqa: E402
+from annbench.errors import (  # noqa: E402
+    AnnbenchError,
+    DatasetError,
+    InvalidOutputError,
+    MissingLibraryError,
+    UnsupportedError,
+)
 from annbench.runner.protocol import PROTOCOL_VERSION, Channel, Message  # noqa: E402
 
 
@@ -58,8 +64,6 @@ class Worker:
 
 def failure(error: BaseException) -> dict[str, str]:
     """An exception as a status that a record can carry."""
-    from annbench.metrics.recall import InvalidOutputError
-
     match error:
         case InvalidOutputError():
             status = "invalid_output"

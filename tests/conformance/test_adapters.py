@@ -56,17 +56,13 @@ def test_finds_the_neighbours_under_its_metric(
     variant: Variant, metric: Metric, built: dict[tuple[str, str], Built]
 ) -> None:
     adapter = built[str(variant), metric].adapter
-    summary = scorer(BASE, QUERIES, metric, K).score(
-        validate_ids(adapter.search_batch(QUERIES, K), len(QUERIES), K)
-    )
+    summary = scorer(BASE, QUERIES, metric, K).score(validate_ids(adapter.search_batch(QUERIES, K), len(QUERIES), K))
     assert summary.recall_at_k >= variant.recall, summary
     assert (summary.duplicate_ids, summary.out_of_range_ids, summary.missing_ids) == (0, 0, 0)
 
 
 @EVERY_CASE
-def test_single_calls_agree_with_a_batch(
-    variant: Variant, metric: Metric, built: dict[tuple[str, str], Built]
-) -> None:
+def test_single_calls_agree_with_a_batch(variant: Variant, metric: Metric, built: dict[tuple[str, str], Built]) -> None:
     adapter = built[str(variant), metric].adapter
     batch = adapter.search_batch(QUERIES, K)
     single = np.array([adapter.search(query, K) for query in QUERIES])
@@ -197,9 +193,7 @@ def test_base_and_queries_are_left_as_they_are(variant: Variant, metric: Metric)
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_obeys_the_thread_setting(
-    variant: Variant, threads: int, built: dict[tuple[str, str], Built]
-) -> None:
+def test_obeys_the_thread_setting(variant: Variant, threads: int, built: dict[tuple[str, str], Built]) -> None:
     known = built[str(variant), "euclidean"]
     known.adapter.configure(known.search, threads)
     try:

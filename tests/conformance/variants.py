@@ -87,9 +87,7 @@ def build(variant: Variant, metric: Metric, base: Vectors, *, tiny: bool = False
     raw = dict(variant.build)
     search = dict(variant.search)
     if tiny:
-        raw = {name: value for name, value in raw.items() if name not in ("pq_m", "refine")} | (
-            variant.tiny or {}
-        )
+        raw = {name: value for name, value in raw.items() if name not in ("pq_m", "refine")} | (variant.tiny or {})
         for name in {"nprobe", "k_factor"} & search.keys():
             search[name] = 1
     params, found = cls.BuildParams(**raw), cls.SearchParams(**search)

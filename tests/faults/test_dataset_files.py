@@ -66,9 +66,7 @@ def test_the_sound_file_is_accepted(path: Path, tmp_path: Path) -> None:
     assert described(path, tmp_path).n == N
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 5000, b"\x89HDF\r\n\x1a\n" + b"\xff" * 5000, os.urandom(5000)]
-)
+@pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"\x89HDF\r\n\x1a\n" + b"\xff" * 5000, os.urandom(5000)])
 def test_bytes_that_are_no_hdf5(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert "not a readable HDF5 file" in refusal(path).message
@@ -148,9 +146,7 @@ def test_a_trillion_rows_that_are_not_there(path: Path, tmp_path: Path, part: st
 def test_a_compression_bomb(path: Path) -> None:
     changed(path, train=None)
     with h5py.File(path, "a") as file:
-        file.create_dataset(
-            "train", data=np.zeros((2 << 20, 16), np.float32), compression="gzip", chunks=(65536, 16)
-        )
+        file.create_dataset("train", data=np.zeros((2 << 20, 16), np.float32), compression="gzip", chunks=(65536, 16))
     assert path.stat().st_size < 1 << 20
     assert "compressed bytes" in refusal(path).message
 
@@ -193,9 +189,7 @@ def test_data_elsewhere_are_refused_unread(path: Path, tmp_path: Path, kind: str
     assert "train" in error.where
 
 
-@pytest.mark.parametrize(
-    "place", ["query_sets", "query_sets/other", "query_sets/other/learn", "attributes/a", "learn"]
-)
+@pytest.mark.parametrize("place", ["query_sets", "query_sets/other", "query_sets/other/learn", "attributes/a", "learn"])
 def test_links_deeper_in_the_file_are_refused(path: Path, tmp_path: Path, place: str) -> None:
     with h5py.File(path, "a") as file:
         if place.startswith("query_sets/other/"):
@@ -285,21 +279,15 @@ def test_npy_of_objects_is_never_unpickled(tmp_path: Path) -> None:
 
 def test_npy_that_declares_32_gib_in_few_bytes(tmp_path: Path) -> None:
     with (tmp_path / "a.npy").open("wb") as stream:
-        np.lib.format.write_array_header_1_0(
-            stream, {"descr": "<f4", "fortran_order": False, "shape": (2**23, 1024)}
-        )
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (2**23, 1024)})
     assert (tmp_path / "a.npy").stat().st_size <= 128
     assert "34,359,738,368 bytes, and 0 bytes follow" in add(tmp_path, tmp_path / "a.npy").message
 
 
-@pytest.mark.parametrize(
-    "shape", ["(-1, 4)", "(2**70, 4)", "(1 << 70, 4)", f"({2**62}, {2**62})", "4", "('a', 4)"]
-)
+@pytest.mark.parametrize("shape", ["(-1, 4)", "(2**70, 4)", "(1 << 70, 4)", f"({2**62}, {2**62})", "4", "('a', 4)"])
 def test_npy_with_absurd_shapes(tmp_path: Path, shape: str) -> None:
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode().ljust(117) + b"\n"
-    (tmp_path / "a.npy").write_bytes(
-        b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 64
-    )
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\0" * 64)
     add(tmp_path, tmp_path / "a.npy")
 
 

@@ -134,9 +134,7 @@ def test_algorithm_filter(page, content):
     assert [t["name"] for t in traces(page)] == kept
     setting = content.settings[0]
     points = setting.points[setting.points["algorithm"].isin(kept)].reset_index(drop=True)
-    expected = [
-        a.point.algorithm if a.point else None for a in answers(dataclasses.replace(setting, points=points))
-    ]
+    expected = [a.point.algorithm if a.point else None for a in answers(dataclasses.replace(setting, points=points))]
     found = page.evaluate(f"{ANSWER_ROWS}.map(r => r.querySelector('.use strong')?.textContent ?? null)")
     assert found[:12] == expected
     in_table = page.eval_on_selector_all(
@@ -174,9 +172,7 @@ def test_hover_tells_the_whole_configuration(page, content):
         for hover in trace["hover"]:
             name, *rest = hover.replace("<b>", "").replace("</b>", "").split("<br>")
             text = " ".join(rest)
-            assert any(
-                label.removeprefix(name).strip(" ·") in text for label in labels if label.startswith(name)
-            )
+            assert any(label.removeprefix(name).strip(" ·") in text for label in labels if label.startswith(name))
             assert "recall@k 0." in text or "recall@k 1." in text
             assert "1.0.0" in text  # the library's version
     page.locator("#plot-qps").scroll_into_view_if_needed()
@@ -205,10 +201,7 @@ def test_hostile_names_are_shown_and_not_obeyed(page, content):
     setting = next(s for s in content.settings if hostile in s.algorithms)
     page.select_option("#plot-setting", str(content.settings.index(setting)))
     only(page, hostile)
-    assert (
-        page.evaluate(f"{ANSWER_ROWS}.map(r => r.querySelector('.use strong')?.textContent)").count(hostile)
-        > 0
-    )
+    assert page.evaluate(f"{ANSWER_ROWS}.map(r => r.querySelector('.use strong')?.textContent)").count(hostile) > 0
     assert traces(page)[0]["name"].startswith("&lt;/script&gt;")
     assert page.locator("#charts b, #answer b").count() == 0
     assert page.title() == "browser test"

@@ -139,7 +139,8 @@ def test_an_index_that_was_built_is_not_built_again(bench, misbehaving) -> None:
             raise KeyboardInterrupt
 
     class Watch(Observer):
-        reused: list[bool] = []
+        def __init__(self) -> None:
+            self.reused: list[bool] = []
 
         def building(self, build, reused) -> None:
             self.reused.append(reused)

@@ -75,7 +75,8 @@ def test_interleaved_points_share_blocks(bench, misbehaving) -> None:
         assert [r.order for r in rows] == list(range(6))
         assert {r.key.worker_index for r in rows} == {rows[0].key.worker_index}
         assert {r.key.algorithm for r in rows} == {"Exact", "Duplicates"}
-    orders = [[r.key.algorithm for r in sorted(records, key=lambda r: (r.block_id, r.order)) if r.block_id == b] for b in blocks]
+    ordered = sorted(records, key=lambda r: (r.block_id, r.order))
+    orders = [[r.key.algorithm for r in ordered if r.block_id == block] for block in blocks]
     assert any(order != sorted(order) for order in orders)  # shuffled, not one algorithm after the other
 
 

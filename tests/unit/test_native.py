@@ -102,9 +102,7 @@ def test_exact_distance_against_exact_sums(name: str, dim: int) -> None:
         assert abs(dot - math.fsum(products)) <= allowed * math.fsum(np.abs(products))
         assert abs(square - math.fsum(differences)) <= allowed * math.fsum(differences)
     np.testing.assert_array_equal(dots, _native.exact_distance(query, base, rows, "dot", isa="scalar"))
-    np.testing.assert_array_equal(
-        squares, _native.exact_distance(query, base, rows, "squared_l2", isa="scalar")
-    )
+    np.testing.assert_array_equal(squares, _native.exact_distance(query, base, rows, "squared_l2", isa="scalar"))
 
 
 def test_nothing_is_converted_silently() -> None:
@@ -117,9 +115,7 @@ def test_nothing_is_converted_silently() -> None:
     with pytest.raises(TypeError):
         _native.exact_distance(np.zeros(8), base, rows, "dot")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        _native.exact_distance(
-            np.zeros(8, np.float32), np.asfortranarray(np.ones((4, 8), np.float32)), rows, "dot"
-        )
+        _native.exact_distance(np.zeros(8, np.float32), np.asfortranarray(np.ones((4, 8), np.float32)), rows, "dot")
 
 
 def test_sizes_are_checked() -> None:

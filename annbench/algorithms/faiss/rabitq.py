@@ -74,9 +74,7 @@ class FaissRabitq(FaissFamily):
     @classmethod
     def check(cls, context: PointContext, build: RabitqBuild, search: RabitqSearch) -> str | None:
         """Lists and re-ranking must fit the data and each other."""
-        return ivf_problem(context.n, build.nlist, search.nprobe) or refine_problem(
-            build.refine, search.k_factor
-        )
+        return ivf_problem(context.n, build.nlist, search.nprobe) or refine_problem(build.refine, search.k_factor)
 
     @classmethod
     def estimate(cls, context: PointContext, build: RabitqBuild, search: RabitqSearch) -> Cost:

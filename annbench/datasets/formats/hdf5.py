@@ -107,9 +107,7 @@ class Hdf5Source:
     def _check_base(self) -> None:
         n, dim = self.base.shape
         if n == 0 or dim == 0:
-            raise DatasetError(
-                f"has shape {(n, dim)}", where=self.base.where, remedy="store at least one vector"
-            )
+            raise DatasetError(f"has shape {(n, dim)}", where=self.base.where, remedy="store at least one vector")
         if dim > MAX_DIM:
             raise DatasetError(
                 f"has {dim} dimensions", where=self.base.where, remedy=f"at most {MAX_DIM} are supported"
@@ -136,9 +134,7 @@ class Hdf5Source:
                     )
                 group = member(sets, name, where)
                 if not isinstance(group, h5py.Group):
-                    raise DatasetError(
-                        "is not a group", where=f"{where}/{name}", remedy="see datasets/README.md"
-                    )
+                    raise DatasetError("is not a group", where=f"{where}/{name}", remedy="see datasets/README.md")
                 found[name] = self._query_set(group, f"{where}/{name}")
         return found
 
@@ -202,9 +198,7 @@ class Hdf5Source:
         where = f"{self._where}:attributes"
         columns = {name: member(group, name, where) for name in member_names(group, where)}
         for name, column in columns.items():
-            if isinstance(column, h5py.Dataset) and (
-                column.shape is None or column.shape[:1] != (len(self.base),)
-            ):
+            if isinstance(column, h5py.Dataset) and (column.shape is None or column.shape[:1] != (len(self.base),)):
                 raise DatasetError(
                     f"has shape {column.shape}, and train has {len(self.base)} rows",
                     where=f"{where}/{name}",
@@ -218,9 +212,7 @@ class Hdf5Source:
         found = {name: scalar_attribute(self._file, name) for name in names}
         return {name: value for name, value in found.items() if value is not None}
 
-    def _optional_rows(
-        self, group: h5py.Group, name: str, where: str, *, rank: int, kinds: str
-    ) -> Rows | None:
+    def _optional_rows(self, group: h5py.Group, name: str, where: str, *, rank: int, kinds: str) -> Rows | None:
         found = member(group, name, where)
         if found is None:
             return None
@@ -276,9 +268,7 @@ def write_hdf5(path: Path, arrays: DatasetArrays) -> None:
         file.attrs["point_type"] = "float" if arrays.base.dtype.kind == "f" else arrays.base.dtype.name
         for name, value in arrays.provenance.items():
             file.attrs[name] = value
-        train = file.create_dataset(
-            "train", shape=arrays.base.shape, dtype=arrays.base.dtype.newbyteorder("<")
-        )
+        train = file.create_dataset("train", shape=arrays.base.shape, dtype=arrays.base.dtype.newbyteorder("<"))
         step = max(1, BLOCK_BYTES // (arrays.base.shape[1] * arrays.base.itemsize))
         for start in range(0, len(arrays.base), step):
             train[start : start + step] = arrays.base[start : start + step]
@@ -291,9 +281,7 @@ def write_hdf5(path: Path, arrays: DatasetArrays) -> None:
 
 def _write_queries(group: h5py.Group, queries: QuerySetArrays) -> None:
     group["test"] = np.ascontiguousarray(queries.test)
-    group["neighbors"] = queries.neighbors.astype(
-        "<i8" if queries.neighbors.max(initial=0) >= 2**31 else "<i4"
-    )
+    group["neighbors"] = queries.neighbors.astype("<i8" if queries.neighbors.max(initial=0) >= 2**31 else "<i4")
     group["distances"] = queries.distances.astype("<f4")
     if queries.learn is not None:
         group["learn"] = np.ascontiguousarray(queries.learn)

@@ -31,17 +31,13 @@ def open_file(path: Path) -> h5py.File:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise DatasetError(
-            f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path"
-        ) from error
+        raise DatasetError(f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path") from error
     if not stat.S_ISREG(mode):
         raise DatasetError("is not a regular file", where=str(path), remedy="give the path of a .hdf5 file")
     try:
         return h5py.File(path, "r", locking=False)
     except (OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(
-            f"is not a readable HDF5 file: {error}", where=str(path), remedy="get it again"
-        ) from error
+        raise DatasetError(f"is not a readable HDF5 file: {error}", where=str(path), remedy="get it again") from error
 
 
 def member_names(group: h5py.Group, where: str) -> list[str]:
@@ -72,9 +68,7 @@ def member(group: h5py.Group, name: str, where: str) -> h5py.Group | h5py.Datase
     if isinstance(found, h5py.Dataset):
         _check_storage(found, where)
     elif not isinstance(found, h5py.Group):
-        raise DatasetError(
-            f"is a {type(found).__name__}", where=where, remedy="store a dataset under this name"
-        )
+        raise DatasetError(f"is a {type(found).__name__}", where=where, remedy="store a dataset under this name")
     return found
 
 
@@ -150,9 +144,7 @@ def _dtype(dataset: h5py.Dataset, where: str) -> np.dtype[Any]:
         dtype: np.dtype[Any] = dataset.dtype
         return dtype
     except (TypeError, ValueError, OSError, RuntimeError) as error:
-        raise DatasetError(
-            f"has a dtype numpy does not know: {error}", where=where, remedy="store float32"
-        ) from error
+        raise DatasetError(f"has a dtype numpy does not know: {error}", where=where, remedy="store float32") from error
 
 
 def _check_size(dataset: h5py.Dataset, dtype: np.dtype[Any], where: str) -> None:
@@ -174,9 +166,7 @@ def _check_size(dataset: h5py.Dataset, dtype: np.dtype[Any], where: str) -> None
         return
     chunk = dtype.itemsize * int(np.prod([int(c) for c in dataset.chunks], dtype=object))
     if chunk > MAX_CHUNK_BYTES:
-        raise DatasetError(
-            f"has chunks of {chunk:,} bytes", where=where, remedy=f"use at most {MAX_CHUNK_BYTES:,}"
-        )
+        raise DatasetError(f"has chunks of {chunk:,} bytes", where=where, remedy=f"use at most {MAX_CHUNK_BYTES:,}")
     if declared > max(SMALL_BYTES, MAX_COMPRESSION * stored):
         raise DatasetError(
             f"declares {declared:,} bytes (shape {dataset.shape}) in {stored:,} compressed bytes",

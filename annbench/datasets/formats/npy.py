@@ -26,16 +26,12 @@ def read_checked(path: Path) -> NDArray[Any]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise DatasetError(
-                "is not a regular file", where=str(path), remedy="give the path of a .npy file"
-            )
+            raise DatasetError("is not a regular file", where=str(path), remedy="give the path of a .npy file")
         with path.open("rb") as stream:
             shape, fortran, dtype = _header(stream, path)
             offset = stream.tell()
     except OSError as error:
-        raise DatasetError(
-            f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path"
-        ) from error
+        raise DatasetError(f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path") from error
     _check(path, shape, dtype, status.st_size - offset)
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
 
@@ -59,9 +55,7 @@ def _header(stream: Any, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[An
         raise DatasetError(
             f"is not a readable .npy file: {error}", where=str(path), remedy="write it with numpy.save"
         ) from error
-    raise DatasetError(
-        f"has .npy version {version}", where=str(path), remedy="write a plain matrix with numpy.save"
-    )
+    raise DatasetError(f"has .npy version {version}", where=str(path), remedy="write a plain matrix with numpy.save")
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], available: int) -> None:
@@ -78,9 +72,7 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], available: 
             remedy="convert it to float32, float16, int8 or uint8 (.astype)",
         )
     if len(shape) != 2 or min(shape) < 1:
-        raise DatasetError(
-            f"has shape {shape}", where=str(path), remedy="save a matrix (vectors, dimensions)"
-        )
+        raise DatasetError(f"has shape {shape}", where=str(path), remedy="save a matrix (vectors, dimensions)")
     needed = dtype.itemsize * shape[0] * shape[1]
     if needed != available:
         raise DatasetError(

@@ -60,9 +60,7 @@ class Rows:
         """Rows (*ids.shape, …) by id. Raises IndexError for an id outside 0 … n − 1."""
         ids = np.asarray(ids)
         if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= len(self)):
-            raise IndexError(
-                f"{self.where}: ids from {ids.min()} to {ids.max()}, rows from 0 to {len(self) - 1}"
-            )
+            raise IndexError(f"{self.where}: ids from {ids.min()} to {ids.max()}, rows from 0 to {len(self) - 1}")
         mapped = self._map()
         if mapped is not None:
             return np.asarray(mapped[ids], dtype=self.dtype.newbyteorder("="))
@@ -71,16 +69,9 @@ class Rows:
     def _map(self) -> NDArray[Any] | None:
         """The array mapped from the file, if it lies there in one uncompressed piece."""
         offset = self._dataset.id.get_offset()
-        if (
-            self._mapped is None
-            and offset is not None
-            and self._dataset.file.userblock_size == 0
-            and len(self)
-        ):
+        if self._mapped is None and offset is not None and self._dataset.file.userblock_size == 0 and len(self):
             try:
-                self._mapped = np.memmap(
-                    self._path, dtype=self.dtype, mode="r", offset=offset, shape=self.shape
-                )
+                self._mapped = np.memmap(self._path, dtype=self.dtype, mode="r", offset=offset, shape=self.shape)
             except (OSError, ValueError) as error:
                 raise self._damaged(error) from error
         return self._mapped
@@ -100,9 +91,7 @@ class Rows:
         return _Reading(self)
 
     def _damaged(self, error: Exception) -> DatasetError:
-        return DatasetError(
-            f"cannot be read: {error}", where=self.where, remedy="the file is damaged; get it again"
-        )
+        return DatasetError(f"cannot be read: {error}", where=self.where, remedy="the file is damaged; get it again")
 
 
 class _Reading:

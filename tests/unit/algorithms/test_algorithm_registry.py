@@ -38,9 +38,7 @@ def test_every_registered_name_loads_with_its_versions(name: str) -> None:
     assert loaded.name == name
     assert loaded.source_sha256 is None
     assert loaded.library_versions == {d: metadata.version(d) for d in loaded.cls.distributions}
-    assert (
-        loaded.cls.seed_parameter is None or loaded.cls.seed_parameter in loaded.cls.BuildParams.model_fields
-    )
+    assert loaded.cls.seed_parameter is None or loaded.cls.seed_parameter in loaded.cls.BuildParams.model_fields
 
 
 def test_loading_an_adapter_does_not_import_its_library() -> None:

@@ -37,9 +37,7 @@ def arrays() -> Callable[..., DatasetArrays]:
 
     def make(metric: Any = "euclidean", dtype: str = "float32", **more: Any) -> DatasetArrays:
         base = random_vectors((N, DIM), dtype, 1)
-        return DatasetArrays(
-            base, metric, query_arrays(base, random_vectors((QUERIES, DIM), dtype, 2), metric), **more
-        )
+        return DatasetArrays(base, metric, query_arrays(base, random_vectors((QUERIES, DIM), dtype, 2), metric), **more)
 
     return make
 

@@ -35,9 +35,7 @@ def add(tmp_path: Path) -> Callable[..., Added]:
             np.save(tmp_path / "queries.npy", queries)
             fields["queries"] = tmp_path / "queries.npy"
         request = {"name": "mine", "metric": "cosine", "k": 10, **fields}
-        return add_dataset(
-            AddRequest(base=tmp_path / "base.npy", folder=tmp_path / "data", **request), on_progress
-        )
+        return add_dataset(AddRequest(base=tmp_path / "base.npy", folder=tmp_path / "data", **request), on_progress)
 
     return run
 
@@ -147,9 +145,7 @@ def test_interrupted_it_goes_on_from_there(add: Callable[..., Added], tmp_path: 
     assert checkpoint.stat().st_size > 0
 
     seen: list[float] = []
-    resumed = add(
-        base, on_progress=lambda phase, done: seen.append(done) if phase == "truth" else None, **fields
-    )
+    resumed = add(base, on_progress=lambda phase, done: seen.append(done) if phase == "truth" else None, **fields)
     assert seen[0] > reached[0]
     assert_truth_is_exact(Path(resumed.info.path))
     assert list((data / PARTIAL).glob("mine+*")) == []
@@ -179,9 +175,7 @@ def test_files_of_a_dead_process_are_cleaned_up(add: Callable[..., Added], tmp_p
     assert other.exists()
 
 
-def test_a_whole_dataset_is_imported_as_it_is(
-    ann_benchmarks_file: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_whole_dataset_is_imported_as_it_is(ann_benchmarks_file: Callable[..., Path], tmp_path: Path) -> None:
     source = ann_benchmarks_file("ip")
     added = add_dataset(AddRequest(name="copy", base=source, folder=tmp_path / "data"))
     assert Path(added.info.path).read_bytes() == source.read_bytes()

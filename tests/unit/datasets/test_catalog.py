@@ -26,9 +26,7 @@ def test_every_entry_is_usable() -> None:
         if entry.source != "bundled":
             assert entry.url
         # The dimension is in the name of most sets; where both are given they agree.
-        if entry.dim is not None and (
-            stated := re.search(r"-(\d{2,4})-(?:angular|euclidean|cosine|ip)", name)
-        ):
+        if entry.dim is not None and (stated := re.search(r"-(\d{2,4})-(?:angular|euclidean|cosine|ip)", name)):
             assert int(stated[1]) == entry.dim
 
 

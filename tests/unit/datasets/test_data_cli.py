@@ -34,9 +34,7 @@ def test_list(tmp_path: Path, ann_benchmarks_file: Callable[..., Path]) -> None:
         assert name in table
 
 
-def test_info(
-    tmp_path: Path, ann_benchmarks_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info(tmp_path: Path, ann_benchmarks_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     ann_benchmarks_file(name="mine.hdf5")
     monkeypatch.setenv("ANNBENCH_DATA_DIR", str(tmp_path))
     out, _ = run("info", "mine", "--json")

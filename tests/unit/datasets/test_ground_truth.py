@@ -52,9 +52,7 @@ def check(truth: GroundTruth, base: Rows, queries: Rows, k: int, metric: Metric)
         nearest = order[:k]
         padding = k - len(nearest)
         np.testing.assert_array_equal(truth.neighbors[i], np.append(nearest, np.full(padding, -1)))
-        np.testing.assert_array_equal(
-            truth.distances[i], np.append(distances[nearest], np.full(padding, np.inf))
-        )
+        np.testing.assert_array_equal(truth.distances[i], np.append(distances[nearest], np.full(padding, np.inf)))
         beyond = int((distances[order[k:]] == distances[order[k - 1]]).sum()) if n > k else 0
         assert truth.ties_beyond_k[i] == beyond
 
@@ -70,8 +68,7 @@ def random_rows(count: int, dim: int, dtype: str = "float32", seed: int = SEED) 
 
 def same(a: GroundTruth, b: GroundTruth) -> bool:
     return all(
-        np.array_equal(getattr(a, name), getattr(b, name))
-        for name in ("neighbors", "distances", "ties_beyond_k")
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("neighbors", "distances", "ties_beyond_k")
     )
 
 
@@ -101,9 +98,7 @@ def test_against_numpy_alone() -> None:
         "euclidean": np.linalg.norm(query_wide[:, None] - wide[None], axis=2),
         "ip": -query_wide @ wide.T,
         "cosine": 1
-        - (query_wide @ wide.T)
-        / np.linalg.norm(query_wide, axis=1)[:, None]
-        / np.linalg.norm(wide, axis=1)[None],
+        - (query_wide @ wide.T) / np.linalg.norm(query_wide, axis=1)[:, None] / np.linalg.norm(wide, axis=1)[None],
     }
     for metric in METRICS:
         truth = exact_neighbors(base, queries, 20, metric)
@@ -148,8 +143,7 @@ def test_near_ties_that_float32_ranks_wrongly() -> None:
     truth = exact_neighbors(base, queries, 10, "euclidean")
     check(truth, base, queries, 10, "euclidean")
     overlap = [
-        len(set(a) & set(b))
-        for a, b in zip(float32_ranking(base, queries)[:, :10], truth.neighbors, strict=True)
+        len(set(a) & set(b)) for a, b in zip(float32_ranking(base, queries)[:, :10], truth.neighbors, strict=True)
     ]
     assert max(overlap) < 10, "the rows are no test: float32 ranks them rightly"
 
@@ -226,11 +220,7 @@ def test_float32_scores_stay_within_the_bound(metric: Metric) -> None:
             scores = queries @ base.T + (-0.5 * norms**2).astype(np.float32)
             real = query_wide @ wide.T - 0.5 * norms**2
         elif metric == "cosine":
-            scores = (
-                (query_wide / query_norms[:, None]).astype(np.float32)
-                @ base.T
-                * (1 / norms).astype(np.float32)
-            )
+            scores = (query_wide / query_norms[:, None]).astype(np.float32) @ base.T * (1 / norms).astype(np.float32)
             real = query_wide @ wide.T / norms / query_norms[:, None]
         else:
             scores, real = queries @ base.T, query_wide @ wide.T
@@ -346,9 +336,7 @@ def kill(fraction):
         os.kill(os.getpid(), signal.SIGKILL)
 exact_neighbors(base, queries, 5, "ip", threads=1, checkpoint=Path({str(path)!r}), progress=kill)
 """
-    killed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert killed.returncode == -9, killed.stderr
     random = np.random.default_rng(1)
     base = random.standard_normal((5000, 8)).astype(np.float32)

@@ -96,9 +96,7 @@ def test_rows_are_gathered_from_any_storage(tmp_path: Path, arrays: Make, storag
 
 def test_old_ann_benchmarks_files(ann_benchmarks_file: Callable[..., Path], arrays: Make) -> None:
     made = arrays()
-    path = ann_benchmarks_file(
-        train=made.base.astype(">f8"), neighbors=made.queries.neighbors.astype(np.int32)
-    )
+    path = ann_benchmarks_file(train=made.base.astype(">f8"), neighbors=made.queries.neighbors.astype(np.int32))
     with Dataset(path) as dataset:
         assert dataset.info.dtype == "float32"
         assert dataset.info.provenance["stored_dtype"] == "float64"
@@ -109,9 +107,7 @@ def test_old_ann_benchmarks_files(ann_benchmarks_file: Callable[..., Path], arra
 @pytest.mark.parametrize(
     ("word", "metric"), [("angular", "cosine"), ("cosine", "cosine"), ("normalized", "cosine"), ("ip", "ip")]
 )
-def test_the_words_of_the_field_for_a_metric(
-    ann_benchmarks_file: Callable[..., Path], word: str, metric: str
-) -> None:
+def test_the_words_of_the_field_for_a_metric(ann_benchmarks_file: Callable[..., Path], word: str, metric: str) -> None:
     with Dataset(ann_benchmarks_file(metric, distance=word)) as dataset:
         assert dataset.info.metric == metric
 

@@ -150,10 +150,7 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     pid = int(done.stdout)
     for _ in range(200):
-        if (
-            not Path(f"/proc/{pid}").exists()
-            or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]
-        ):
+        if not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3]:
             return
         subprocess.run(["sleep", "0.05"], check=True)
     pytest.fail(f"child {pid} outlived its parent")

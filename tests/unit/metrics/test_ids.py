@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annbench.metrics.ids import InvalidOutputError, ids_crc32c, sort_out, validate_ids
+from annbench.errors import InvalidOutputError
+from annbench.metrics.ids import ids_crc32c, sort_out, validate_ids
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32, np.uint64])

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annbench.datasets.dataset import Metric
-from annbench.errors import DatasetError
+from annbench.errors import DatasetError, InvalidOutputError
 from annbench.metrics import recall
 from annbench.metrics.distance import tie_slack, true_distances
-from annbench.metrics.recall import InvalidOutputError, Scorer, bootstrap_interval, worst_decile
+from annbench.metrics.recall import Scorer, bootstrap_interval, worst_decile
 
 METRICS: tuple[Metric, ...] = ("euclidean", "cosine", "ip")
 K = 5

@@ -17,9 +17,7 @@ from annbench.results.schema import Record
 def run_records() -> list[Record]:
     """Two datasets, two modes, two workers a point, with failed, invalid and suspect points."""
     return list(
-        make_records(
-            datasets=("wordnet-384", "fashion-784"), modes=(("single", 1), ("batch", 2)), workers=2, seed=7
-        )
+        make_records(datasets=("wordnet-384", "fashion-784"), modes=(("single", 1), ("batch", 2)), workers=2, seed=7)
     )
 
 

@@ -21,9 +21,7 @@ def found(*points, target=0.9):
 
 
 def test_each_wish_takes_the_right_point():
-    by_wish = found(
-        (0.95, 1000, 1.2), (0.91, 100, 0.1), (0.92, 300, 0.24), (0.93, 500, 0.5), (0.89, 9000, 0.05)
-    )
+    by_wish = found((0.95, 1000, 1.2), (0.91, 100, 0.1), (0.92, 300, 0.24), (0.93, 500, 0.5), (0.89, 9000, 0.05))
     chosen = {name: (a.point.recall, a.point.qps) for name, a in by_wish.items()}
     assert chosen == {
         "fastest": (0.95, 1000),

@@ -34,10 +34,7 @@ def test_failures_say_phase_and_cause_and_come_first():
 
 
 def test_the_null_adapter_is_not_blamed_for_its_recall():
-    assert (
-        verdict_groups(points(make_record(algorithm="null", verdict="invalid", reasons=("recall is 0",))))
-        == []
-    )
+    assert verdict_groups(points(make_record(algorithm="null", verdict="invalid", reasons=("recall is 0",)))) == []
 
 
 def test_overhead_is_the_null_adapters_time_and_the_largest_share():

@@ -36,9 +36,7 @@ def hostile_page():
     records = [
         make_record(algorithm=HOSTILE, search={HOSTILE: HOSTILE}, recall=0.95),
         make_record(algorithm=HOSTILE + "2", verdict="suspect", reasons=(HOSTILE,), recall=0.97),
-        make_record(
-            algorithm="x", status="crashed", verdict="invalid", detail=HOSTILE, environment={HOSTILE: HOSTILE}
-        ),
+        make_record(algorithm="x", status="crashed", verdict="invalid", detail=HOSTILE, environment={HOSTILE: HOSTILE}),
     ]
     return html_report(report_content(records, title=HOSTILE))
 

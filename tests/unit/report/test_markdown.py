@@ -51,9 +51,7 @@ def test_the_answer_table(text):
         "| 0.95 | fastest within ¼ of float32 "
         "| none measured; closest: faiss-ivf-pq nprobe=8 (recall 0.9041, 0.10× float32) |"
     )
-    assert rows[10].startswith(
-        "| 0.99 | fastest | none measured; closest: hnswlib M=16 · ef=90 (recall 0.9623"
-    )
+    assert rows[10].startswith("| 0.99 | fastest | none measured; closest: hnswlib M=16 · ef=90 (recall 0.9623")
 
 
 def test_every_answer_has_its_config_once(text):

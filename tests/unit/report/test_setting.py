@@ -13,9 +13,7 @@ def test_settings_are_what_must_not_be_compared():
     base = make_record()
     moved = base.model_copy(update={"key": base.key.model_copy(update={"machine_id": "machine-b"})})
     fewer = base.model_copy(update={"key": base.key.model_copy(update={"queries": 10})})
-    found = settings(
-        base, make_record(mode="batch"), make_record(threads=2), make_record(k=100), moved, fewer
-    )
+    found = settings(base, make_record(mode="batch"), make_record(threads=2), make_record(k=100), moved, fewer)
     assert len(found) == 6
     assert len({s.title for s in found}) == 6
     assert len({s.slug for s in found}) == 6
@@ -43,9 +41,7 @@ def test_overhead_is_no_contender_and_failures_have_no_points():
     assert (len(only.points), only.algorithms) == (0, [])
 
 
-@pytest.mark.parametrize(
-    "hostile", ["../../etc/passwd", "/abs", ".hidden", "a\nb", "x" * 500, "", "…", "con: <b>"]
-)
+@pytest.mark.parametrize("hostile", ["../../etc/passwd", "/abs", ".hidden", "a\nb", "x" * 500, "", "…", "con: <b>"])
 def test_slugs_are_file_names(hostile):
     slug = slugify(hostile)
     assert slug

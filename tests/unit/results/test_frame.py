@@ -111,8 +111,7 @@ def test_a_point_without_a_usable_record_keeps_its_failure():
 
 def test_reasons_of_all_workers_are_kept_once():
     records = [
-        make_record(worker=w, verdict="suspect", reasons=(r,))
-        for w, r in enumerate(("swap", "swap", "throttled"))
+        make_record(worker=w, verdict="suspect", reasons=(r,)) for w, r in enumerate(("swap", "swap", "throttled"))
     ]
     assert points_frame(records_frame(records))["verdict_reasons"].iloc[0] == "swap; throttled"
 
