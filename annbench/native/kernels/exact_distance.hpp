@@ -44,9 +44,9 @@ inline double finish(double* sums, const float* query, const float* row, std::si
   return sums[0];
 }
 
-// The first lines of the next row: gathered rows are far apart, and the hardware only follows once a row has begun.
+// Asks for the next row: gathered rows are far apart, and the hardware only follows once a row has begun.
 inline void prefetch_row(const float* row, std::size_t dim) {
-  constexpr std::size_t floats_per_line = 16, most = 8 * floats_per_line;
+  constexpr std::size_t floats_per_line = 16, most = 32 * floats_per_line;
   for (std::size_t i = 0; i < dim && i < most; i += floats_per_line) __builtin_prefetch(row + i);
 }
 

@@ -8,14 +8,17 @@ namespace annbench {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr std::size_t least_spare = 512;  // candidates beyond k: few compactions, yet a block of queries fits the cache
+// Room for s candidates beyond k lets a threshold serve while the rows seen grow by the factor 1 + s/k. With s = 2k about
+// the fewest candidates are stored and sorted in all, and the buffers of a block of queries stay in the cache.
+constexpr std::size_t least_spare = 64;
 
-std::size_t capacity_for(std::size_t k) { return k + std::max(k, least_spare); }
+std::size_t capacity_for(std::size_t k) { return k + std::max(2 * k, least_spare); }
 
-// Conversions that keep an enclosure an enclosure.
+// Conversions that keep an enclosure an enclosure: at least one unit in the last place further out than the nearest
+// float, without asking which way that was rounded (a branch that no predictor learns). For value <= FLT_MAX.
 float float_below(double value) {
   const float near = static_cast<float>(value);
-  return static_cast<double>(near) > value ? std::nextafter(near, -std::numeric_limits<float>::infinity()) : near;
+  return near - (std::fabs(near) * std::numeric_limits<float>::epsilon() + std::numeric_limits<float>::min());
 }
 
 float float_above(double value) { return -float_below(-value); }
