@@ -4,8 +4,6 @@
 memory map; `--json out.json` also writes the raw seconds.
 """
 
-# ruff: noqa: T201  (what it prints is its result)
-
 from __future__ import annotations
 
 import argparse
@@ -25,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth import exact_neighbors, plan_memory
@@ -121,9 +119,7 @@ def memory_case(folder: Path, threads: int, seed: int) -> dict[str, float]:
     random = np.random.default_rng(seed)
     base = open_memmap(path, "w+", np.float32, (MEMORY_CASE["n"], MEMORY_CASE["dim"]))
     for first in range(0, MEMORY_CASE["n"], 100_000):
-        base[first : first + 100_000] = random.standard_normal(
-            (100_000, MEMORY_CASE["dim"]), dtype=np.float32
-        )
+        base[first : first + 100_000] = random.standard_normal((100_000, MEMORY_CASE["dim"]), dtype=np.float32)
     del base
     command = [sys.executable, __file__, "--memory-child", str(path)]
     command += ["--threads", str(threads), "--seed", str(seed)]
@@ -170,9 +166,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "machine": platform.processor() or platform.machine(),
         "isa": isa(),
-        "options": {
-            name: value for name, value in vars(options).items() if name not in ("json", "memory_child")
-        },
+        "options": {name: value for name, value in vars(options).items() if name not in ("json", "memory_child")},
         "seconds": asdict(rounds),
     }
     if not options.skip_memory:

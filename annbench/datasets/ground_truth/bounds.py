@@ -60,6 +60,4 @@ def score_error(
     if metric == "ip":
         return ErrorBound((gamma(dim) + float64_term) * max_base_norm, lost)
     float64_error = float64_term * (max_query_norm + max_base_norm) ** 2
-    return ErrorBound(
-        gamma(dim + 2) * max_base_norm, 0.5 * gamma(3) * max_base_norm**2 + float64_error + lost
-    )
+    return ErrorBound(gamma(dim + 2) * max_base_norm, 0.5 * gamma(3) * max_base_norm**2 + float64_error + lost)

@@ -101,13 +101,9 @@ def load(path: Path, inputs: dict[str, str | int]) -> Progress | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(
-            f"is not a readable checkpoint ({error})", where=str(path), remedy=remedy
-        ) from error
+        raise DatasetError(f"is not a readable checkpoint ({error})", where=str(path), remedy=remedy) from error
     if theirs != inputs:
-        differing = sorted(
-            key for key in inputs if not isinstance(theirs, dict) or theirs.get(key) != inputs[key]
-        )
+        differing = sorted(key for key in inputs if not isinstance(theirs, dict) or theirs.get(key) != inputs[key])
         raise DatasetError(
             f"is a checkpoint of other inputs: {', '.join(differing)} differ", where=str(path), remedy=remedy
         )

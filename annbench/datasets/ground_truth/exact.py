@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from annbench import _native
 from annbench.datasets.dataset import Metric
@@ -123,9 +123,7 @@ def _default_threads() -> int:
 def _result(progress: Progress, n: int) -> GroundTruth:
     if n >= 1 << 31:
         return GroundTruth(progress.neighbors, progress.distances, progress.ties)
-    return GroundTruth(
-        progress.neighbors.astype(np.int32), progress.distances, progress.ties.astype(np.int32)
-    )
+    return GroundTruth(progress.neighbors.astype(np.int32), progress.distances, progress.ties.astype(np.int32))
 
 
 def _query_norms(queries: RowSource, plan: MemoryPlan) -> NDArray[np.float64]:

@@ -13,9 +13,7 @@ from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth.bounds import MAX_COSINE_SCALE, MAX_DIM, MAX_SQUARED_NORM
 from annbench.errors import DatasetError
 
-READ_BYTES = (
-    8 << 20
-)  # what is read at once while converting: small beside any block, large beside a system call
+READ_BYTES = 8 << 20  # what is read at once while converting: small beside any block, large beside a system call
 _DTYPES = tuple(np.dtype(name) for name in ("float32", "float16", "int8", "uint8"))
 
 
@@ -55,9 +53,7 @@ def check_source(source: RowSource, where: str) -> None:
         )
     if np.dtype(source.dtype).newbyteorder("=") not in _DTYPES:
         names = ", ".join(dtype.name for dtype in _DTYPES)
-        raise DatasetError(
-            f"has dtype {np.dtype(source.dtype)}", where=where, remedy=f"convert it to one of {names}"
-        )
+        raise DatasetError(f"has dtype {np.dtype(source.dtype)}", where=where, remedy=f"convert it to one of {names}")
     if not 1 <= source.shape[1] <= MAX_DIM:
         raise DatasetError(
             f"has dim {source.shape[1]}", where=where, remedy=f"give vectors of 1 to {MAX_DIM} dimensions"
