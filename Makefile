@@ -17,23 +17,28 @@ run: $(VENV)/.installed ## Set up, run the quickstart on the bundled vectors, wr
 	$(BIN)/annbench run quickstart --report report
 
 .PHONY: test
-test: $(VENV)/.installed-dev ## Lint-free, every fast test, the native tests, and the page where a browser is present
+test: $(VENV)/.installed-dev ## Lint, types, every test; the report page only where a browser is present
 	$(BIN)/python -m ruff check annbench tests benchmarks
 	$(BIN)/python -m ruff format --check annbench tests benchmarks
 	$(BIN)/python -m mypy
-	$(MAKE) --no-print-directory test-native
 	$(BIN)/python -m pytest
 
 .PHONY: test-native
-test-native: $(VENV)/.installed-dev ## The C++ core by itself, without Python
-	$(BIN)/cmake -S annbench/native -B build/native -G Ninja -DCMAKE_MAKE_PROGRAM="$(abspath $(BIN)/ninja)" \
-	    -DCMAKE_BUILD_TYPE=Release -DANNBENCH_PYTHON=OFF -DANNBENCH_TESTS=ON >/dev/null
-	$(BIN)/cmake --build build/native
-	$(BIN)/ctest --test-dir build/native --output-on-failure
+test-native: $(VENV)/.installed-dev ## The C++ core by itself, without Python, and what was run of which ISA
+	$(BIN)/python -m pytest tests/native -rP
 
 .PHONY: test-html
 test-html: $(VENV)/.installed-dev ## The report page in headless Chromium; fails without one
 	ANNBENCH_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m html
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev ## What the harness costs and how exact truth compares; give the machine nothing else to do
+	$(BIN)/python benchmarks/harness.py
+	$(BIN)/python benchmarks/ground_truth.py
+
+.PHONY: bench-truth
+bench-truth: $(VENV)/.installed-dev ## annbench against plain scripts: make bench-truth SETS="a.hdf5 b.hdf5"
+	$(BIN)/python benchmarks/truth.py $(SETS)
 
 .PHONY: lint
 lint: $(VENV)/.installed-dev ## Format and mend what can be mended
