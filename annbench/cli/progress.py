@@ -74,7 +74,10 @@ class ProgressObserver(Observer):
         if not self.quiet:
             size = bytes_text(summary.index_bytes)
             self.progress.console.print(
-                f"built {build.label}: {summary.build_seconds:.1f} s, {size}", markup=False, highlight=False
+                f"built {build.label}: {summary.build_seconds:.1f} s, {size}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
 
     def stored(self, record: Record) -> None:

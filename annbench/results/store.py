@@ -2,6 +2,7 @@
 
     results/<dataset>/<algorithm>/<digest>.h5      finished points, complete and checksummed
     results/.builds/<digest>/                      indexes of points that are not done yet: a rerun need not build again
+    results/.scratch/                              working folder of the run's processes
     results/.lock                                  held by the run that measures
 
 Nothing else is state: a rerun looks which digests exist.
@@ -85,11 +86,13 @@ class ResultStore:
         return read_arrays(self.path_of(record))
 
     @contextmanager
-    def measuring(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    def measuring(self, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
         """Hold the folder for one measuring run; a second one waits, since it would disturb the first one's times.
 
-        The lock is the kernel's, so that of a dead process is free. Left-over temporary files are cleaned.
+        Gives a scratch folder that lasts as long. The lock is the kernel's, so that of a dead process is free, and what
+        that process left behind is cleaned.
         """
+        scratch = self.folder / ".scratch"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.folder / ".lock")
@@ -105,7 +108,10 @@ class ResultStore:
             ) from error
         try:
             self._clean()
-            yield
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            yield scratch.resolve()
+            shutil.rmtree(scratch, ignore_errors=True)
         finally:
             lock.release()
 

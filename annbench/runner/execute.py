@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -72,6 +71,7 @@ class Execution:
 
     plan: Plan
     store: ResultStore
+    scratch: Path  # where workers run: what a library drops in its working folder stays out of the user's
     observer: Observer = field(default_factory=Observer)
     fresh: bool = False
     retry_failed: bool = False
@@ -86,8 +86,6 @@ class Execution:
         """Measure whatever is missing. An interrupt leaves the store valid and every child gone."""
         adopt_orphans()
         with ExitStack() as stack:
-            # Relative to nothing of the user's: what a library drops in its working folder goes with it.
-            self.scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="annbench-")))
             self.scorer: Child | None = None
             stack.callback(self._close_scorer)
             subjects = [_Subject(build, self._missing(build)) for build in self.plan.builds]
@@ -214,8 +212,6 @@ class Execution:
         return True
 
     def _measure(self, subject: _Subject, point: PlannedPoint, block_id: str, order: int) -> None:
-        if point not in subject.todo:
-            return  # its worker could not be loaded again after a crash
         assert subject.child is not None
         started = self.recorder.now()
         spool = self.scratch / "spool.npz"

@@ -56,8 +56,8 @@ class Bench:
         return make_plan(load_config(config), lambda name: find_dataset(name, self.folder / "data"))
 
     def run(self, config: Path, observer: Observer | None = None, **options: bool) -> Outcome:
-        with self.store.measuring():
-            return Execution(self.plan(config), self.store, observer or Observer(), **options).run()
+        with self.store.measuring() as scratch:
+            return Execution(self.plan(config), self.store, scratch, observer or Observer(), **options).run()
 
     def records(self) -> dict[str, Record]:
         return {record.label: record for record in self.store.records()}
