@@ -25,8 +25,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth import exact_neighbors, plan_memory
+from annbench.datasets.info import Metric
 from annbench.isa import isa
 
 PRODUCT_ROWS = 10_000  # rows of the base a reference product takes: large enough to be at its fastest

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from annbench.algorithms.base import Algorithm, Ids, Params, Vectors
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 
 class TurnBuild(Params):

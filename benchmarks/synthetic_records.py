@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from annbench.datasets.dataset import DatasetInfo, QuerySetInfo
+from annbench.datasets.info import DatasetInfo, QuerySetInfo
 from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import (
     BuildSummary,

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 from annbench.errors import MissingLibraryError, UnsupportedError
 
 Vectors = NDArray[Any]

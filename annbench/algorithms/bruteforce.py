@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Vectors, normalised, padded
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 FILE = "base.npy"
 SHORTLIST_EXTRA = 32

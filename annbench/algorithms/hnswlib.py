@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Vectors, padded
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 FILE = "index.hnsw"
 SPACES: dict[Metric, str] = {"euclidean": "l2", "cosine": "cosine", "ip": "ip"}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Vectors, padded
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 FILE = "null.npy"
 

@@ -1,15 +1,13 @@
 """Makes a dataset of someone's own vectors: checked, with exact truth, in the data folder, all of it or
 nothing.
 
-`add_dataset` starts `python -m annbench.datasets.add`, which does the work (see `making`): input files are
+`add_dataset` starts `python -m annbench.datasets.making`, which does the work: input files are
 opened in that process only. A second call after an interruption goes on with the truth that is computed
 already.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from annbench.datasets.child import end_with_parent, error_line, run_child
-from annbench.datasets.dataset import DatasetInfo, Metric
+from annbench.datasets.child import run_child
+from annbench.datasets.info import DatasetInfo, Metric
 from annbench.datasets.inspect import remember
 from annbench.datasets.library import ENDINGS, cache_dir, check_name, stored_path
-from annbench.errors import EXIT_INTERRUPTED, AnnbenchError, DatasetError, UsageError
+from annbench.errors import DatasetError, UsageError
 
 DEFAULT_MEMORY_BYTES = 1 << 30
 
@@ -80,7 +78,7 @@ def add_dataset(request: AddRequest, on_progress: Callable[[str, float], None] |
             on_progress(str(fields["phase"]), float(fields["fraction"]))
 
     answer = run_child(
-        "annbench.datasets.add",
+        "annbench.datasets.making",
         [],
         where=str(request.base),
         request=request.model_dump_json(),
@@ -116,36 +114,3 @@ def check_request(request: AddRequest) -> None:
         raise UsageError("vectors need a metric", remedy="give --metric cosine, euclidean or ip")
     if request.queries is not None and request.held_out is not None:
         raise UsageError("--queries and --held-out exclude each other", remedy="leave out one of them")
-
-
-def _main() -> None:
-    from annbench.datasets.making import make
-
-    request = AddRequest.model_validate_json(sys.stdin.readline())
-    end_with_parent()
-
-    def say(line: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
-
-    try:
-        info, notes = make(request, lambda phase, done: say({"progress": {"phase": phase, "fraction": done}}))
-        say({"result": {"info": info.model_dump(mode="json"), "notes": notes}})
-    except AnnbenchError as error:
-        say(error_line(error))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    except MemoryError:
-        say(
-            error_line(
-                DatasetError(
-                    "does not fit in memory",
-                    where=str(request.base),
-                    remedy="use fewer vectors, float16 or int8",
-                )
-            )
-        )
-
-
-if __name__ == "__main__":
-    _main()

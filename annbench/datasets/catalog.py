@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from annbench.bundled import bundled
-from annbench.datasets.dataset import DType
+from annbench.datasets.info import DType
 from annbench.errors import DatasetError
 
 MAX_BYTES = 1 << 20

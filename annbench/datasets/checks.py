@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench.datasets.dataset import Dataset, Metric
+from annbench.datasets.dataset import Dataset
 from annbench.datasets.formats.rows import Rows
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError
 
 CHECKS_VERSION = 1

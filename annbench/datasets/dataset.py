@@ -1,7 +1,5 @@
-"""What a dataset is: its description, and its vectors.
-
-`DatasetInfo` is the JSON-able description that planning, records and reports use. `Dataset` gives the
-vectors; it is only ever opened in a child process, because what comes from a file is hostile until checked.
+"""The vectors of a dataset. They are only ever opened in a child process, because what comes from a file is hostile
+until checked; everyone else has the description, `annbench.datasets.info`.
 """
 
 from __future__ import annotations
@@ -9,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetShape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,60 +17,6 @@ if TYPE_CHECKING:
 
     from annbench.datasets.formats.rows import Rows
     from annbench.datasets.formats.source import QuerySource
-
-Metric = Literal["euclidean", "cosine", "ip"]
-DType = Literal["float32", "float16", "int8", "uint8"]
-
-DEFAULT_QUERY_SET = "test"
-
-
-class QuerySetInfo(BaseModel):
-    """One set of queries of a dataset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    count: int
-    truth_k: int  # neighbours stored per query
-    learn_count: int = 0  # queries that an index may be fitted on
-
-
-class DatasetShape(BaseModel):
-    """What the structure of a file tells, before any vector is read.
-
-    `dtype` is what the base is stored in; float64 counts as float32, which it is read as (`provenance` says
-    so).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metric: Metric
-    dtype: DType
-    n: int
-    dim: int
-    query_sets: dict[str, QuerySetInfo]
-    attributes: tuple[str, ...] = ()
-    provenance: dict[str, Any] = {}
-
-    @property
-    def bytes_float32(self) -> int:
-        """Size of the raw float32 base in bytes."""
-        return self.n * self.dim * 4
-
-
-class DatasetInfo(DatasetShape):
-    """Facts about a dataset file whose every vector has been checked, gathered once and cached.
-
-    `sha256` is of the whole file: it identifies the data in every result. `zero_rows` and `unit_norm` (every
-    norm within 1e-3 of 1) say what a metric must know about the base; `bytes_float32` is n·dim·4, the
-    yardstick of every compression ratio.
-    """
-
-    name: str
-    path: str
-    sha256: str
-    file_bytes: int
-    zero_rows: int
-    unit_norm: bool
 
 
 class Dataset:

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from annbench.datasets.child import end_with_parent, error_line, run_child
-from annbench.datasets.dataset import DatasetInfo
+from annbench.datasets.info import DatasetInfo
 from annbench.errors import AnnbenchError, DatasetError
 
 CACHE_VERSION = 1

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from annbench.bundled import bundled
 from annbench.datasets.catalog import CatalogEntry, load_catalog
-from annbench.datasets.dataset import DatasetInfo
+from annbench.datasets.info import DatasetInfo
 from annbench.datasets.inspect import describe, recall, safe_name
 from annbench.errors import DatasetError, UnknownNameError
 

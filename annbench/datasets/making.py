@@ -5,8 +5,10 @@ install.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +21,12 @@ from numpy.typing import NDArray
 
 from annbench.datasets.add import AddRequest
 from annbench.datasets.checks import check_vectors
-from annbench.datasets.dataset import DatasetInfo, Metric
+from annbench.datasets.child import end_with_parent, error_line
 from annbench.datasets.formats.hdf5 import DatasetArrays, QuerySetArrays, write_hdf5
 from annbench.datasets.formats.npy import read_checked
+from annbench.datasets.info import DatasetInfo, Metric
 from annbench.datasets.inspect import inspect
-from annbench.errors import DatasetError
+from annbench.errors import EXIT_INTERRUPTED, AnnbenchError, DatasetError
 
 MAX_HELD_OUT = 1000
 PARTIAL = ".partial"  # in the data folder: locks, and truth that is not complete yet
@@ -280,3 +283,34 @@ def _blocks(vectors: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
     step = max(1, _BLOCK_BYTES // (8 * vectors.shape[1]))
     for start in range(0, len(vectors), step):
         yield start, vectors[start : start + step]
+
+
+def _main() -> None:
+    request = AddRequest.model_validate_json(sys.stdin.readline())
+    end_with_parent()
+
+    def say(line: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    try:
+        info, notes = make(request, lambda phase, done: say({"progress": {"phase": phase, "fraction": done}}))
+        say({"result": {"info": info.model_dump(mode="json"), "notes": notes}})
+    except AnnbenchError as error:
+        say(error_line(error))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except MemoryError:
+        say(
+            error_line(
+                DatasetError(
+                    "does not fit in memory",
+                    where=str(request.base),
+                    remedy="use fewer vectors, float16 or int8",
+                )
+            )
+        )
+
+
+if __name__ == "__main__":
+    _main()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annbench.datasets.checks import true_distances
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 __all__ = ["TIE_TOLERANCE", "tie_slack", "true_distances"]
 

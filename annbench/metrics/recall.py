@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError, InvalidOutputError
 from annbench.metrics.distance import TIE_TOLERANCE, tie_slack, true_distances
 from annbench.metrics.ids import Ids, Sorted, ids_crc32c, sort_out, validate_ids

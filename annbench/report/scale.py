@@ -24,7 +24,7 @@ class RecallScale:
     ticks: tuple[float, ...]  # recall values
 
     @classmethod
-    def of(cls, recall: ArrayLike, spacing: float = 0.075) -> RecallScale:
+    def of(cls, recall: ArrayLike, spacing: float = 0.09) -> RecallScale:
         """A scale for all of `recall`; ticks stand at least `spacing` of the axis apart."""
         r = np.asarray(recall, dtype=np.float64)
         misses = 1.0 - r

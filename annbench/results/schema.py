@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from annbench.datasets.dataset import DatasetInfo
+from annbench.datasets.info import DatasetInfo
 from annbench.metrics.latency import SpeedSummary
 from annbench.metrics.recall import RecallSummary
 

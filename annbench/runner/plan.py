@@ -13,7 +13,7 @@ from annbench.algorithms.base import Cost
 from annbench.config.expand import Constraint, expand
 from annbench.config.load import LoadedConfig
 from annbench.config.model import AlgorithmEntry, Config, clients_of
-from annbench.datasets.dataset import DatasetInfo
+from annbench.datasets.info import DatasetInfo
 from annbench.errors import ConfigError, UnknownNameError, WorkerError
 from annbench.isa import isa
 from annbench.results.schema import PointKey, digest_of, parameters_text

@@ -12,7 +12,7 @@ from variants import CASES, EXACT, SEED, VARIANTS, Built, Variant, build, cluste
 
 from annbench.algorithms import registry
 from annbench.algorithms.base import Vectors
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 from annbench.metrics.recall import Scorer, validate_ids
 
 K = 10

@@ -13,7 +13,7 @@ import numpy as np
 
 from annbench.algorithms import registry
 from annbench.algorithms.base import Algorithm, Vectors
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 SEED = 7
 EXACT = 1.0

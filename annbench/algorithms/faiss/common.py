@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from annbench.algorithms.base import Algorithm, Ids, Vectors
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 FILE = "index.faiss"
 DEFAULT_CLUSTERING_SEED = 1234

@@ -18,7 +18,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench.datasets.dataset import DEFAULT_QUERY_SET, DatasetShape, DType, Metric, QuerySetInfo
 from annbench.datasets.formats.hdf5_guard import (
     check_array,
     member,
@@ -29,6 +28,7 @@ from annbench.datasets.formats.hdf5_guard import (
 )
 from annbench.datasets.formats.rows import BLOCK_BYTES, Rows
 from annbench.datasets.formats.source import QuerySource
+from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetShape, DType, Metric, QuerySetInfo
 from annbench.errors import DatasetError
 
 # The field's words for a metric. `normalized` is 1 − dot of unit vectors: the same number as 1 − cosine.

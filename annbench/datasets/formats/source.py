@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from annbench.datasets.dataset import DatasetShape
 from annbench.datasets.formats.rows import Rows
+from annbench.datasets.info import DatasetShape
 
 
 @dataclass(frozen=True)

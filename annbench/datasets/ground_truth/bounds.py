@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 
 FLOAT32_UNIT = 2.0**-24
 FLOAT32_SMALLEST_NORMAL = 2.0**-126

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth.rows import RowSource
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError
 
 FORMAT = 1

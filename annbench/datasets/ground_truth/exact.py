@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from annbench import _native
-from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth import checkpoint as checkpoints
 from annbench.datasets.ground_truth import rows as rows_of
 from annbench.datasets.ground_truth.bounds import score_error
 from annbench.datasets.ground_truth.checkpoint import Progress
 from annbench.datasets.ground_truth.memory import DEFAULT_MEMORY_LIMIT_BYTES, MemoryPlan, plan_memory
 from annbench.datasets.ground_truth.rows import RowSource, Slab
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError, UsageError
 from annbench.isa import isa
 

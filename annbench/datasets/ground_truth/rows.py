@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annbench import _native
-from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth.bounds import MAX_COSINE_SCALE, MAX_DIM, MAX_SQUARED_NORM
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError
 
 READ_BYTES = 8 << 20  # what is read at once while converting: small beside any block, large beside a system call

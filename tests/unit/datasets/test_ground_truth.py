@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from annbench import _native
-from annbench.datasets.dataset import Metric
 from annbench.datasets.ground_truth import GroundTruth, exact, exact_neighbors, plan_memory
 from annbench.datasets.ground_truth.bounds import score_error
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError, UsageError
 
 METRICS: tuple[Metric, ...] = ("euclidean", "cosine", "ip")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annbench.datasets.dataset import Metric
+from annbench.datasets.info import Metric
 from annbench.errors import DatasetError, InvalidOutputError
 from annbench.metrics import recall
 from annbench.metrics.distance import tie_slack, true_distances
