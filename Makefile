@@ -61,10 +61,8 @@ missing = { echo "annbench needs $(1). Install it: $(INSTALL_$(APT_OR_DNF)) $(2)
 
 .PHONY: prerequisites
 prerequisites:
-	@command -v $(PYTHON) >/dev/null \
-	    || $(call missing,Python 3.11 or newer,$(PACKAGES_python_$(APT_OR_DNF)))
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	    || { echo "annbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 run" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	    || $(call missing,Python 3.11 or newer (or name yours: make PYTHON=python3.12 …),$(PACKAGES_python_$(APT_OR_DNF)))
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	    || $(call missing,Python's venv module,$(PACKAGES_python_$(APT_OR_DNF)))
 	@$(PYTHON) -c 'import pathlib, sys, sysconfig; sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())' \
