@@ -17,12 +17,11 @@ from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, St
 from annbench.results.store import KeptBuild, ResultStore
 from annbench.runner.boot import adopt_orphans
 from annbench.runner.environment import available_cores, capture_environment, memory_ceiling
-from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
+from annbench.runner.plan import WORKER, Plan, PlannedBuild, PlannedPoint
 from annbench.runner.protocol import Message
 from annbench.runner.recording import Recorder
 from annbench.runner.supervisor import Child, ChildFailedError
 
-WORKER = "annbench.runner.worker"
 SCORE_SECONDS = 1800.0
 MEMORY_SHARE = 0.8
 

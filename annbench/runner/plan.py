@@ -21,6 +21,7 @@ from annbench.runner.environment import available_cores, machine_id
 from annbench.runner.supervisor import Child, ChildFailedError
 
 DESCRIBE_SECONDS = 120.0
+WORKER = "annbench.runner.worker"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,14 @@ def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], 
     return Plan(config, loaded.config.title or loaded.name, tuple(builds.values()), left_out)
 
 
+def interpreter(base_dir: Path, python: str | None) -> str | None:
+    """The `python:` of a config as a path that holds anywhere: relative ones are relative to the config's folder.
+
+    Links are kept: what makes a virtual environment one is the link's own place.
+    """
+    return str(base_dir.absolute() / Path(python).expanduser()) if python and "/" in python else python
+
+
 def _check_cores(loaded: LoadedConfig) -> None:
     measure, cores = loaded.config.measure, len(available_cores())
     for field, threads in (("threads", measure.threads), ("build_threads", measure.build_threads or 1)):
@@ -177,7 +186,7 @@ def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, 
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="annbench-") as folder,
-                Child("annbench.runner.worker", folder=Path(folder), python=python) as child,
+                Child(WORKER, folder=Path(folder), python=interpreter(loaded.path.parent, python)) as child,
             ):
                 reply = child.request("describe", DESCRIBE_SECONDS, entries=entries)
         except (ChildFailedError, WorkerError) as error:
@@ -258,7 +267,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
             algorithm=answer["name"],
             spec=request.entry.algorithm,
             base_dir=loaded.path.resolve().parent,
-            python=request.entry.python,
+            python=interpreter(loaded.path.parent, request.entry.python),
             params=answer["build"],
             build_threads=build_threads,
             can_save=answer["can_save"],

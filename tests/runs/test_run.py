@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 
 import numpy as np
 import pytest
@@ -146,3 +148,24 @@ def test_the_config_may_lie_anywhere(bench, misbehaving, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert load_config(bench.config(misbehaving(EXACT))).path.is_absolute()
     assert bench.run(bench.config(misbehaving(EXACT))).failed == 0
+
+
+def test_a_fresh_build_is_another_draw_of_the_same_configuration(bench) -> None:
+    entry = "  - algorithm: hnswlib\n    build: {M: 4, ef_construction: 20}\n    search: {ef: 5}\n"
+    assert bench.run(bench.config(entry, measure="modes: batch, builds: 2")).statuses == {"ok": 2}
+    first, second = sorted(bench.store.records(), key=lambda record: record.key.build_index)
+    assert (first.key.build_index, second.key.build_index) == (0, 1)
+    assert first.key.build == second.key.build
+    assert first.build.index_crc32c != second.build.index_crc32c
+
+
+def test_another_interpreter_runs_its_own_algorithms(bench, misbehaving) -> None:
+    link = bench.folder / "env" / "python"
+    link.parent.mkdir()
+    # A wrapper, not a link: what makes an environment one is where its python lies.
+    link.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    link.chmod(0o755)
+    assert bench.run(bench.config(misbehaving(EXACT) + "    python: env/python\n")).statuses == {"ok": 1}
+    (record,) = bench.store.records()
+    assert record.key.python == platform.python_version()
+    assert yaml.safe_load(record.config_yaml)["algorithms"][0]["python"] == str(link)
