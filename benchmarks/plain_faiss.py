@@ -1,4 +1,4 @@
-"""faiss IVF without annbench: `build DATASET INDEX`, or `search DATASET INDEX NPROBE IDS`, printing JSON."""
+"""faiss IVF without annbench: `build DATASET INDEX`, or `search DATASET INDEX`, then on stdin lines of `NPROBE IDS_FILE`."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import faiss
 import h5py
 import numpy as np
 
-action, dataset, index_file = sys.argv[1:4]
+action, dataset, index_file = sys.argv[1:]
 faiss.omp_set_num_threads(1)
 with h5py.File(dataset) as file:
     queries, truth = file["test"][:].astype("float32"), file["neighbors"][:, :10]
@@ -24,13 +24,16 @@ with h5py.File(dataset) as file:
         faiss.write_index(index, index_file)
         sys.exit()
 index = faiss.read_index(index_file)
-index.nprobe = int(sys.argv[4])
-index.search(queries, 10)
-seconds = []
-for _ in range(5):
-    start = time.perf_counter()
-    _, ids = index.search(queries, 10)
-    seconds.append(time.perf_counter() - start)
-np.save(sys.argv[5], ids)
-hits = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True))
-print(json.dumps({"hits": hits, "answers": truth.size, "median_ns": int(np.median(seconds) * 1e9)}))
+for line in sys.stdin:
+    nprobe, ids_file = line.split()
+    index.nprobe = int(nprobe)
+    index.search(queries, 10)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _, ids = index.search(queries, 10)
+        seconds.append(time.perf_counter() - start)
+    np.save(ids_file, ids)
+    hits = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True))
+    figures = {"hits": hits, "answers": truth.size, "median_ns": int(np.median(seconds) * 1e9)}
+    print(json.dumps(figures), flush=True)

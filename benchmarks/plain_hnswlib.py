@@ -1,4 +1,4 @@
-"""hnswlib without annbench: `build DATASET INDEX`, or `search DATASET INDEX EF IDS`, printing JSON."""
+"""hnswlib without annbench: `build DATASET INDEX`, or `search DATASET INDEX`, then on stdin lines of `EF IDS_FILE`."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import h5py
 import hnswlib
 import numpy as np
 
-action, dataset, index_file = sys.argv[1:4]
+action, dataset, index_file = sys.argv[1:]
 with h5py.File(dataset) as file:
     base, queries = file["train"], file["test"][:].astype("float32")
     truth = file["neighbors"][:, :10]
@@ -21,13 +21,16 @@ with h5py.File(dataset) as file:
         sys.exit()
 index.load_index(index_file)
 index.set_num_threads(1)
-index.set_ef(int(sys.argv[4]))
-index.knn_query(queries, k=10)
-seconds = []
-for _ in range(5):
-    start = time.perf_counter()
-    ids, _ = index.knn_query(queries, k=10)
-    seconds.append(time.perf_counter() - start)
-np.save(sys.argv[5], ids.astype("int64"))
-hits = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True))
-print(json.dumps({"hits": hits, "answers": truth.size, "median_ns": int(np.median(seconds) * 1e9)}))
+for line in sys.stdin:
+    ef, ids_file = line.split()
+    index.set_ef(int(ef))
+    index.knn_query(queries, k=10)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        ids, _ = index.knn_query(queries, k=10)
+        seconds.append(time.perf_counter() - start)
+    np.save(ids_file, ids.astype("int64"))
+    hits = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True))
+    figures = {"hits": hits, "answers": truth.size, "median_ns": int(np.median(seconds) * 1e9)}
+    print(json.dumps(figures), flush=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from annbench.errors import NothingComparableError, UsageError
 from annbench.results.schema import Record
@@ -41,18 +42,20 @@ def listing_table(rows: list[dict[str, Any]]) -> Table:
     """For a terminal."""
     table = Table(title=f"{len(rows)} points", title_justify="left")
     table.add_column("digest", no_wrap=True)
-    table.add_column("dataset", overflow="fold")
     table.add_column("configuration", overflow="fold", ratio=1)
     table.add_column("mode", no_wrap=True)
     for name in ("recall", "QPS"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for row in rows:
+    dataset = None
+    for row in rows:  # they come ordered by dataset
+        if row["dataset"] != dataset:
+            dataset = row["dataset"]
+            table.add_row("", Text(dataset, style="bold"))
         recall, qps = row["recall_at_k"], row["qps_best"]
         table.add_row(
             row["digest"],
-            row["dataset"],
-            row["configuration"],
+            Text(row["configuration"]),
             row["mode"],
             "–" if recall is None else f"{recall:.4f}",
             "–" if qps is None else f"{qps:,.0f}",
