@@ -1,4 +1,4 @@
-"""faiss IVF without annbench: `build DATASET INDEX`, or `search DATASET INDEX`, then on stdin lines of `NPROBE IDS_FILE`."""
+"""faiss IVF without annbench: `build DATASET INDEX`, or `search DATASET INDEX`, then lines of `NPROBE IDS_FILE`."""
 
 import json
 import sys
