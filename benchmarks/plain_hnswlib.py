@@ -10,8 +10,8 @@ import numpy as np
 
 action, dataset, index_file = sys.argv[1:]
 with h5py.File(dataset) as file:
-    base, queries = file["train"], file["test"][:].astype("float32")
-    truth = file["neighbors"][:, :10]
+    base, queries = file["train"], file["test"][:2000].astype("float32")
+    truth = file["neighbors"][:2000, :10]
     index = hnswlib.Index({"euclidean": "l2", "angular": "cosine"}[file.attrs["distance"]], base.shape[1])
     if action == "build":
         index.init_index(len(base), M=16, ef_construction=200, random_seed=100)

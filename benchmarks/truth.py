@@ -84,7 +84,7 @@ def config(library: Library, dataset: Path, workers: int) -> str:
             "dataset": str(dataset),
             "k": 10,
             "measure": {
-                "modes": ["batch"], "threads": 1, "build_threads": 1, "passes": 5, "warmup": 1,
+                "modes": ["batch"], "threads": 1, "build_threads": 1, "queries": 2000, "passes": 5, "warmup": 1,
                 "workers": workers, "interleave": True,
             },
             "algorithms": [ours, theirs],
@@ -166,7 +166,7 @@ def main() -> int:
     parser.add_argument("datasets", nargs="+", type=Path, help="HDF5 files, ann-benchmarks layout")
     parser.add_argument("--libraries", nargs="+", choices=sorted(LIBRARIES), default=sorted(LIBRARIES))
     parser.add_argument("--results", type=Path, default=Path("results/truth"))
-    parser.add_argument("--workers", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=12)
     options = parser.parse_args()
     agreed = [
         compare(name, dataset.resolve(), options.results, options.workers)
