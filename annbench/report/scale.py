@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from annbench.compare.frontier import MISS_FLOOR
 
-_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999)
+_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9999, 0.99999)
 _PREFERRED = (0.9, 0.99, 0.999, 0.9999)
 _MARGIN = 0.03
 
@@ -24,7 +24,7 @@ class RecallScale:
     ticks: tuple[float, ...]  # recall values
 
     @classmethod
-    def of(cls, recall: ArrayLike, spacing: float = 0.09) -> RecallScale:
+    def of(cls, recall: ArrayLike, spacing: float = 0.075) -> RecallScale:
         """A scale for all of `recall`; ticks stand at least `spacing` of the axis apart."""
         r = np.asarray(recall, dtype=np.float64)
         misses = 1.0 - r
