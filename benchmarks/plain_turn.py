@@ -5,7 +5,7 @@ It measures itself, knows nothing of annbench, and its figures come back as coun
 this adapter mean nothing.
 
 Both sides load once and are asked for long, because age matters: on a virtual machine an index in memory for a minute
-answered 5-15 % slower than one loaded a moment ago, whoever had loaded it.
+took longer than one loaded a moment ago, whoever had loaded it (docs/benchmarks.md).
 """
 
 from __future__ import annotations
