@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from annbench.cli.output import bytes_text, seconds_text, stderr
 from annbench.results.schema import BuildSummary, Record
-from annbench.results.store import ResultStore
 from annbench.runner.estimate import Estimator
 from annbench.runner.execute import Observer
-from annbench.runner.plan import Plan, PlannedBuild
+from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
 
 
 def say(text: str) -> None:
@@ -23,25 +23,18 @@ def say(text: str) -> None:
 class ProgressObserver(Observer):
     """A bar with the time left; on anything but a terminal, a line per index."""
 
-    def __init__(self, plan: Plan, store: ResultStore, *, quiet: bool) -> None:
+    def __init__(self, plan: Plan, *, quiet: bool) -> None:
         self.quiet = quiet
         self.console = stderr()
-        digests = {p.key.digest for p in plan.points}
-        stored = {p.stem for p in store.paths()}
-        self.missing = {digest for digest in digests if digest[:32] not in stored}
-        self.estimator = Estimator.taught_by((), plan.points)
+        self.count = len(plan.points)
+        self.done = 0
+        estimator = Estimator()
         # Expected seconds are only weights here: what was measured so far tells how long they really are.
-        self.build_weight = {b.digest: self.estimator.build_seconds(b) for b in plan.builds}
-        self.point_weight = {p.key.digest: self.estimator.point_seconds(p) for p in plan.points}
-        todo = [b for b in plan.builds if any(p.key.digest in self.missing for p in b.points)]
-        self.weight_left = sum(self.build_weight[b.digest] for b in todo)
-        self.weight_left += sum(self.point_weight[digest] for digest in self.missing)
-        self.weight_done = 0.0
-        self.count = len(digests)
-        self.done = len(digests) - len(self.missing)
+        self.build_weight = {b.digest: estimator.build_seconds(b) for b in plan.builds}
+        self.point_weight = {p.key.digest: estimator.point_seconds(p) for p in plan.points}
+        self.weight_left = self.weight_done = 0.0
 
     def __enter__(self) -> ProgressObserver:
-        self.started = time.monotonic()
         # auto_refresh would wake a thread ten times a second in the middle of a measurement
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -54,13 +47,19 @@ class ProgressObserver(Observer):
             disable=self.quiet or not self.console.is_terminal,
         )
         self.progress.start()
-        self.task = self.progress.add_task("planning", total=self.count, completed=self.done, left="")
-        if self.done and self.done < self.count and not self.quiet:
-            say(f"{self.done} of {self.count} points are stored already; measuring the rest")
+        self.task = self.progress.add_task("planning", total=self.count, left="")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.progress.stop()
+
+    def starting(self, builds: Sequence[PlannedBuild], points: Sequence[PlannedPoint]) -> None:
+        self.started = time.monotonic()
+        self.done = self.count - len(points)
+        self.weight_left = sum(self.build_weight[build.digest] for build in builds)
+        self.weight_left += sum(self.point_weight[point.key.digest] for point in points)
+        if self.done and points and not self.quiet:
+            say(f"{self.done} of {self.count} points are stored already; measuring the rest")
 
     def building(self, build: PlannedBuild, reused: bool) -> None:
         verb = "reusing" if reused else "building"

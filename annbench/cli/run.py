@@ -50,7 +50,7 @@ def run(
     busy = "another run is measuring into this folder; waiting for it to finish"
     with store.measuring(lambda: say(busy)) as scratch:
         planned = _plan(config, only, dataset, data_dir)
-        with ProgressObserver(planned, store, quiet=quiet or as_json) as observer:
+        with ProgressObserver(planned, quiet=quiet or as_json) as observer:
             outcome = Execution(planned, store, scratch, observer, fresh, retry_failed).run()
     wanted = {point.key.digest for point in planned.points}
     records = [record for record in store.records() if record.key.digest in wanted]

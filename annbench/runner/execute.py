@@ -6,7 +6,7 @@ import os
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,9 @@ MEMORY_SHARE = 0.8
 
 class Observer:
     """Told what happens, between measurements and never during one. Override what you want to show."""
+
+    def starting(self, builds: Sequence[PlannedBuild], points: Sequence[PlannedPoint]) -> None:
+        """These builds and points are missing and will be measured."""
 
     def building(self, build: PlannedBuild, reused: bool) -> None:
         """An index is about to be built, or was found complete from an interrupted run."""
@@ -88,7 +91,9 @@ class Execution:
             self.scorer: Child | None = None
             stack.callback(self._close_scorer)
             subjects = [_Subject(build, self._missing(build)) for build in self.plan.builds]
-            if any(subject.todo for subject in subjects):
+            missing = [subject for subject in subjects if subject.todo]
+            self.observer.starting([s.build for s in missing], [point for s in missing for point in s.todo])
+            if missing:
                 self.recorder = Recorder(self.plan, capture_environment())
             for group in self._groups(subjects):
                 self._run_group([subject for subject in group if subject.todo])
