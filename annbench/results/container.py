@@ -63,7 +63,7 @@ def write_container(path: Path, record: bytes, arrays: Arrays) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def read_record(path: Path) -> bytes:
@@ -91,9 +91,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         return {name: np.asarray(file[name]) for name in file}
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content, or the renames in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -3,16 +3,18 @@
     results/<dataset>/<algorithm>/<digest>.h5      finished points, complete and checksummed
     results/.builds/<digest>/                      indexes of points that are not done yet: a rerun need not build again
     results/.scratch/                              working folder of the run's processes
-    results/.lock                                  held by the run that measures
+    results/.damaged/                              files that failed their checks, set aside by `annbench results gc`
+    results/.lock                                  held by whoever writes
 
 Nothing else is state: a rerun looks which digests exist.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +26,17 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from annbench.errors import ResultError
-from annbench.results.container import Arrays, read_arrays, read_record, write_container
+from annbench.results.container import Arrays, read_arrays, read_record, sync, write_container
 from annbench.results.schema import SCHEMA_VERSION, BuildSummary, Record, canonical_json
 
-_STALE_SECONDS = 60.0
+BUILDS, SCRATCH, DAMAGED = ".builds", ".scratch", ".damaged"
+
+_REMEDIES = {
+    errno.ENOSPC: "free space or choose another --results",
+    errno.EDQUOT: "free space or choose another --results",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f) or choose another --results",
+}
+_NO_ENTRY = "make the folder writable or choose another --results"
 
 
 @dataclass(frozen=True)
@@ -52,101 +61,136 @@ class ResultStore:
         """The stored record of a point, or None; a damaged file counts as absent."""
         path = self._path(dataset, algorithm, digest)
         try:
-            return self._read(path) if path.exists() else None
+            return self.read(path) if path.exists() else None
         except ResultError:
             return None
 
     def write(self, record: Record, arrays: Arrays) -> Path:
         """Store one point atomically. Raises ResultError if the disk refuses; earlier results stay intact."""
         path = self.path_of(record)
-        try:
+        with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_container(path, canonical_json(record.model_dump(mode="json")).encode(), arrays)
-        except OSError as error:
-            raise ResultError(
-                f"cannot write: {error.strerror}", where=str(path), remedy="free space or choose another --results"
-            ) from error
         return path
 
     def records(self, on_damage: Callable[[ResultError], None] | None = None) -> Iterator[Record]:
         """Every readable record, ordered by path; damaged files go to `on_damage` (default: passed over)."""
         for path in self.paths():
             try:
-                yield self._read(path)
+                yield self.read(path)
             except ResultError as error:
                 if on_damage is not None:
                     on_damage(error)
 
     def paths(self) -> list[Path]:
         """The result files, ordered."""
-        return sorted(p for p in self.folder.glob("*/*/*.h5") if not p.name.startswith("."))
+        return sorted(self.folder.glob("[!.]*/[!.]*/[!.]*.h5"))
 
     def arrays(self, record: Record) -> dict[str, NDArray[np.generic]]:
         """Raw arrays of a point: `ids (q, k)`, `pass_ns (passes,)`, and in single calls `latencies_ns (passes, q)`."""
         return read_arrays(self.path_of(record))
 
     @contextmanager
-    def measuring(self, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
-        """Hold the folder for one measuring run; a second one waits, since it would disturb the first one's times.
+    def holding(self, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the folder for writing. While another process does, `on_wait` is called once, and then waited for it; it
+        may raise instead.
 
-        Gives a scratch folder that lasts as long. The lock is the kernel's, so that of a dead process is free, and what
-        that process left behind is cleaned.
+        The lock is the kernel's, so that of a dead process is free, and what that process left half written is removed.
+        Raises ResultError if the folder cannot be used.
         """
-        scratch = self.folder / ".scratch"
-        try:
+        with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.folder / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                if on_wait is not None:
-                    on_wait()
-                lock.acquire()
-        except OSError as error:
-            raise ResultError(
-                f"cannot use this folder: {error.strerror}", where=str(self.folder), remedy="choose another --results"
-            ) from error
+            held = _try_to_hold(lock)
+        if not held:
+            if on_wait is not None:
+                on_wait()
+            lock.acquire()
         try:
-            self._clean()
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
-            yield scratch.resolve()
-            shutil.rmtree(scratch, ignore_errors=True)
+            with _writing(self.folder):
+                for path in self.temporaries():
+                    path.unlink(missing_ok=True)
+            yield
         finally:
             lock.release()
 
+    @contextmanager
+    def measuring(self, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
+        """`holding` for one measuring run; a second one waits, since it would disturb the first one's times. Gives a
+        scratch folder that lasts as long.
+        """
+        scratch = self.folder / SCRATCH
+        with self.holding(on_wait):
+            with _writing(scratch):
+                shutil.rmtree(scratch, ignore_errors=True)
+                scratch.mkdir()
+            try:
+                yield scratch.resolve()
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def is_held(self) -> bool:
+        """Whether some process is writing into this folder now."""
+        if not (self.folder / ".lock").exists():
+            return False
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            free = _try_to_hold(lock)
+        except OSError:  # a lock of another user cannot be tried
+            return True
+        lock.release()
+        return not free
+
+    def temporaries(self) -> list[Path]:
+        """Half-written result files; whoever holds the folder knows that their writers are dead."""
+        return sorted(self.folder.glob("[!.]*/[!.]*/.*.tmp"))
+
+    def builds(self) -> list[Path]:
+        """Folders of indexes that an interrupted run left, or that a live one is using."""
+        return sorted(path for path in self.folder.glob(f"{BUILDS}/*") if path.is_dir())
+
     def build_folder(self, digest: str) -> Path:
         """An empty folder for an index under construction; `keep_build` completes it."""
-        folder = self.folder / ".builds" / digest[:32]
-        shutil.rmtree(folder, ignore_errors=True)
-        (folder / "index").mkdir(parents=True)
+        folder = self.folder / BUILDS / digest[:32]
+        with _writing(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            (folder / "index").mkdir(parents=True)
         return folder
 
     def keep_build(self, digest: str, summary: BuildSummary) -> KeptBuild:
         """Mark the index as complete, so that an interrupted run need not build it again."""
-        folder = self.folder / ".builds" / digest[:32]
+        folder = self.folder / BUILDS / digest[:32]
         temporary = folder / "build.json.tmp"
-        temporary.write_text(summary.model_dump_json())
-        temporary.replace(folder / "build.json")
+        with _writing(folder):
+            # The index first: after a power cut, its mark must not be there without it.
+            for path in _files(folder / "index"):
+                sync(path)
+            temporary.write_text(summary.model_dump_json())
+            sync(temporary)
+            temporary.replace(folder / "build.json")
+            sync(folder)
         return KeptBuild(folder / "index", summary)
 
     def kept_build(self, digest: str) -> KeptBuild | None:
         """The complete index of an earlier, interrupted run, if there is one."""
-        folder = self.folder / ".builds" / digest[:32]
+        folder = self.folder / BUILDS / digest[:32]
         try:
             summary = BuildSummary.model_validate_json((folder / "build.json").read_bytes())
+            found = sum(path.stat().st_size for path in _files(folder / "index"))
         except (OSError, ValidationError):
             return None
-        return KeptBuild(folder / "index", summary)
+        # An adapter that cannot save has no size, and no index to keep.
+        return KeptBuild(folder / "index", summary) if found == summary.index_bytes else None
 
     def drop_build(self, digest: str) -> None:
         """Delete the index; its points are done."""
-        shutil.rmtree(self.folder / ".builds" / digest[:32], ignore_errors=True)
+        shutil.rmtree(self.folder / BUILDS / digest[:32], ignore_errors=True)
 
     def _path(self, dataset: str, algorithm: str, digest: str) -> Path:
-        return self.folder / _safe(dataset) / _safe(algorithm) / f"{digest[:32]}.h5"
+        return self.folder / safe_name(dataset) / safe_name(algorithm) / f"{digest[:32]}.h5"
 
-    def _read(self, path: Path) -> Record:
+    def read(self, path: Path) -> Record:
+        """The record of a result file. Raises ResultError."""
         try:
             text = read_record(path)
             record = Record.model_validate_json(text)
@@ -162,13 +206,31 @@ class ResultStore:
             raise ResultError("the name does not match the content", where=str(path), remedy="delete the file")
         return record
 
-    def _clean(self) -> None:
-        oldest = time.time() - _STALE_SECONDS
-        for path in self.folder.glob("*/*/.*.tmp"):
-            if path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
 
-
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A folder name for any algorithm or dataset name; identity is in the digest, this is for people."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip(".")[:80] or "_"
+
+
+def _try_to_hold(lock: filelock.BaseFileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return False
+    return True
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the system's refusal to write at `path` an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, _NO_ENTRY)
+        raise ResultError(
+            f"cannot write: {os.strerror(error.errno) if error.errno else error}", where=str(path), remedy=remedy
+        ) from error
