@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Any
 
 import typer
 
 from annbench import __version__, errors
-from annbench.cli import data, env, report, results, run
+from annbench.cli import data, env, help, report, results, run, shared, terminal, usage
 
 app = typer.Typer(
     name="annbench",
@@ -23,6 +26,9 @@ app.command("report")(report.report)
 app.add_typer(data.app, name="data", help="Datasets: list, describe, add your own vectors.")
 app.add_typer(results.app, name="results", help="Stored results: list, export.")
 app.command("env")(env.env)
+
+COMPLETION_VARIABLE = "_ANNBENCH_COMPLETE"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _version(asked: bool) -> None:
@@ -40,40 +46,80 @@ def _options(
     pass
 
 
+def command_line() -> Any:
+    """All commands as the parser knows them, with the options that every command has."""
+    root = typer.main.get_command(app)
+    shared.add_to(root)
+    for path, command in shared.walk(root):
+        words = " ".join(("annbench", *path))
+        command.get_help = lambda _, command=command, words=words: help.help_of(command, words)
+    return root
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `annbench` script; always ends by SystemExit."""
-    sys.exit(_run(arguments))
+    terminal.prepare_streams()
+    if COMPLETION_VARIABLE in os.environ:  # the shell asks what could come next
+        command_line().main(prog_name="annbench")
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str]) -> int:
+    terminal.forget_wishes()
+    root = command_line()
     try:
-        code = typer.main.get_command(app).main(args=arguments, prog_name="annbench", standalone_mode=False)
-        if code == errors.EXIT_INTERRUPTED:  # what the parser makes of Ctrl-C
-            raise KeyboardInterrupt
+        # Not root.main(): it turns a closed pipe into exit code 1, which here means a regression.
+        with root.make_context("annbench", arguments) as context:
+            code = root.invoke(context)
+        with terminal.writing():
+            sys.stdout.flush()
         return code if isinstance(code, int) else errors.EXIT_OK
+    except typer.Exit as leaving:
+        return leaving.exit_code
     except errors.AnnbenchError as error:
-        _complain(f"error: {error}")
+        _complain(str(error), _causes(error))
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; what was finished is stored, the same command goes on from there")
+    except (KeyboardInterrupt, EOFError, typer.Abort):
+        _complain("interrupted; what was finished is stored, the same command goes on from there", label="")
         return errors.EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left, as `| head` does
-        return errors.EXIT_OK
+        return errors.EXIT_OK  # the reader of our output has left, as `| head` does
     except Exception as error:
-        show = getattr(error, "show", None)
-        if show is not None:  # a usage error of the command-line parser
-            show()
+        if usage.is_usage_error(error):
+            message = usage.explained(error, root)
+            if message:
+                _complain(message)
+            return errors.EXIT_USAGE
+        if isinstance(error, OSError) and error.errno in _FULL:
+            _complain(f"{error.strerror}; make room, or write elsewhere", _causes(error))
             return errors.EXIT_USAGE
         import traceback
 
         traceback.print_exc()
-        _complain("this is a bug in annbench; please report it with the lines above and the output of `annbench env`")
+        _complain(
+            "this is a bug in annbench; please report it with the lines above and the output of `annbench env`",
+            label="",
+        )
         return errors.EXIT_INTERNAL
+    finally:
+        terminal.finish_streams()
 
 
-def _complain(text: str) -> None:
-    typer.echo(text, err=True)
+def _complain(text: str, more: str = "", label: str = "error: ") -> None:
+    if label and terminal.colored(sys.stderr):
+        label = f"\x1b[1;31m{label}\x1b[0m"
+    with suppress(OSError):  # nobody can be told
+        print(f"{label}{text}{more}", file=sys.stderr, flush=True)
+
+
+def _causes(error: BaseException) -> str:
+    """With --verbose, what led to an error, each on a line of its own."""
+    lines = ""
+    cause = error.__cause__ or error.__context__
+    while cause is not None and terminal.WISHES.verbose:
+        lines += f"\n  caused by {type(cause).__name__}: {cause}"
+        cause = cause.__cause__ or cause.__context__
+    return lines
 
 
 if __name__ == "__main__":

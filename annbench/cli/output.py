@@ -3,28 +3,60 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
 from rich.console import Console
 from rich.table import Table
 
+from annbench.cli.fitting import fitting
+from annbench.cli.terminal import Plain, colored, moving, silence, speaks_unicode, writing
+
+
+class _Output(Console):
+    """A console that obeys --color, spells what an encoding lacks, and lays tables out so that they fit."""
+
+    def __init__(self, stream: TextIO, *, is_stderr: bool) -> None:
+        color = colored(stream)
+        self._is_stderr = is_stderr
+        super().__init__(
+            file=cast(IO[str], stream if speaks_unicode(stream) else Plain(stream)),
+            force_terminal=moving(stream),
+            color_system=_palette() if color else None,
+            no_color=not color,
+            highlight=False,
+            soft_wrap=False,
+        )
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints, with tables that are too wide for the terminal shown as lists."""
+        with writing():
+            super().print(*(fitting(thing) for thing in objects), **options)
+
+    def on_broken_pipe(self) -> None:
+        """The reader has left, as `| head` does: nobody reads results any more, but a run goes on without remarks."""
+        if not self._is_stderr:
+            raise BrokenPipeError
+        silence(sys.stderr)
+
 
 def stdout() -> Console:
     """Where results go."""
-    return Console(highlight=False, soft_wrap=False)
+    return _Output(sys.stdout, is_stderr=False)
 
 
 def stderr() -> Console:
     """Where progress and remarks go."""
-    return Console(stderr=True, highlight=False)
+    return _Output(sys.stderr, is_stderr=True)
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=False)
-    sys.stdout.write("\n")
+    with writing():
+        json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=not speaks_unicode(sys.stdout))
+        sys.stdout.write("\n")
 
 
 def print_mapping(facts: Mapping[str, Any]) -> None:
@@ -63,3 +95,10 @@ def seconds_text(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _palette() -> Any:
+    """What the terminal says of its colours; sixteen where it says nothing but was told to show some."""
+    if os.environ.get("COLORTERM", "") in ("truecolor", "24bit"):
+        return "truecolor"
+    return "256" if os.environ.get("TERM", "").endswith("-256color") else "standard"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Sequence
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
 
 from annbench.cli.output import bytes_text, seconds_text, stderr
+from annbench.cli.terminal import WISHES
 from annbench.results.schema import BuildSummary, Record
 from annbench.runner.estimate import Estimator
 from annbench.runner.execute import Observer
@@ -16,15 +19,27 @@ from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
 
 
 def say(text: str) -> None:
-    """One remark on stderr."""
+    """One remark on stderr; not with --quiet."""
+    if not WISHES.quiet:
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """One line on stderr that is always said: what failed, what was passed over."""
     stderr().print(text, soft_wrap=True, markup=False)
 
 
-class ProgressObserver(Observer):
-    """A bar with the time left; on anything but a terminal, a line per index."""
+def detail(text: str) -> None:
+    """One line on stderr for who asked for more, with --verbose."""
+    if WISHES.verbose:
+        stderr().print(text, soft_wrap=True, markup=False, style="dim")
 
-    def __init__(self, plan: Plan, *, quiet: bool) -> None:
-        self.quiet = quiet
+
+class ProgressObserver(Observer):
+    """A bar with the time left; on anything but a terminal, a line per index. With --verbose, a line per point."""
+
+    def __init__(self, plan: Plan, *, quiet: bool = False) -> None:
+        self.quiet = quiet or WISHES.quiet
         self.console = stderr()
         self.count = len(plan.points)
         self.done = 0
@@ -37,13 +52,14 @@ class ProgressObserver(Observer):
     def __enter__(self) -> ProgressObserver:
         # auto_refresh would wake a thread ten times a second in the middle of a measurement
         self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+            BarColumn(bar_width=max(4, min(24, self.console.width // 5))),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
             console=self.console,
             auto_refresh=False,
             transient=True,
+            expand=True,
             disable=self.quiet or not self.console.is_terminal,
         )
         self.progress.start()
@@ -72,15 +88,12 @@ class ProgressObserver(Observer):
         self._advance(self.build_weight[build.digest])
         if not self.quiet:
             size = bytes_text(summary.index_bytes)
-            self.progress.console.print(
-                f"built {build.label}: {summary.build_seconds:.1f} s, {size}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            self._line(f"built {build.label}: {summary.build_seconds:.1f} s, {size}")
 
     def stored(self, record: Record) -> None:
         self.done += 1
+        if WISHES.verbose:
+            self._line(f"[{self.done}/{self.count}] {_outcome(record)}")
         self._advance(self.point_weight.get(record.key.digest, 0.0))
         self._show(record.label)
 
@@ -93,4 +106,17 @@ class ProgressObserver(Observer):
         if self.weight_done > 0 and self.weight_left > 0:
             elapsed = time.monotonic() - self.started
             left = f"about {seconds_text(elapsed * self.weight_left / self.weight_done)} left"
-        self.progress.update(self.task, completed=self.done, description=text[:60], left=left, refresh=True)
+        self.progress.update(self.task, completed=self.done, description=text, left=left, refresh=True)
+
+    def _line(self, text: str) -> None:
+        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _outcome(record: Record) -> str:
+    """A point in one line, and below it why it is not `ok`; the end of the worker's output is part of a failure."""
+    head = f"{record.label} ({record.key.mode}): "
+    if record.recall is None or record.time is None:
+        return f"{head}{record.status} in {record.failed_phase}\n" + textwrap.indent(record.status_detail, "    ")
+    reasons = "".join(f"\n    {reason}" for reason in (*record.verdict_reasons, *record.notes))
+    figures = f"recall {record.recall.recall_at_k:.4f}, {record.time.qps_best:,.0f} QPS, {record.verdict}"
+    return f"{head}{figures}{reasons}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from annbench.cli.completion import algorithm_names, dataset_names
 from annbench.cli.options import RESULTS, AsJson
 
 
@@ -15,8 +16,13 @@ def report(
         Path, typer.Argument(help="Folder of the results.", envvar="ANNBENCH_RESULTS", show_default=True)
     ] = RESULTS,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the report into.")] = Path("report"),
-    dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.")] = None,
-    algorithm: Annotated[list[str] | None, typer.Option("--algorithm", help="Only this algorithm; repeatable.")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.", autocompletion=dataset_names)
+    ] = None,
+    algorithm: Annotated[
+        list[str] | None,
+        typer.Option("--algorithm", help="Only this algorithm; repeatable.", autocompletion=algorithm_names),
+    ] = None,
     title: Annotated[str, typer.Option("--title", help="Title of the report.")] = "annbench report",
     formats: Annotated[
         list[str] | None,
@@ -26,13 +32,13 @@ def report(
 ) -> None:
     """Say which index to use at which recall, and write the report."""
     from annbench.cli.output import print_json, stdout
-    from annbench.cli.progress import say
+    from annbench.cli.progress import warn
     from annbench.report import FORMATS, report_content, write_content
     from annbench.report.select import select_records
     from annbench.report.terminal import answers_as_tables
     from annbench.results.store import ResultStore
 
-    records = ResultStore(results).records(on_damage=lambda error: say(f"passed over: {error}"))
+    records = ResultStore(results).records(on_damage=lambda error: warn(f"passed over: {error}"))
     chosen = select_records(records, datasets=dataset or (), algorithms=algorithm or ())
     content = report_content(chosen, title=title)
     paths = write_content(content, out, formats=formats or FORMATS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annbench.cli.completion import algorithm_names, dataset_names
 from annbench.cli.options import RESULTS, AsJson, ResultsDir
 
 if TYPE_CHECKING:
@@ -27,8 +28,12 @@ class Format(StrEnum):
 @app.command("ls")
 def ls(
     results: ResultsDir = RESULTS,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")] = None,
-    algorithm: Annotated[str | None, typer.Option("--algorithm", help="Only this algorithm.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Only this dataset.", autocompletion=dataset_names)
+    ] = None,
+    algorithm: Annotated[
+        str | None, typer.Option("--algorithm", help="Only this algorithm.", autocompletion=algorithm_names)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the stored points."""
@@ -57,7 +62,7 @@ def export(
 
 
 def _records(folder: Path) -> Iterator[Record]:
-    from annbench.cli.progress import say
+    from annbench.cli.progress import warn
     from annbench.results.store import ResultStore
 
-    return ResultStore(folder).records(on_damage=lambda error: say(f"passed over: {error}"))
+    return ResultStore(folder).records(on_damage=lambda error: warn(f"passed over: {error}"))

@@ -7,19 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from annbench.cli.completion import algorithm_names, config_names, dataset_names
 from annbench.cli.options import RESULTS, AsJson, DataDir, ResultsDir
 
 if TYPE_CHECKING:
     from annbench.runner.plan import Plan
 
 SHOWN_POINTS = 16
+SHOWN_FAILURES = 10
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or a bundled name: quickstart.")]
+ConfigArgument = Annotated[
+    str,
+    typer.Argument(metavar="CONFIG", help="A YAML file, or a bundled name: quickstart.", autocompletion=config_names),
+]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Only algorithms whose name matches; * is allowed; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--only", help="Only algorithms whose name matches; * is allowed; repeatable.", autocompletion=algorithm_names
+    ),
 ]
 Datasets = Annotated[
-    list[str] | None, typer.Option("--dataset", help="These datasets instead of the config's; repeatable.")
+    list[str] | None,
+    typer.Option("--dataset", help="These datasets instead of the config's; repeatable.", autocompletion=dataset_names),
 ]
 
 
@@ -34,12 +43,12 @@ def run(
     ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try points again that failed.")] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Also write the report into this folder.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the answer.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure every point of CONFIG that is not measured yet, then print the answer."""
     from annbench.cli.output import print_json, stdout
-    from annbench.cli.progress import ProgressObserver, say
+    from annbench.cli.progress import ProgressObserver, detail, say, warn
+    from annbench.cli.terminal import WISHES
     from annbench.errors import EXIT_RUNS_FAILED
     from annbench.report import write_report
     from annbench.report.terminal import answer_table, points_table
@@ -50,7 +59,8 @@ def run(
     busy = "another run is measuring into this folder; waiting for it to finish"
     with store.measuring(lambda: say(busy)) as scratch:
         planned = _plan(config, only, dataset, data_dir)
-        with ProgressObserver(planned, quiet=quiet or as_json) as observer:
+        detail(_decisions(planned, results))
+        with ProgressObserver(planned, quiet=as_json) as observer:
             outcome = Execution(planned, store, scratch, observer, fresh, retry_failed).run()
     wanted = {point.key.digest for point in planned.points}
     records = [record for record in store.records() if record.key.digest in wanted]
@@ -66,8 +76,11 @@ def run(
         paths = write_report(records, report, title=planned.name)
         say(f"report: {paths.html or paths.markdown}")
     if outcome.failed:
-        for record in [r for r in records if r.status != "ok"][:10]:
-            say(f"failed: {record.label}: {record.status}: {record.status_detail}")
+        failed = [record for record in records if record.status != "ok"]
+        for record in failed if WISHES.verbose else failed[:SHOWN_FAILURES]:
+            warn(f"failed: {record.label}: {record.status}: {record.status_detail}")
+        if len(failed) > SHOWN_FAILURES and not WISHES.verbose:
+            warn(f"… and {len(failed) - SHOWN_FAILURES} more: `annbench results ls --results {results}`")
         raise typer.Exit(EXIT_RUNS_FAILED)
 
 
@@ -82,9 +95,11 @@ def plan(
     """Show what CONFIG would measure, with estimated time and memory. Nothing is run."""
     from annbench.cli.output import print_json, stdout
     from annbench.cli.plan_view import plan_rows, plan_table, plan_totals
+    from annbench.cli.progress import detail
     from annbench.results.store import ResultStore
 
     planned = _plan(config, only, dataset, data_dir)
+    detail(_decisions(planned, results))
     rows = plan_rows(planned, ResultStore(results))
     if as_json:
         print_json({"builds": rows, "total": plan_totals(planned, rows)})
@@ -101,3 +116,29 @@ def _plan(config: str, only: list[str] | None, dataset: list[str] | None, data_d
     if dataset:
         loaded = loaded.with_datasets(tuple(dataset))
     return make_plan(loaded, lambda name: find_dataset(name, data_dir), only=tuple(only or ()))
+
+
+def _decisions(plan: Plan, results: Path) -> str:
+    """What was decided before anything is measured, for --verbose: from the config, or for want of it."""
+    from annbench.cli.output import bytes_text
+    from annbench.isa import isa
+    from annbench.results.schema import parameters_text
+    from annbench.runner.environment import available_cores, memory_ceiling
+    from annbench.runner.execute import MEMORY_SHARE
+
+    limits, measure = plan.config.limits, plan.config.measure
+    memory = limits.memory or int(MEMORY_SHARE * memory_ceiling())
+    why = "as the config says" if limits.memory else f"{MEMORY_SHARE:.0%} of what there is"
+    lines = [
+        f"results in {results.absolute()}",
+        f"cores {', '.join(map(str, available_cores()))}; instruction set {isa()}",
+        f"a worker gets {bytes_text(memory)} ({why}), {limits.build:g} s for a build, {limits.point:g} s for a point",
+        f"{measure.passes} passes after {measure.warmup} to warm up; "
+        + ("all builds interleaved" if measure.interleave else "one build after the other"),
+    ]
+    for build in plan.builds:
+        lines.append(f"{build.label} on {build.dataset.name}: {build.unsupported or f'{len(build.points)} points'}")
+        lines += [f"  {parameters_text(p.key.search) or 'default'} ({p.key.mode})" for p in build.points]
+    if plan.left_out:
+        lines.append(f"{plan.left_out} points left out by constraints")
+    return "\n".join(lines)
