@@ -200,7 +200,7 @@ def make_record(
         isa="avx2",
         machine_id=machine,
     )
-    index = None if float32_ratio is None else int(float32_ratio * data.bytes_float32)
+    index = None if float32_ratio is None else int(float32_ratio * data.raw_bytes)
     return Record(
         key=key,
         status=status,

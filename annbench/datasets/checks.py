@@ -4,7 +4,7 @@ sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from annbench.datasets.dataset import Dataset
 from annbench.datasets.formats.rows import Rows
-from annbench.datasets.info import Metric
+from annbench.distances import Metric
+from annbench.distances.base import STORED_TOLERANCE, Distance
+from annbench.distances.registry import DISTANCES, distance_of
 from annbench.errors import DatasetError
 
 CHECKS_VERSION = 1
 SAMPLE_QUERIES = 32
 SAMPLE_NEIGHBORS = 100
 UNIT_TOLERANCE = 1e-3
-# Relative to the scale of the distance: far above the rounding of float32 truth, far below any wrong metric.
-DISTANCE_TOLERANCE = 1e-3
 # (‖x‖ + ‖q‖)² must be a float32, whichever two vectors meet.
 MAX_SQUARED_NORM = float(np.finfo(np.float32).max) / 4
 
@@ -52,16 +52,58 @@ def check_vectors(blocks: Iterable[tuple[int, NDArray[Any]]], where: str) -> Vec
     return VectorFacts(zero_rows, unit_norm)
 
 
+def check_rows(rows: Rows, metric: Metric, dim: int, *, queries: bool = False) -> VectorFacts:
+    """Check every vector of a file, whatever its layout. Raises DatasetError at the first that has no distance to
+    anything: not finite, too long for float32, outside the ball (Poincaré), constant queries (SNR); or whose bits
+    beyond `dim` are set.
+    """
+    distance = distance_of(metric)
+    if distance.layout == "bits":
+        return _check_bits(rows, dim)
+    if distance.layout == "sets":
+        return VectorFacts(zero_rows=int((rows.stored().sizes == 0).sum()), unit_norm=False)
+    undefined = distance.undefined_queries if queries else distance.undefined_vectors
+    return check_vectors(_defined(rows, metric, undefined), rows.where)
+
+
+def _defined(
+    rows: Rows, metric: Metric, undefined: Callable[[Any], NDArray[np.bool_]]
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    for start, block in rows.blocks():
+        yield start, block  # checked first: what follows may rely on finite numbers
+        bad = np.flatnonzero(undefined(block))
+        if bad.size:
+            raise DatasetError(
+                f"has no {metric} distance to anything",
+                where=f"{rows.where}: row {start + int(bad[0])}",
+                remedy="see `annbench.distances` for what the metric needs, or choose another metric",
+            )
+
+
+def _check_bits(rows: Rows, dim: int) -> VectorFacts:
+    """Bits that fill up the last byte would count as differences if they were set."""
+    spare, zero_rows = (1 << (-dim % 8)) - 1, 0
+    for start, block in rows.blocks():
+        bad = np.flatnonzero(block[:, -1] & spare)
+        if bad.size:
+            raise DatasetError(
+                f"has bits set beyond dimension {dim}",
+                where=f"{rows.where}: row {start + int(bad[0])}",
+                remedy="correct the attribute `dimension`, or pack the bits with numpy.packbits",
+            )
+        zero_rows += int((~block.any(axis=1)).sum())
+    return VectorFacts(zero_rows, unit_norm=False)
+
+
 def check_dataset(dataset: Dataset) -> VectorFacts:
     """Check every vector and the stored truth of every query set; the facts are about the base.
 
     Raises DatasetError.
     """
-    facts = check_vectors(dataset.base_raw.blocks(), dataset.base_raw.where)
+    facts = check_rows(dataset.base_raw, dataset.info.metric, dataset.info.dim)
     for name, queries in dataset.query_rows():
-        check_vectors(queries.test.blocks(), queries.test.where)
-        if queries.learn is not None:
-            check_vectors(queries.learn.blocks(), queries.learn.where)
+        for rows in filter(None, (queries.test, queries.learn)):
+            check_rows(rows, dataset.info.metric, dataset.info.dim, queries=True)
         if queries.relevant is not None:
             _check_ids(queries.relevant, dataset.info.n)
         _check_ids(queries.neighbors, dataset.info.n)
@@ -69,22 +111,6 @@ def check_dataset(dataset: Dataset) -> VectorFacts:
         _check_order(queries.distances)
         _check_sample(dataset, name, queries.distances.where)
     return facts
-
-
-def true_distances(metric: Metric, queries: Floats, vectors: Floats) -> Floats:
-    """Distances (q, k) of queries (q, dim) to their own vectors (q, k, dim): L2, 1 − cosine or −dot, in
-    float64.
-
-    A zero vector has cosine distance 1 to everything.
-    """
-    if metric == "euclidean":
-        difference = vectors - queries[:, None]
-        return np.asarray(np.sqrt(np.einsum("qkd,qkd->qk", difference, difference)))
-    dot = np.einsum("qd,qkd->qk", queries, vectors)
-    if metric == "ip":
-        return np.asarray(-dot)
-    lengths = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=2)
-    return np.asarray(1 - np.divide(dot, lengths, out=np.zeros_like(dot), where=lengths > 0))
 
 
 def _bad_row(row: Floats, index: int, where: str) -> DatasetError:
@@ -138,7 +164,7 @@ def _check_order(distances: Rows) -> None:
                 where=f"{distances.where}: row {start + row}",
                 remedy="make the truth again with `annbench data add`",
             )
-        slack = DISTANCE_TOLERANCE * np.maximum(1, np.abs(block).max(axis=1, keepdims=True))
+        slack = STORED_TOLERANCE * np.maximum(1, np.abs(block).max(axis=1, keepdims=True))
         falling = np.flatnonzero((np.diff(block.astype(np.float64), axis=1) < -slack).any(axis=1))
         if falling.size:
             raise DatasetError(
@@ -150,7 +176,7 @@ def _check_order(distances: Rows) -> None:
 
 def _check_sample(dataset: Dataset, query_set: str, where: str) -> None:
     """Stored distances against the metric, for evenly spaced queries."""
-    queries, metric = dataset.queries(query_set), dataset.info.metric
+    queries, distance = dataset.queries(query_set), distance_of(dataset.info.metric)
     rows = np.unique(np.linspace(0, len(queries) - 1, SAMPLE_QUERIES).astype(np.int64))
     # Nearest and farthest of each list: a wrong metric may agree at one end.
     truth_k = dataset.info.query_sets[query_set].truth_k
@@ -158,42 +184,37 @@ def _check_sample(dataset: Dataset, query_set: str, where: str) -> None:
     stored_all, ids_all = dataset.distances(query_set), dataset.neighbors(query_set)
     for row in rows:
         ids, stored = ids_all[row, columns], stored_all[row, columns]
-        query = queries[row : row + 1].astype(np.float64)
-        vectors = dataset.base_rows(ids)[None].astype(np.float64)
-        true = true_distances(metric, query, vectors)[0]
-        off = np.flatnonzero(_disagree(metric, stored, true, query, vectors[0]))
+        query, vectors = queries[np.repeat(row, len(ids))], dataset.base_rows(ids)
+        true = distance.rowwise(query, vectors)
+        off = np.flatnonzero(distance.disagrees(stored, true, query, vectors))
         if off.size:
             at = int(off[0])
             raise DatasetError(
-                f"stored distance {stored[at]:.6g} to id {ids[at]}, and by {metric} it is {true[at]:.6g}",
+                f"stored distance {stored[at]:.6g} to id {ids[at]}, and by {distance.metric} it is {true[at]:.6g}",
                 where=f"{where}: row {row}, column {columns[at]}",
-                remedy=_remedy(metric, stored, query, vectors),
+                remedy=_remedy(distance, stored, query, vectors),
             )
 
 
-def _disagree(metric: Metric, stored: Floats, true: Floats, query: Floats, vectors: Floats) -> NDArray[np.bool_]:
-    squares = np.einsum("kd,kd->k", vectors, vectors)
-    length = float(np.linalg.norm(query))
-    if metric == "euclidean":
-        # Squares are compared: float32 truth by ‖x‖² + ‖q‖² − 2x·q is only that exact near zero.
-        slack = DISTANCE_TOLERANCE * true**2 + 1e-5 * (squares + length**2)
-        return np.asarray((np.abs(stored**2 - true**2) > slack) | (stored < -DISTANCE_TOLERANCE))
-    scale = np.ones_like(true) if metric == "cosine" else length * np.sqrt(squares)
-    return np.asarray(np.abs(stored - true) > DISTANCE_TOLERANCE * np.maximum(scale, np.finfo(np.float32).tiny))
-
-
-def _remedy(metric: Metric, stored: Floats, query: Floats, vectors: Floats) -> str:
+def _remedy(distance: Distance, stored: Floats, query: Any, vectors: Any) -> str:
     """What the stored distances are, if they are something known."""
-    others: tuple[Metric, ...] = ("euclidean", "cosine", "ip")
-    known = {name: true_distances(name, query, vectors)[0] for name in others}
-    guesses = {
-        "squared L2 distances: store their square roots": known["euclidean"] ** 2,
-        "inner products: store them negated": -known["ip"],
-        "cosine similarities: store 1 − cosine": 1 - known["cosine"],
-        "1 − dot: normalise the vectors, or store −dot with distance ip": 1 + known["ip"],
-        **{f"{name} distances: correct the attribute `distance`": d for name, d in known.items() if name != metric},
-    }
+    metric = distance.metric
+    with np.errstate(all="ignore"):  # Poincaré of vectors outside the ball, SNR of constants
+        known = {
+            name: other.rowwise(query, vectors) for name, other in DISTANCES.items() if other.layout == distance.layout
+        }
+    guesses = {}
+    if distance.layout == "dense":
+        guesses = {
+            "squared L2 distances: store their square roots": known["euclidean"] ** 2,
+            "inner products: store them negated": -known["ip"],
+            "cosine similarities: store 1 − cosine": 1 - known["cosine"],
+            "1 − dot: normalise the vectors, or store −dot with distance ip": 1 + known["ip"],
+        }
+    else:
+        guesses = {"similarities: store 1 − the similarity": 1 - known[metric]}
+    guesses |= {f"{name} distances: correct the attribute `distance`": d for name, d in known.items() if name != metric}
     for text, values in guesses.items():
-        if np.allclose(stored, values, rtol=DISTANCE_TOLERANCE, atol=1e-5):
+        if np.allclose(stored, values, rtol=STORED_TOLERANCE, atol=1e-5):
             return f"the stored values are {text}"
-    return "the truth belongs to other vectors or another metric; make it again with `annbench data add`"
+    return "the truth belongs to other vectors or another metric; make it again with `annbench groundtruth`"

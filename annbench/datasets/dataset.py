@@ -43,42 +43,48 @@ class Dataset:
         """The base as stored: slices give rows (m, dim) of the file's dtype, without reading the rest."""
         return self._source.base
 
-    def base(self) -> NDArray[np.float32]:
-        """The whole base (n, dim), float32, C-contiguous; takes `info.bytes_float32` bytes."""
-        return self._source.base.float32()
+    def base(self) -> Any:
+        """The whole base, for an index: (n, dim) float32; packed bits (n, ⌈dim/8⌉) uint8; or Sets. C-contiguous; takes
+        `info.raw_bytes` bytes.
+        """
+        return self._source.base.whole()
 
-    def base_rows(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Base vectors (*ids.shape, dim) float32 of the given row ids.
+    def base_rows(self, ids: NDArray[np.integer[Any]]) -> Any:
+        """Base vectors of the given row ids: (*ids.shape, dim) float32, (*ids.shape, ⌈dim/8⌉) uint8, or for ids (m,)
+        the Sets.
 
         Raises IndexError for an id outside 0 … n − 1.
         """
-        return self._source.base.gather(ids).astype("float32", copy=False)
+        rows = self._source.base.gather(ids)
+        return rows if self.info.dtype in ("bits", "sets") else rows.astype("float32", copy=False)
 
-    def queries(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.float32]:
-        """Queries (q, dim), float32, C-contiguous."""
-        return self._queries(query_set).test.float32()
+    def queries(self, query_set: str = DEFAULT_QUERY_SET) -> Any:
+        """Queries, in the form of `base`."""
+        return self._queries(query_set).test.whole()
 
-    def learn(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.float32] | None:
-        """Queries (m, dim) that an index may be fitted on, disjoint from `queries`; None if the file has
+    def learn(self, query_set: str = DEFAULT_QUERY_SET) -> Any | None:
+        """Queries that an index may be fitted on, disjoint from `queries`, in the form of `base`; None if the file has
         none.
         """
         learn = self._queries(query_set).learn
-        return None if learn is None else learn.float32()
+        return None if learn is None else learn.whole()
 
     def neighbors(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.int64]:
         """Row ids (q, truth_k) of the true neighbours, nearest first."""
-        return self._queries(query_set).neighbors[:].astype("int64", copy=False)
+        found: NDArray[np.int64] = self._queries(query_set).neighbors.stored().astype("int64", copy=False)
+        return found
 
     def distances(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.float64]:
-        """Stored distances (q, truth_k): L2 (not squared), 1 − cosine, or −dot; float64 whatever the file
-        holds.
+        """Stored distances (q, truth_k), as `annbench.distances` defines them, smaller is nearer; float64 whatever the
+        file holds.
         """
-        return self._queries(query_set).distances[:].astype("float64", copy=False)
+        found: NDArray[np.float64] = self._queries(query_set).distances.stored().astype("float64", copy=False)
+        return found
 
     def relevant(self, query_set: str = DEFAULT_QUERY_SET) -> NDArray[np.int64] | None:
         """Row (q,) that each query was made from (known-item search); None if the file has none."""
         relevant = self._queries(query_set).relevant
-        return None if relevant is None else relevant[:].astype("int64", copy=False)
+        return None if relevant is None else relevant.stored().astype("int64", copy=False)
 
     def query_rows(self) -> Iterator[tuple[str, QuerySource]]:
         """Each query set's name and its arrays as stored, to be read in blocks."""

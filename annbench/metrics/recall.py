@@ -3,7 +3,7 @@
 Per query at most k ids count, each once; −1, ids that do not exist and missing ones are misses. Three
 figures:
 
-- `recall_at_k`: an id counts if its distance is at most d_k + slack (`tie_slack`), so that equally near
+- `recall_at_k`: an id counts if its distance is at most d_k + slack (`Distance.tie_slack`), so that equally near
   neighbours are equally right;
 - `recall_ids_at_k`: the share of the true k ids that were returned;
 - `recall_ann_benchmarks`: that project's rule, an absolute 1e-3 beyond d_k, to compare with its published
@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from annbench.datasets.info import Metric
+from annbench.distances import Metric
+from annbench.distances.base import TIE_TOLERANCE
+from annbench.distances.registry import distance_of
 from annbench.errors import DatasetError, InvalidOutputError
-from annbench.metrics.distance import TIE_TOLERANCE, tie_slack, true_distances
 from annbench.metrics.ids import Ids, Sorted, ids_crc32c, sort_out, validate_ids
 
 __all__ = [
@@ -34,7 +36,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-Rows = Callable[[Ids], NDArray[np.float32]]
+Rows = Callable[[Ids], Any]
 
 ANN_BENCHMARKS_EPSILON = 1e-3
 RESAMPLES = 2000
@@ -62,15 +64,15 @@ class RecallSummary(BaseModel):
 class Scorer:
     """Scores ids against the truth of one query set.
 
-    `queries` (q, dim), `truth_ids` (q, K >= min(k, n)) nearest first. `rows(ids)` gives base vectors (m, dim)
-    of sorted distinct ids (m,): the base itself is not held. `max_norm` is max‖x‖ of the base (used for
-    metric ip alone). The truth's distances are computed once; a score needs rows only for ids that are not
-    among the true ones. Raises DatasetError if the truth has too few columns or ids that do not exist.
+    `queries` in the form of the metric's layout (`annbench.distances.base`), `truth_ids` (q, K >= min(k, n)) nearest
+    first. `rows(ids)` gives base vectors of sorted distinct ids (m,): the base itself is not held. `max_norm` is
+    max‖x‖ of the base (used for metric ip alone). The truth's distances are computed once; a score needs rows only for
+    ids that are not among the true ones. Raises DatasetError if the truth has too few columns or ids that do not exist.
     """
 
     def __init__(
         self,
-        queries: NDArray[np.float32],
+        queries: Any,
         truth_ids: NDArray[np.integer],
         k: int,
         metric: Metric,
@@ -85,7 +87,8 @@ class Scorer:
                 f"the truth holds {truth_ids.shape[1]} neighbours a query, k={k} needs {self.k_possible}",
                 remedy="lower k, or make the truth again with more neighbours",
             )
-        self.queries, self.metric, self.rows, self.n, self.k = queries, metric, rows, n, k
+        self.distance = distance_of(metric)
+        self.queries, self.rows, self.n, self.k = queries, rows, n, k
         self.truth: Ids = truth_ids[:, : self.k_possible].astype(np.int64)
         if self.truth.size and (self.truth.min() < 0 or self.truth.max() >= n):
             raise DatasetError(
@@ -95,7 +98,7 @@ class Scorer:
         self.seed = seed
         self.truth_distances = self._distances(self.truth, np.ones(self.truth.shape, dtype=bool))
         self.d_k: Floats = self.truth_distances.max(axis=1, initial=-np.inf)
-        self.slack = tie_slack(metric, queries.astype(np.float64), self.d_k, max_norm)
+        self.slack = self.distance.tie_slack(queries, self.d_k, max_norm)
 
     def score(self, ids: Ids) -> RecallSummary:
         """The summary for ids (q, k), as `validate_ids` returns them. Raises InvalidOutputError for another
@@ -149,11 +152,8 @@ class Scorer:
             if not mask.any():
                 continue
             distinct, inverse = np.unique(ids[block][mask], return_inverse=True)
-            vectors = self.rows(distinct).astype(np.float64)
             owners = np.nonzero(mask)[0]
-            queries = self.queries[block].astype(np.float64)
-            pairs = true_distances(self.metric, queries[owners], vectors[inverse][:, None])
-            result[block][mask] = pairs[:, 0]
+            result[block][mask] = self.distance.rowwise(self.queries[block][owners], self.rows(distinct)[inverse])
         return result
 
     def _blocks(self, values_per_query: int) -> Iterator[slice]:

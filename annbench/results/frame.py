@@ -41,7 +41,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "recall": tuple(RecallSummary.model_fields),
     "time": tuple(TimeSummary.model_fields),
 }
-_DERIVED_FROM = ("n", "dim", "index_bytes", "resident_bytes")
+_DERIVED_FROM = ("n", "raw_bytes", "index_bytes", "resident_bytes")
 _MEASURED = tuple(n for names in _PARTS.values() for n in names if n not in _TEXT_PARTS)
 
 
@@ -50,7 +50,8 @@ def records_frame(records: Iterable[Record]) -> pd.DataFrame:
 
     `record_id` is the digest of the key (the result file's name), `point_id` the same without worker, build
     and block; `usable` is True if the record may be compared: status ok, verdict not invalid, recall and
-    times present. `bytes_per_vector` is index_bytes ÷ n and `float32_ratio` index_bytes ÷ (4·n·dim).
+    times present. `bytes_per_vector` is index_bytes ÷ n and `float32_ratio` index_bytes ÷ raw_bytes, which is
+    4·n·dim of vectors that are not packed bits or sets.
     """
     rows = list(records)
     columns: dict[str, Any] = {**_identity(rows), **_description(rows)}
@@ -112,6 +113,7 @@ def _description(rows: Sequence[Record]) -> dict[str, Any]:
         "metric": [r.dataset.metric for r in rows],
         "n": np.array([r.dataset.n for r in rows], dtype=np.int64),
         "dim": np.array([r.dataset.dim for r in rows], dtype=np.int64),
+        "raw_bytes": np.array([r.dataset.raw_bytes for r in rows], dtype=np.int64),
         "status": [r.status for r in rows],
         "status_detail": [r.status_detail for r in rows],
         "failed_phase": [r.failed_phase for r in rows],
@@ -142,13 +144,13 @@ def _part_columns(parts: Sequence[BaseModel | None], names: Iterable[str]) -> di
 
 
 def _derived(columns: Mapping[str, Any]) -> dict[str, Any]:
-    n, dim = np.asarray(columns["n"], dtype=np.float64), np.asarray(columns["dim"], dtype=np.float64)
+    n, raw = (np.asarray(columns[c], dtype=np.float64) for c in ("n", "raw_bytes"))
     index, resident = (np.asarray(columns[c], dtype=np.float64) for c in ("index_bytes", "resident_bytes"))
     return {
         "bytes_per_vector": index / n,
-        "float32_ratio": index / (4 * n * dim),
+        "float32_ratio": index / raw,
         "resident_bytes_per_vector": resident / n,
-        "resident_float32_ratio": resident / (4 * n * dim),
+        "resident_float32_ratio": resident / raw,
     }
 
 

@@ -65,7 +65,7 @@ class Estimator:
     def memory_bytes(self, build: PlannedBuild) -> int:
         """Peak while building: the float32 base, and the index while it is made and written."""
         cost = build.points[0].cost
-        return build.dataset.bytes_float32 + int(2 * cost.index_bytes if cost else build.dataset.bytes_float32)
+        return build.dataset.raw_bytes + int(2 * cost.index_bytes if cost else build.dataset.raw_bytes)
 
 
 def _build_seconds(cost: Cost, threads: int) -> float:

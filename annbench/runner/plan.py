@@ -14,6 +14,7 @@ from annbench.config.expand import Constraint, expand
 from annbench.config.load import LoadedConfig
 from annbench.config.model import AlgorithmEntry, Config, clients_of
 from annbench.datasets.info import DatasetInfo
+from annbench.distances.registry import distance_of
 from annbench.errors import ConfigError, UnknownNameError, WorkerError
 from annbench.isa import isa
 from annbench.results.schema import PointKey, digest_of, parameters_text
@@ -200,13 +201,18 @@ def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, 
 
 
 def _question(loaded: LoadedConfig, request: _Request) -> dict[str, Any]:
-    dataset = request.dataset
+    dataset, distance = request.dataset, distance_of(request.dataset.metric)
     return {
         "algorithm": request.entry.algorithm,
         "base_dir": str(loaded.path.resolve().parent),
         "build": request.build,
         "searches": request.searches,
-        "context": {"n": dataset.n, "dim": dataset.dim, "k": loaded.config.k, "metric": dataset.metric},
+        "context": {
+            "n": dataset.n,
+            "dim": distance.reduced_dim(dataset.dim),
+            "k": loaded.config.k,
+            "metric": distance.served_by,
+        },
     }
 
 
@@ -221,7 +227,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
     measure = config.measure
     build_threads = measure.build_threads or len(available_cores())
     unsupported = None
-    if dataset.metric not in answer["metrics"]:
+    if distance_of(dataset.metric).served_by not in answer["metrics"]:
         unsupported = f"{answer['name']} does not support {dataset.metric}, only {', '.join(answer['metrics'])}"
     stored = dataset.query_sets[config.query_set].count
     for build_index in range(measure.builds if answer["varies"] else 1):

@@ -15,6 +15,7 @@ from annbench.algorithms.base import Algorithm, Params
 from annbench.algorithms.registry import load_algorithm
 from annbench.config.model import clients_of
 from annbench.datasets.dataset import Dataset
+from annbench.distances.registry import distance_of
 from annbench.errors import UnsupportedError
 from annbench.results.schema import BuildSummary, LoadSummary
 from annbench.runner import boot, disturbance
@@ -50,11 +51,12 @@ class Subject:
 
     def build(self, dataset: Dataset) -> dict[str, Any]:
         """Build over the whole base; returns the fields of BuildSummary that a build gives."""
-        metric = dataset.info.metric
+        distance = distance_of(dataset.info.metric)
+        metric = distance.served_by
         if metric not in self.kind.metrics:
             supported = ", ".join(sorted(self.kind.metrics))
             raise UnsupportedError(f"metric {metric} is not supported", remedy=f"this algorithm does: {supported}")
-        base = dataset.base()
+        base = distance.reduced_base(dataset.base())
         peak = PeakMeter()
         timed = time_call(lambda: self.adapter.build(base, metric, self.params, self.threads))
         return {
@@ -86,9 +88,9 @@ class SearchSession:
         self.task = load_task(request["task"])
         self.k = int(request["k"])
         with Dataset(Path(request["dataset"])) as dataset:
-            self.metric, self.dim = dataset.info.metric, dataset.info.dim
-            queries = dataset.queries(request["query_set"])[: request["queries"]]
-            self.queries = np.ascontiguousarray(queries, dtype=np.float32)
+            distance = distance_of(dataset.info.metric)
+            self.metric, self.dim = distance.served_by, distance.reduced_dim(dataset.info.dim)
+            self.queries = distance.reduced_queries(dataset.queries(request["query_set"])[: request["queries"]])
             self.rows = list(self.queries)
             build: BuildSummary | None = None
             settle()

@@ -86,7 +86,7 @@ def time_each(search: Search, queries: Sequence[Any], k: int) -> Pass:
     return Pass(outputs, int(kept.sum()), kept, wall, cpu)
 
 
-def time_batch(search_batch: Search, queries: NDArray[Any], k: int) -> Pass:
+def time_batch(search_batch: Search, queries: Any, k: int) -> Pass:
     """All queries in one call."""
     timed = time_call(lambda: search_batch(queries, k))
     return Pass(timed.value, timed.wall_ns, None, timed.wall_ns, timed.cpu_ns)

@@ -18,6 +18,7 @@ PACKAGE = Path(annbench.__file__).parent
 LAYERS = (
     ("errors", "_native"),
     ("bundled", "isa"),
+    ("distances",),
     ("datasets", "config"),
     ("metrics", "indexes"),
     ("algorithms",),

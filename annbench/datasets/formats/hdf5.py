@@ -26,7 +26,7 @@ from annbench.datasets.formats.hdf5_guard import (
     scalar_attribute,
     text_attribute,
 )
-from annbench.datasets.formats.rows import BLOCK_BYTES, Rows
+from annbench.datasets.formats.rows import BLOCK_BYTES, Hdf5Rows, Rows
 from annbench.datasets.formats.source import QuerySource
 from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetShape, DType, Metric, QuerySetInfo
 from annbench.errors import DatasetError
@@ -219,7 +219,7 @@ class Hdf5Source:
         where = f"{where}:{name}"
         if not isinstance(found, h5py.Dataset):
             raise DatasetError("is a group", where=where, remedy="store a dataset under this name")
-        return Rows(check_array(found, where, rank=rank, kinds=kinds), self._path, where)
+        return Hdf5Rows(check_array(found, where, rank=rank, kinds=kinds), self._path, where)
 
     def _rows(self, group: h5py.Group, name: str, where: str, *, rank: int, kinds: str) -> Rows:
         found = self._optional_rows(group, name, where, rank=rank, kinds=kinds)

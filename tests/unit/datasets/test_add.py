@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from annbench.datasets.add import Added, AddRequest, add_dataset
-from annbench.datasets.checks import true_distances
 from annbench.datasets.dataset import Dataset
 from annbench.datasets.library import cache_dir, find_listed
 from annbench.datasets.making import PARTIAL, count_copies, hold_out
+from annbench.distances.registry import true_distances
 from annbench.errors import DatasetError, UsageError
 
 SEED = 7

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annbench.datasets.checks import check_dataset, check_vectors, true_distances
+from annbench.datasets.checks import check_dataset, check_vectors
 from annbench.datasets.dataset import Dataset
+from annbench.distances.registry import true_distances
 from annbench.errors import DatasetError
 
 File = Callable[..., Path]

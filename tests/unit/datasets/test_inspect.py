@@ -28,7 +28,7 @@ def test_a_description_has_every_fact(ann_benchmarks_file: File, tmp_path: Path)
     assert info.file_bytes == path.stat().st_size
     assert info.query_sets["test"].count == 7
     assert info.query_sets["test"].truth_k == 10
-    assert info.bytes_float32 == 60 * 8 * 4
+    assert info.raw_bytes == 60 * 8 * 4
 
 
 def test_an_unchanged_file_is_not_opened_again(

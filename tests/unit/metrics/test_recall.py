@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annbench.datasets.info import Metric
+from annbench.distances import Metric
+from annbench.distances.registry import distance_of, true_distances
 from annbench.errors import DatasetError, InvalidOutputError
 from annbench.metrics import recall
-from annbench.metrics.distance import tie_slack, true_distances
 from annbench.metrics.recall import Scorer, bootstrap_interval, worst_decile
 
 METRICS: tuple[Metric, ...] = ("euclidean", "cosine", "ip")
@@ -49,9 +49,9 @@ def test_definitions_of_distance() -> None:
 
 def test_slack_scales_with_what_is_compared() -> None:
     q, d_k = np.array([[3.0, 4.0]]), np.array([7.0])
-    assert tie_slack("euclidean", q, d_k, 10) == pytest.approx([7e-6])
-    assert tie_slack("cosine", q, d_k, 10) == pytest.approx([1e-6])
-    assert tie_slack("ip", q, -d_k, 10) == pytest.approx([50e-6])
+    assert distance_of("euclidean").tie_slack(q, d_k, 10) == pytest.approx([7e-6])
+    assert distance_of("cosine").tie_slack(q, d_k, 10) == pytest.approx([1e-6])
+    assert distance_of("ip").tie_slack(q, -d_k, 10) == pytest.approx([50e-6])
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -89,7 +89,7 @@ def test_no_other_point_fulfils_a_wish_better(cloud):
     by_wish = found(*cloud)
     for wish in WISHES:
         fits = [
-            (r, q, int(s * DATA.bytes_float32) / DATA.bytes_float32 if s is not None else None)
+            (r, q, int(s * DATA.raw_bytes) / DATA.raw_bytes if s is not None else None)
             for r, q, s in cloud
             if r >= 0.9 and ((s is not None) if wish.by_size or wish.budget else True)
         ]

@@ -31,7 +31,7 @@ def test_without_results_a_cost_becomes_seconds(planned) -> None:
     passes = point.key.queries * (point.key.passes + point.key.warmup)
     assert estimator.point_seconds(point) == pytest.approx((5e-6 + 1e-5) * passes)
     assert estimator.build_seconds(build) == pytest.approx(1.5 + 2.0 / build.build_threads)
-    assert estimator.memory_bytes(build) == build.dataset.bytes_float32 + 2_000_000
+    assert estimator.memory_bytes(build) == build.dataset.raw_bytes + 2_000_000
 
 
 def test_results_of_this_machine_teach_it(planned) -> None:
