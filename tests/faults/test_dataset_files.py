@@ -66,18 +66,21 @@ def test_the_sound_file_is_accepted(path: Path, tmp_path: Path) -> None:
     assert described(path, tmp_path).n == N
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"\x89HDF\r\n\x1a\n" + b"\xff" * 5000, os.urandom(5000)])
 def test_bytes_that_are_no_hdf5(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert "not a readable HDF5 file" in refusal(path).message
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95, 0.999])
 def test_truncated(path: Path, tmp_path: Path, share: float) -> None:
     os.truncate(path, int(path.stat().st_size * share))
     refusal(path, tmp_path)
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("seed", range(8))
 def test_flipped_bytes_are_an_error_or_another_sound_file(path: Path, tmp_path: Path, seed: int) -> None:
     """Whatever the HDF5 library makes of it, a crash included, is a DatasetError here."""
@@ -100,6 +103,7 @@ def changed(path: Path, **values: Any) -> Path:
     return path
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("part", ["train", "test", "neighbors", "distances"])
 def test_a_missing_part_is_named(path: Path, part: str) -> None:
     error = refusal(changed(path, **{part: None}))
@@ -109,6 +113,7 @@ def test_a_missing_part_is_named(path: Path, part: str) -> None:
     assert "is a group" in refusal(path).message
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize(
     ("part", "value", "message"),
     [
@@ -134,6 +139,7 @@ def test_wrong_shapes_and_dtypes_are_named(path: Path, part: str, value: Any, me
     assert message in refusal(changed(path, **{part: value})).message
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("chunks", [None, (1000, 8)])
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_trillion_rows_that_are_not_there(path: Path, tmp_path: Path, part: str, chunks: Any) -> None:
@@ -143,6 +149,7 @@ def test_a_trillion_rows_that_are_not_there(path: Path, tmp_path: Path, part: st
     assert "declares 32,000,000,000,000 bytes" in refusal(path, tmp_path).message
 
 
+@pytest.mark.fault(8)
 def test_a_compression_bomb(path: Path) -> None:
     changed(path, train=None)
     with h5py.File(path, "a") as file:
@@ -151,6 +158,7 @@ def test_a_compression_bomb(path: Path) -> None:
     assert "compressed bytes" in refusal(path).message
 
 
+@pytest.mark.fault(8)
 def test_a_chunk_larger_than_memory_should_be(path: Path) -> None:
     changed(path, train=None)
     with h5py.File(path, "a") as file:
@@ -174,6 +182,7 @@ def virtual(secret: Path) -> h5py.VirtualLayout:
     return layout
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("kind", ELSEWHERE)
 def test_data_elsewhere_are_refused_unread(path: Path, tmp_path: Path, kind: str) -> None:
     """What is pointed to is a pipe without a writer: to open it would be to hang."""
@@ -189,6 +198,7 @@ def test_data_elsewhere_are_refused_unread(path: Path, tmp_path: Path, kind: str
     assert "train" in error.where
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("place", ["query_sets", "query_sets/other", "query_sets/other/learn", "attributes/a", "learn"])
 def test_links_deeper_in_the_file_are_refused(path: Path, tmp_path: Path, place: str) -> None:
     with h5py.File(path, "a") as file:
@@ -200,6 +210,7 @@ def test_links_deeper_in_the_file_are_refused(path: Path, tmp_path: Path, place:
     assert "external link" in refusal(path, tmp_path).message
 
 
+@pytest.mark.fault(8)
 def test_groups_that_hold_themselves(path: Path) -> None:
     with h5py.File(path, "a") as file:
         group = file.create_group("query_sets")
@@ -213,6 +224,7 @@ def test_names_of_query_sets_cannot_climb(path: Path) -> None:
     assert "cannot name a query set" in refusal(path).message
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("value", [3, np.arange(1000), np.nan, h5py.Empty("S1"), b"\xff\xfe", "x" * 10_000])
 def test_a_metric_that_is_no_word(path: Path, value: Any) -> None:
     with h5py.File(path, "a") as file:
@@ -223,6 +235,7 @@ def test_a_metric_that_is_no_word(path: Path, value: Any) -> None:
     assert "distance" in str(refusal(path))
 
 
+@pytest.mark.fault(8)
 def test_an_unknown_filter_loads_no_plugin(path: Path) -> None:
     changed(path, train=None)
     with h5py.File(path, "a") as file:
@@ -234,12 +247,14 @@ def test_an_unknown_filter_loads_no_plugin(path: Path) -> None:
     assert "filter 32015" in refusal(path).message
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
 def test_what_is_no_file_is_not_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "a.hdf5")
     assert "not a regular file" in refusal(tmp_path / "a.hdf5", tmp_path).message
 
 
+@pytest.mark.fault(32)
 def test_the_child_that_dies_of_a_vanishing_file_is_reported(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +282,7 @@ def add(tmp_path: Path, base: Path) -> DatasetError:
     return caught.value
 
 
+@pytest.mark.fault(10)
 def test_npy_of_objects_is_never_unpickled(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> Any:
@@ -277,6 +293,7 @@ def test_npy_of_objects_is_never_unpickled(tmp_path: Path) -> None:
     assert not (tmp_path / "exploded").exists()
 
 
+@pytest.mark.fault(10)
 def test_npy_that_declares_32_gib_in_few_bytes(tmp_path: Path) -> None:
     with (tmp_path / "a.npy").open("wb") as stream:
         np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (2**23, 1024)})
@@ -284,6 +301,7 @@ def test_npy_that_declares_32_gib_in_few_bytes(tmp_path: Path) -> None:
     assert "34,359,738,368 bytes, and 0 bytes follow" in add(tmp_path, tmp_path / "a.npy").message
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("shape", ["(-1, 4)", "(2**70, 4)", "(1 << 70, 4)", f"({2**62}, {2**62})", "4", "('a', 4)"])
 def test_npy_with_absurd_shapes(tmp_path: Path, shape: str) -> None:
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".encode().ljust(117) + b"\n"
@@ -291,6 +309,7 @@ def test_npy_with_absurd_shapes(tmp_path: Path, shape: str) -> None:
     add(tmp_path, tmp_path / "a.npy")
 
 
+@pytest.mark.fault(27)
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(SEED).standard_normal((20_000, 16)).astype(np.float32))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -100,6 +100,7 @@ def test_a_damaged_result_is_passed_over_and_measured_again(annbench, config: Pa
     assert json.loads(annbench("run", "mine.yaml", "--json").stdout)["measured"] == 1
 
 
+@pytest.mark.fault(27)
 def test_read_only_results_are_a_clear_error(annbench, config: Path, tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file where the folder should be")
     done = annbench("run", "mine.yaml")
@@ -107,6 +108,7 @@ def test_read_only_results_are_a_clear_error(annbench, config: Path, tmp_path: P
     assert "--results" in done.stderr
 
 
+@pytest.mark.fault(30)
 def test_ctrl_c_exits_130_and_says_how_to_go_on(config: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text() + f"  - algorithm: {MISBEHAVING}:SleepsForever\n")
     run = subprocess.Popen(
@@ -129,6 +131,7 @@ def test_env_is_complete(annbench) -> None:
     assert facts["cpu"]["model"]
 
 
+@pytest.mark.fault(33)
 def test_a_misspelt_isa_lists_those_available(annbench) -> None:
     done = annbench("env", ANNBENCH_ISA="avx3")
     assert done.returncode == 2

@@ -15,6 +15,7 @@ import pytest
 from annbench.results.store import ResultStore
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("name", "status", "phase", "said"),
     [
@@ -33,6 +34,7 @@ def test_one_bad_point_does_not_take_the_others(bench, misbehaving, name, status
     assert again.measured == 1
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("name", "status", "phase", "said"),
     [
@@ -51,6 +53,7 @@ def test_every_failure_has_its_status(bench, misbehaving, name, status, phase, s
     assert said in bad.status_detail
 
 
+@pytest.mark.fault(24)
 def test_memory_past_the_limit_is_oom_with_evidence(bench, misbehaving) -> None:
     config = bench.config(misbehaving("EatsMemoryInBuild") + misbehaving("Exact"), extra="limits: {memory: 700MiB}")
     assert bench.run(config).statuses == {"ok": 1, "oom": 1}
@@ -58,6 +61,7 @@ def test_memory_past_the_limit_is_oom_with_evidence(bench, misbehaving) -> None:
     assert "MiB" in detail or "MemoryError" in detail
 
 
+@pytest.mark.fault(23)
 def test_a_sleeper_times_out_and_leaves_nobody(bench, misbehaving) -> None:
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     started = time.monotonic()
@@ -68,6 +72,7 @@ def test_a_sleeper_times_out_and_leaves_nobody(bench, misbehaving) -> None:
     assert [p.cmdline() for p in left if "sleep" in " ".join(p.cmdline())] == []
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     ("name", "verdict", "said", "recall"),
     [
@@ -103,6 +108,7 @@ print('measured', bench.run(pathlib.Path({config!r}), Loud()).measured, flush=Tr
 """
 
 
+@pytest.mark.fault(26, 30)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_loses_nothing_and_repeats_nothing(bench, misbehaving, number: signal.Signals) -> None:
     config = bench.config(misbehaving("Exact", search="{step: [0, 1, 2, 3, 4, 5]}"))

@@ -39,6 +39,7 @@ def test_six_lines_are_a_config(write) -> None:
     assert loaded.where("algorithms", 0, "search", "ef") == "trial.yaml:6"
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     ("change", "line", "said"),
     [
@@ -64,6 +65,7 @@ def test_a_mistake_is_named_with_its_line(write, change: tuple[str, str], line: 
     assert caught.value.remedy
 
 
+@pytest.mark.fault(11)
 def test_an_alias_bomb_is_stopped(write) -> None:
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
@@ -71,6 +73,7 @@ def test_an_alias_bomb_is_stopped(write) -> None:
         load_config(write("\n".join(rows)))
 
 
+@pytest.mark.fault(11)
 def test_deep_nesting_is_stopped(write) -> None:
     with pytest.raises(ConfigError):
         load_config(write("a: " + "[" * 3000))

@@ -53,6 +53,7 @@ def test_what_a_child_prints_is_not_a_message(tmp_path: Path) -> None:
         assert child.request("ask", 20)["real"] is True
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
@@ -70,6 +71,7 @@ def test_a_death_is_named(tmp_path: Path, body: str, status: str, said: str) -> 
     assert said in caught.value.detail
 
 
+@pytest.mark.fault(25)
 def test_a_gigabyte_of_output_neither_blocks_nor_is_kept(tmp_path: Path) -> None:
     body = """\
     line = b'x' * (1 << 20)
@@ -82,6 +84,7 @@ def test_a_gigabyte_of_output_neither_blocks_nor_is_kept(tmp_path: Path) -> None
         assert len(child.log.tail(10**9)) <= 16 << 10
 
 
+@pytest.mark.fault(23)
 def test_a_sleeper_that_ignores_sigterm_and_has_children_is_gone(tmp_path: Path) -> None:
     adopt_orphans()
     body = """\
@@ -109,6 +112,7 @@ def test_a_sleeper_that_ignores_sigterm_and_has_children_is_gone(tmp_path: Path)
     assert all(gone(pid) for pid in [child.process.pid, *pids])
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     "body",
     [
@@ -139,6 +143,7 @@ def test_it_runs_where_and_with_what_it_was_given(tmp_path: Path) -> None:
     assert reply["threads"] == "3"
 
 
+@pytest.mark.fault(26)
 def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     (tmp_path / "trial.py").write_text(HEAD + "open('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)\n")
     code = (
