@@ -1,0 +1,1 @@
+"""The in-house compressed indexes: transform × codec × structure × rerank."""

@@ -1,0 +1,70 @@
+"""Transforms that look at no data: identity, prefix, random rotation, very sparse projection."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from annbench.indexes.transforms.base import LinearMaps, Transform, Wide, checked_dim, narrow
+
+
+class Identity(Transform):
+    """Vectors as they are."""
+
+    kind: Literal["identity"] = "identity"
+
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+        return LinearMaps(base.shape[1], base.shape[1])
+
+
+class Prefix(Transform):
+    """The first `dim` dimensions, scaled to unit length again: for embeddings trained as Matryoshka (Kusupati et al.,
+    NeurIPS 2022); for others a prefix of PCA is what keeps most.
+    """
+
+    kind: Literal["prefix"] = "prefix"
+    dim: int = Field(ge=1)
+    normalise: bool = True
+
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+        dim_in = base.shape[1]
+        first = np.eye(checked_dim(self.dim, dim_in), dim_in, dtype=np.float32)
+        return LinearMaps(dim_in, self.dim, None, first, first, normalise=self.normalise)
+
+
+class RandomRotation(Transform):
+    """A uniformly random orthogonal map: spreads what a code loses evenly over the dimensions."""
+
+    kind: Literal["random-rotation"] = "random-rotation"
+
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+        rotation = narrow(random_rotation(base.shape[1], np.random.default_rng(seed)))
+        return LinearMaps(base.shape[1], base.shape[1], None, rotation, rotation)
+
+
+class SparseProjection(Transform):
+    """Very sparse random projection to `dim` dimensions: entries ±√s with probability 1/2s each, else 0, over √dim
+    (Li, Hastie and Church, KDD 2006). `s` defaults to √(dimensions of the vectors). Inner products are unbiased.
+    """
+
+    kind: Literal["sparse-projection"] = "sparse-projection"
+    dim: int = Field(ge=1)
+    s: float | None = Field(default=None, ge=1)
+
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+        dim_in = base.shape[1]
+        s = self.s or np.sqrt(dim_in)
+        draws = np.random.default_rng(seed).random((self.dim, dim_in))
+        signs = (draws < 0.5 / s).astype(np.float64) - (draws > 1 - 0.5 / s)
+        projection = narrow(signs * np.sqrt(s / self.dim))
+        return LinearMaps(dim_in, self.dim, None, projection, projection)
+
+
+def random_rotation(dim: int, generator: np.random.Generator) -> Wide:
+    """A (dim, dim) orthogonal matrix, uniform by Haar measure (Mezzadri, Notices of the AMS 2007)."""
+    q, r = np.linalg.qr(generator.normal(size=(dim, dim)))
+    signs = np.where(np.diag(r) < 0, -1.0, 1.0)
+    return np.asarray(q * signs)
