@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from annbench.cli.completion import dataset_names
+from annbench.cli.data_get import get
 from annbench.cli.options import AsJson, DataDir
 
 if TYPE_CHECKING:
@@ -48,7 +50,12 @@ def list_(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @app.command("info")
 def info(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of `data list`, or the path of a .hdf5 file.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A name of `data list`, or the path of a .hdf5 file.", autocompletion=dataset_names
+        ),
+    ],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -115,6 +122,9 @@ def add(
         soft_wrap=True,
         markup=False,
     )
+
+
+app.command("get")(get)
 
 
 @contextmanager

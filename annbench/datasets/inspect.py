@@ -38,13 +38,19 @@ def describe(path: Path, name: str, cache_dir: Path, *, timeout_seconds: float |
     status = _status(path)
     known = _recall(path, status, cache_dir)
     if known is None:
-        limit = timeout_seconds or BASE_TIMEOUT_SECONDS + status.st_size / SLOWEST_BYTES_PER_SECOND
-        answer = run_child(
-            "annbench.datasets.inspect", [str(path), name], where=str(path), timeout_seconds=limit, threads=1
-        )
-        known = DatasetInfo.model_validate(answer)
+        known = examine(path, name, timeout_seconds=timeout_seconds)
         remember(known, cache_dir, status)
     return known.model_copy(update={"name": name})
+
+
+def examine(path: Path, name: str, *, timeout_seconds: float | None = None) -> DatasetInfo:
+    """As `describe`, from a child process in any case, and not kept."""
+    path = path.absolute()
+    limit = timeout_seconds or BASE_TIMEOUT_SECONDS + _status(path).st_size / SLOWEST_BYTES_PER_SECOND
+    answer = run_child(
+        "annbench.datasets.inspect", [str(path), name], where=str(path), timeout_seconds=limit, threads=1
+    )
+    return DatasetInfo.model_validate(answer)
 
 
 def recall(path: Path, cache_dir: Path) -> DatasetInfo | None:
@@ -135,7 +141,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _limit_memory(path: Path) -> None:
+def limit_memory(path: Path) -> None:
     """Keep a hostile file from taking the machine's memory: beyond the limit, allocation fails."""
     import resource
 
@@ -149,7 +155,7 @@ def _main(arguments: list[str]) -> None:
     path, name = Path(arguments[0]), arguments[1]
     sys.stdin.readline()
     end_with_parent()
-    _limit_memory(path)
+    limit_memory(path)
     try:
         line: dict[str, Any] = {"result": inspect(path, name).model_dump(mode="json")}
     except AnnbenchError as error:

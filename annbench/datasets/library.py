@@ -103,13 +103,8 @@ def resolve(name_or_path: str, folder: Path) -> Path:
         return stored
     catalog = load_catalog()
     if name not in catalog:
-        raise UnknownNameError(
-            "dataset",
-            name,
-            _suggestions(name, list_datasets(folder)),
-            remedy="(`annbench data list` shows all)",
-        )
-    raise _not_downloaded(catalog[name], stored)
+        raise unknown_name(name, folder)
+    raise _not_downloaded(catalog[name], folder)
 
 
 def find_dataset(name_or_path: str, override: Path | None = None) -> DatasetInfo:
@@ -149,6 +144,21 @@ def find_listed(name: str, folder: Path) -> Listed | None:
     return next((listed for listed in list_datasets(folder) if listed.name == name), None)
 
 
+def unknown_name(name: str, folder: Path) -> UnknownNameError:
+    """The error about a name that stands for nothing, with the names near it."""
+    return UnknownNameError(
+        "dataset", name, _suggestions(name, list_datasets(folder)), remedy="(`annbench data list` shows all)"
+    )
+
+
+def unreadable(entry: CatalogEntry) -> DatasetError:
+    """The error about a public set that annbench does not read."""
+    return DatasetError(
+        f"{entry.name} is known, but annbench does not read {entry.metric} in layout {entry.layout} yet",
+        remedy=f"choose another (`annbench data list`); its page: {entry.page}",
+    )
+
+
 def _suggestions(name: str, listed: list[Listed]) -> list[str]:
     """Names that contain this one; else all, if one is close to it; else what is on this machine."""
     names = [one.name for one in listed]
@@ -165,17 +175,14 @@ def _given_path(path: Path) -> Path:
     return path.absolute()
 
 
-def _not_downloaded(entry: CatalogEntry, target: Path) -> DatasetError:
+def _not_downloaded(entry: CatalogEntry, folder: Path) -> DatasetError:
     if not entry.readable:
-        return DatasetError(
-            f"{entry.name} is known, but annbench does not read {entry.metric} in layout {entry.layout} yet",
-            remedy=f"choose another (`annbench data list`); its page: {entry.page}",
-        )
-    size = f"about {entry.approximate_bytes / 1e6:,.0f} MB" if entry.approximate_bytes else "size not stated"
-    place, folder = shlex.quote(str(target)), shlex.quote(str(target.parent))
+        return unreadable(entry)
+    size = f"about {entry.download_bytes / 1e6:,.0f} MB" if entry.download_bytes else "size not stated"
+    where = "" if folder == data_dir() else f" --data-dir {shlex.quote(str(folder))}"
     return DatasetError(
         f"{entry.name} is not downloaded ({size}, from {entry.url})",
-        remedy=f"get it with: mkdir -p {folder} && curl -L -o {place} {entry.url}",
+        remedy=f"get it with: annbench data get {entry.name}{where}",
     )
 
 

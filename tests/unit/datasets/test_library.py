@@ -71,8 +71,10 @@ def test_a_public_set_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> No
     folder = tmp_path / "with space"
     with pytest.raises(DatasetError, match=r"not downloaded \(about 501 MB") as caught:
         resolve("sift-128-euclidean", folder)
-    target = folder / "sift-128-euclidean.hdf5"
-    assert f"curl -L -o '{target}' http://ann-benchmarks.com/sift-128-euclidean.hdf5" in caught.value.remedy
+    assert f"annbench data get sift-128-euclidean --data-dir '{folder}'" in caught.value.remedy
+    with pytest.raises(DatasetError) as caught:
+        resolve("sift-128-euclidean", data_dir())
+    assert caught.value.remedy.endswith("annbench data get sift-128-euclidean")
     with pytest.raises(DatasetError, match="does not read jaccard"):
         resolve("kosarak-jaccard", folder)
     assert describe_any("sift-128-euclidean", folder)["status"] == "not downloaded"
