@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ from annbench.errors import DatasetError, UsageError
 from annbench.isa import isa
 
 CHECKPOINT_SHARE = 0.05  # of the time, at most, goes into writing checkpoints
-_METRICS = ("euclidean", "cosine", "ip")
+DenseMetric = Literal["euclidean", "cosine", "ip"]
+_METRICS: tuple[DenseMetric, ...] = get_args(DenseMetric)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def exact_neighbors(
         base_resident=rows_of.is_resident(base),
     )
     store = _Store.open(base, queries, k, metric, checkpoint, fingerprint)
-    search = _Search(metric, queries, _query_norms(queries, plan), plan, store)
+    search = _Search(cast(DenseMetric, metric), queries, _query_norms(queries, plan), plan, store)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
         for slab in _slabs(base, metric, plan, store):
             _run(search, slab, pool, base.shape[0], progress)
@@ -192,7 +194,7 @@ class _Store:
 class _Search:
     """What the tasks of one call share."""
 
-    metric: Metric
+    metric: DenseMetric
     queries: RowSource
     query_norms: NDArray[np.float64]
     plan: MemoryPlan
