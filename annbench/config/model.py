@@ -101,6 +101,8 @@ class AlgorithmEntry(Model):
 
     `algorithm` is a registered name, an entry point, or `path/file.py:Class` (relative to the config file).
     `constraints` are expressions over parameters, `k`, `n` and `dim`; points that break one are left out.
+    `label` tells two entries apart that would otherwise be the same thing, such as one library in two
+    interpreters: `annbench compare results:old results:new`.
     """
 
     algorithm: Annotated[str, Field(min_length=1)]
@@ -108,6 +110,7 @@ class AlgorithmEntry(Model):
     build: Annotated[tuple[Grid, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ({},)
     search: Annotated[tuple[Grid, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ({},)
     constraints: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$")] | None = None
 
 
 class Config(Model):

@@ -33,7 +33,7 @@ OVERHEAD_ALGORITHM = "null"
 
 # What may differ between two measurements of one point.
 _REPLICATION = ("build_index", "worker_index", "interleaved")
-_KEY_COLUMNS = tuple(n for n in PointKey.model_fields if n not in ("build", "search", "library_versions"))
+_KEY_COLUMNS = tuple(n for n in PointKey.model_fields if n not in ("build", "search", "library_versions", "label"))
 _TEXT_PARTS = frozenset({"index_crc32c", "ids_crc32c", "rebuilt_in_worker"})
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "build": tuple(BuildSummary.model_fields),
@@ -104,6 +104,7 @@ def _identity(rows: Sequence[Record]) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"record_id": record_ids, "point_id": point_ids}
     columns["dataset"] = [r.dataset.name for r in rows]
     columns |= {name: [getattr(r.key, name) for r in rows] for name in _KEY_COLUMNS}
+    columns["algorithm"] = [r.key.name for r in rows]
     columns["libraries"] = [" ".join(f"{n} {v}" for n, v in r.key.library_versions.items()) for r in rows]
     return columns
 

@@ -11,13 +11,16 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from annbench.datasets.info import DatasetInfo
 from annbench.metrics.latency import SpeedSummary
 from annbench.metrics.recall import RecallSummary
 
 SCHEMA_VERSION = 1
+
+# What the machine did meanwhile, recorded among a point's counters; all others are the algorithm's costs.
+MACHINE_COUNTERS = frozenset({"swapped_pages", "throttled", "stolen_ticks", "major_faults", "preemptions"})
 
 Status = Literal["ok", "config_error", "unsupported", "timeout", "oom", "crashed", "invalid_output"]
 Verdict = Literal["ok", "suspect", "invalid"]
@@ -56,6 +59,17 @@ class PointKey(Part):
     library_versions: dict[str, str]
     isa: str
     machine_id: str
+    label: str | None = None  # the config's own name for this side of a comparison
+
+    @model_serializer(mode="wrap")
+    def _without_absent_label(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A point without a label is the point that it was before there were labels.
+        return {name: value for name, value in rest(self).items() if name != "label" or value is not None}
+
+    @property
+    def name(self) -> str:
+        """The algorithm as tables show it: `hnswlib`, or `hnswlib (old)` with a label."""
+        return f"{self.algorithm} ({self.label})" if self.label else self.algorithm
 
     @property
     def digest(self) -> str:
@@ -118,7 +132,7 @@ class Record(Part):
     @property
     def label(self) -> str:
         """`hnswlib M=16 ef_construction=200 · ef=40`: the configuration for people."""
-        head = f"{self.key.algorithm} {parameters_text(self.key.build)}".rstrip()
+        head = f"{self.key.name} {parameters_text(self.key.build)}".rstrip()
         search = parameters_text(self.key.search)
         return f"{head} · {search}" if search else head
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from annbench.errors import ConfigError, WorkerError
-from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status
+from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status, canonical_json
 from annbench.results.store import KeptBuild, ResultStore
 from annbench.runner.boot import adopt_orphans
 from annbench.runner.environment import available_cores, capture_environment, memory_ceiling
@@ -65,6 +65,11 @@ class _Subject:
     summary: BuildSummary | None = None
     load: LoadSummary | None = None
     child: Child | None = None
+
+    @property
+    def build_index(self) -> int:
+        """Which of the fresh builds of its configuration it is."""
+        return self.build.points[0].key.build_index
 
 
 @dataclass
@@ -126,9 +131,13 @@ class Execution:
         if not group:
             return
         ready = [subject for subject in group if self._make_ready(subject)]
-        self._check_together(ready)
-        for worker in sorted({point.key.worker_index for subject in ready for point in subject.todo}):
-            self._run_block(ready, worker)
+        by_build = [[s for s in ready if s.build_index == i] for i in sorted({s.build_index for s in ready})]
+        for together in by_build:
+            self._check_together(together)
+        for together in by_build:
+            for worker in sorted({point.key.worker_index for subject in together for point in subject.todo}):
+                while self._run_block(together, worker):
+                    pass
         if not self.plan.config.measure.interleave:
             self.store.drop_build(group[0].build.digest)
 
@@ -174,16 +183,22 @@ class Execution:
                 remedy="compare fewer builds at a time, or raise limits.memory",
             )
 
-    def _run_block(self, group: list[_Subject], worker: int) -> None:
-        """One fresh worker per build, their points in one shuffled order, one at a time on the same cores."""
+    def _run_block(self, group: list[_Subject], worker: int) -> bool:
+        """One fresh worker per build, their points in shuffled turns, one at a time on the same cores.
+
+        All load before the first point, so that no index is older than another: age costs time. If a worker dies, the
+        block ends there, and whether points are left for another block is returned.
+        """
         block_id = uuid.uuid4().hex[:16]
-        pairs = [(s, p) for s in group for p in s.todo if p.key.worker_index == worker]
-        random.Random(f"{self.plan.config.measure.seed}/{block_id}").shuffle(pairs)
+        dice = random.Random(f"{self.plan.config.measure.seed}/{block_id}")
         with ExitStack() as stack:
             stack.callback(_close_all, group)
-            for order, (subject, point) in enumerate(pairs):
-                if self._load(subject, worker):
-                    self._measure(subject, point, block_id, order)
+            loaded = [s for s in dice.sample(group, len(group)) if self._load(s, worker)]
+            for order, (subject, point) in enumerate(in_turns(loaded, worker, dice)):
+                self._measure(subject, point, block_id, order)
+                if subject.child is None:
+                    break
+        return any(point.key.worker_index == worker for subject in group for point in subject.todo)
 
     def _load(self, subject: _Subject, worker: int) -> bool:
         """Have a worker with the index in memory; if it cannot be, the worker's points are recorded as failed."""
@@ -306,6 +321,29 @@ class Execution:
     def _close_scorer(self) -> None:
         if self.scorer is not None:
             self.scorer.close()
+
+
+def in_turns(group: Sequence[_Subject], worker: int, dice: random.Random) -> list[tuple[_Subject, PlannedPoint]]:
+    """The worker's missing points in random order, but what will be compared back to back.
+
+    That is the same search on several builds or, where a build has searches of its own, the one in the same place of
+    its grid.
+    """
+    searches = Counter(search for subject in group for search in {_search_of(p) for p in subject.build.points})
+    turns: dict[tuple[Any, ...], list[tuple[_Subject, PlannedPoint]]] = {}
+    for subject in group:
+        places = {search: i for i, search in enumerate(dict.fromkeys(_search_of(p) for p in subject.build.points))}
+        for point in subject.todo:
+            if point.key.worker_index == worker:
+                search = _search_of(point)
+                turn = ("same", search) if searches[search] > 1 else ("place", point.key.mode, places[search])
+                turns.setdefault(turn, []).append((subject, point))
+    shuffled = dice.sample(list(turns.values()), len(turns))
+    return [pair for turn in shuffled for pair in dice.sample(turn, len(turn))]
+
+
+def _search_of(point: PlannedPoint) -> tuple[str, str]:
+    return point.key.mode, canonical_json(point.key.search)
 
 
 def _answer(child: Child, kind: str, seconds: float, **fields: Any) -> Message:

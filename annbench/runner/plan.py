@@ -59,7 +59,7 @@ class PlannedBuild:
     @property
     def label(self) -> str:
         """`hnswlib M=16 ef_construction=200`."""
-        return f"{self.algorithm} {parameters_text(self.params)}".rstrip()
+        return f"{self.points[0].key.name} {parameters_text(self.params)}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -243,6 +243,8 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
             "isa": isa(),
             "machine_id": machine_id(),
         }
+        if request.entry.label is not None:
+            shared["label"] = request.entry.label
         points = tuple(
             PlannedPoint(
                 PointKey(
