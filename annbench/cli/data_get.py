@@ -11,9 +11,10 @@ import typer
 
 from annbench.cli.completion import dataset_names
 from annbench.cli.options import AsJson, DataDir
+from annbench.cli.terminal import WISHES
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
 
     from annbench.datasets.download.get import Got
 
@@ -91,7 +92,7 @@ def _summary(got: Got) -> str:
 
 
 class _Bars:
-    """Shows bytes, speed and time left on a terminal; elsewhere one line when a phase begins."""
+    """Shows bytes, speed and time left on a terminal; elsewhere only the notes."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -105,29 +106,38 @@ class _Bars:
             self._phase = phase
             # What was here before counts as done, not as speed.
             self._task = self._progress.add_task(phase, completed=done, total=total)
-        else:
-            assert self._task is not None
+        elif self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
 
     def note(self, text: str) -> None:
-        from annbench.cli.progress import say
-
-        say(text)
+        if not WISHES.quiet:
+            # Through the bar's own console, which moves the bar out of the way.
+            self._progress.console.print(text, soft_wrap=True, markup=False)
 
 
 @contextmanager
 def _listener() -> Iterator[_Bars]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.text import Text
 
     from annbench.cli.output import stderr
+
+    class Bytes(DownloadColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.completed else Text()  # a check counts no bytes
+
+    class Speed(TransferSpeedColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(task) if task.speed else Text()
 
     console = stderr()
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        Bytes(),
+        Speed(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = WISHES.quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield _Bars(progress)

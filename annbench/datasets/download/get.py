@@ -29,6 +29,7 @@ from annbench.datasets.library import cache_dir, stored_path
 from annbench.errors import DatasetError
 
 PARTIAL = ".partial"
+CHECK = "checking"
 _LOCK_POLL_SECONDS = 0.5
 
 
@@ -36,7 +37,7 @@ class Listener(Protocol):
     """What is told how it goes."""
 
     def progress(self, phase: str, done: int, total: int | None) -> None:
-        """`done` of `total` bytes (None: unknown) of a phase: `fetch …` or `check`."""
+        """`done` of `total` bytes (None: unknown) of a phase: `fetching …` or `checking`."""
 
     def note(self, text: str) -> None:
         """Something that the user should know."""
@@ -119,14 +120,15 @@ def _fetch(
     import pooch
 
     part = PartialFile(workplace / wanted.file_name)
+    told.note(f"fetching {wanted.url}")
     origin = transfer(
         wanted.url,
         part,
         request.patience,
-        on_bytes=lambda done, total: told.progress(f"fetch {wanted.label}", done, total),
+        on_bytes=lambda done, total: told.progress(f"fetching {role}", done, total),
         on_note=told.note,
     )
-    told.progress("check", 0, None)
+    told.progress(CHECK, 0, None)
     sha256 = pooch.file_hash(str(part.path), alg="sha256")
     before = earlier.files.get(role) if earlier else None
     stated: list[tuple[Voucher, str | None]] = [
@@ -168,7 +170,7 @@ def _wrong_checksum(url: str, found: str, expected: str, voucher: Voucher) -> Da
 
 
 def _examine(part: PartialFile, name: str, wanted: WantedFiles, told: Listener) -> DatasetInfo:
-    told.progress("check", 0, None)
+    told.progress(CHECK, 0, None)
     try:
         return examine(part.path, name)
     except DatasetError as error:

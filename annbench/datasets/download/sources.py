@@ -18,7 +18,6 @@ class Wanted:
 
     url: str
     file_name: str
-    label: str
     sha256: str | None = None
     voucher: Voucher = "catalogue"
 
@@ -52,7 +51,7 @@ def wanted_files(name: str, folder: Path, url: str | None, sha256: str | None) -
     address = url or (entry.url if entry else None)
     assert address is not None  # only the bundled set has none, and it is never fetched
     expected, voucher = _expected(entry, sha256)
-    return WantedFiles({"dataset": Wanted(address, "dataset.hdf5", name, expected, voucher)}, entry)
+    return WantedFiles({"dataset": Wanted(address, "dataset.hdf5", expected, voucher)}, entry)
 
 
 def _expected(entry: CatalogEntry | None, sha256: str | None) -> tuple[str | None, Voucher]:

@@ -119,11 +119,13 @@ def test_names(name: str) -> None:
         "x" * 200,
     ],
 )
+@pytest.mark.fault(12)
 def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DatasetError, match="not a dataset name"):
         resolve(name, tmp_path)
 
 
+@pytest.mark.fault(12)
 def test_a_link_out_of_the_data_folder_is_refused(ann_benchmarks_file: File, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
