@@ -24,7 +24,7 @@ app.command("run")(run.run)
 app.command("plan")(run.plan)
 app.command("report")(report.report)
 app.add_typer(data.app, name="data", help="Datasets: list, describe, add your own vectors.")
-app.add_typer(results.app, name="results", help="Stored results: list, export.")
+app.add_typer(results.app, name="results", help="Stored results: list, show, export, clean up.")
 app.command("env")(env.env)
 
 COMPLETION_VARIABLE = "_ANNBENCH_COMPLETE"

@@ -83,12 +83,23 @@ def read_record(path: Path) -> bytes:
 def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """The arrays, checked. Raises ResultError if the file is not whole."""
     content = path.read_bytes()
-    head = _parse_head(path, content[:_HEAD_BYTES], len(content))
-    payload = content[head.payload_offset :]
-    if google_crc32c.value(payload) != head.payload_crc32c:
-        raise ResultError("the arrays' checksum does not match", where=str(path), remedy=_REMEDY)
+    _checked_payload(path, content)
     with h5py.File(io.BytesIO(content), "r") as file:
         return {name: np.asarray(file[name]) for name in file}
+
+
+def read_whole(path: Path) -> bytes:
+    """The record's JSON after checking the arrays too. Raises ResultError if anything of the file is damaged."""
+    record, content = read_record(path), path.read_bytes()
+    _checked_payload(path, content)
+    return record
+
+
+def is_of_another_version(path: Path) -> bool:
+    """Whether the file says that it is a result of a container version that is not this one."""
+    with path.open("rb") as file:
+        start = file.read(len(MAGIC))
+    return start.startswith(MAGIC.split(b" ")[0] + b" ") and start != MAGIC
 
 
 def sync(path: Path) -> None:
@@ -98,6 +109,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _checked_payload(path: Path, content: bytes) -> None:
+    head = _parse_head(path, content[:_HEAD_BYTES], len(content))
+    if google_crc32c.value(content[head.payload_offset :]) != head.payload_crc32c:
+        raise ResultError("the arrays' checksum does not match", where=str(path), remedy=_REMEDY)
 
 
 def _payload(arrays: Arrays, block: int) -> bytes:

@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from annbench.errors import NothingComparableError, UsageError
+from annbench.errors import NothingComparableError, UnknownNameError, UsageError
 from annbench.results.schema import Record
+from annbench.results.stale import Reasons
 
 
-def listing_rows(
-    records: Iterable[Record], *, dataset: str | None = None, algorithm: str | None = None
-) -> list[dict[str, Any]]:
-    """One row a record, with what identifies it and what came out."""
+def select(records: Sequence[Record], *, dataset: str | None = None, algorithm: str | None = None) -> list[Record]:
+    """The records of this dataset and algorithm; None takes all. Raises UnknownNameError for a name that none has."""
+    known = {
+        "dataset": (dataset, {record.dataset.name for record in records}),
+        "algorithm": (algorithm, {record.key.algorithm for record in records}),
+    }
+    for kind, (name, there) in known.items():
+        if name is not None and records and name not in there:
+            raise UnknownNameError(f"{kind} in these results", name, there, where=f"--{kind}")
     return [
-        {
-            "digest": record.key.digest[:12],
-            "dataset": record.dataset.name,
-            "configuration": record.label,
-            "mode": record.key.mode,
-            "threads": record.key.threads,
-            "k": record.key.k,
-            "worker_index": record.key.worker_index,
-            "status": record.status,
-            "verdict": record.verdict,
-            "recall_at_k": record.recall.recall_at_k if record.recall else None,
-            "qps_best": record.time.qps_best if record.time else None,
-            "index_bytes": record.build.index_bytes if record.build else None,
-            "started_at": record.started_at,
-        }
+        record
         for record in records
         if dataset in (None, record.dataset.name) and algorithm in (None, record.key.algorithm)
     ]
+
+
+def listing_rows(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """One row a record, with what identifies it and what came out."""
+    return [_row(record) for record in records]
+
+
+def stale_rows(records: Iterable[Record], reasons: Iterable[Reasons]) -> list[dict[str, Any]]:
+    """The rows of stale records only, each with its reasons as `stale`."""
+    pairs = zip(records, reasons, strict=True)
+    return [{**_row(record), "stale": [reason.as_json() for reason in why]} for record, why in pairs if why]
+
+
+def _row(record: Record) -> dict[str, Any]:
+    return {
+        "digest": record.key.digest[:12],
+        "dataset": record.dataset.name,
+        "configuration": record.label,
+        "mode": record.key.mode,
+        "threads": record.key.threads,
+        "k": record.key.k,
+        "worker_index": record.key.worker_index,
+        "status": record.status,
+        "verdict": record.verdict,
+        "recall_at_k": record.recall.recall_at_k if record.recall else None,
+        "qps_best": record.time.qps_best if record.time else None,
+        "index_bytes": record.build.index_bytes if record.build else None,
+        "started_at": record.started_at,
+    }
 
 
 def listing_table(rows: list[dict[str, Any]]) -> Table:
@@ -61,6 +82,24 @@ def listing_table(rows: list[dict[str, Any]]) -> Table:
             "–" if qps is None else f"{qps:,.0f}",
             row["verdict"] if row["status"] == "ok" else row["status"],
         )
+    return table
+
+
+def stale_table(rows: list[dict[str, Any]]) -> Table:
+    """The rows of `stale_rows` for a terminal: points that are stale for the same reasons stand together."""
+    table = Table(title=f"{len(rows)} stale points", title_justify="left")
+    table.add_column("digest", no_wrap=True)
+    table.add_column("configuration", overflow="fold", ratio=1)
+    table.add_column("mode", no_wrap=True)
+    table.add_column("measured", no_wrap=True)
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], *(reason["text"] for reason in row["stale"])), []).append(row)
+    for (dataset, *reasons), members in groups.items():
+        table.add_section()
+        table.add_row("", Text.assemble((dataset, "bold"), *(f"\n{reason}" for reason in reasons)))
+        for row in members:
+            table.add_row(row["digest"], Text(row["configuration"]), row["mode"], row["started_at"][:10])
     return table
 
 

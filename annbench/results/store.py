@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from annbench.errors import ResultError
+from annbench.errors import ResultError, UnknownNameError, UsageError
 from annbench.results.container import Arrays, read_arrays, read_record, sync, write_container
 from annbench.results.schema import SCHEMA_VERSION, BuildSummary, Record, canonical_json
 
@@ -86,6 +86,33 @@ class ResultStore:
         """The result files, ordered."""
         return sorted(self.folder.glob("[!.]*/[!.]*/[!.]*.h5"))
 
+    def path_starting(self, digest: str) -> Path:
+        """The result file whose digest starts so. Raises UsageError if there is none, or more than one."""
+        wanted = digest.lower()[:32]
+        found = [path for path in self.paths() if path.stem.startswith(wanted)] if wanted else []
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(
+                f"no point has a digest that starts with {digest!r}",
+                where=str(self.folder),
+                remedy="`annbench results ls` lists them",
+            )
+        shown = ", ".join(path.stem[: max(12, len(wanted) + 2)] for path in found[:5])
+        raise UsageError(
+            f"{len(found)} points have a digest that starts with {digest!r}",
+            where=str(self.folder),
+            remedy=f"give more digits: {shown}",
+        )
+
+    def check_names(self, dataset: str | None, algorithm: str | None) -> None:
+        """Raises UnknownNameError if there are results, but no file of this dataset or algorithm, readable or not."""
+        folders = [path.parts[-3:-1] for path in self.paths()]
+        for position, (kind, name) in enumerate((("dataset", dataset), ("algorithm", algorithm))):
+            known = {parts[position] for parts in folders}
+            if name is not None and known and safe_name(name) not in known:
+                raise UnknownNameError(f"{kind} in these results", name, known, where=f"--{kind}")
+
     def arrays(self, record: Record) -> dict[str, NDArray[np.generic]]:
         """Raw arrays of a point: `ids (q, k)`, `pass_ns (passes,)`, and in single calls `latencies_ns (passes, q)`."""
         return read_arrays(self.path_of(record))
@@ -95,8 +122,7 @@ class ResultStore:
         """Hold the folder for writing. While another process does, `on_wait` is called once, and then waited for it; it
         may raise instead.
 
-        The lock is the kernel's, so that of a dead process is free, and what that process left half written is removed.
-        Raises ResultError if the folder cannot be used.
+        The lock is the kernel's, so that of a dead process is free. Raises ResultError if the folder cannot be used.
         """
         with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,9 +133,6 @@ class ResultStore:
                 on_wait()
             lock.acquire()
         try:
-            with _writing(self.folder):
-                for path in self.temporaries():
-                    path.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
@@ -117,11 +140,13 @@ class ResultStore:
     @contextmanager
     def measuring(self, on_wait: Callable[[], None] | None = None) -> Iterator[Path]:
         """`holding` for one measuring run; a second one waits, since it would disturb the first one's times. Gives a
-        scratch folder that lasts as long.
+        scratch folder that lasts as long. What a dead process left half written is removed first.
         """
         scratch = self.folder / SCRATCH
         with self.holding(on_wait):
             with _writing(scratch):
+                for path in self.temporaries():
+                    path.unlink(missing_ok=True)
                 shutil.rmtree(scratch, ignore_errors=True)
                 scratch.mkdir()
             try:

@@ -133,12 +133,16 @@ def reproduction(plan: Plan, build: PlannedBuild, point: PlannedPoint) -> str:
     measure["build_threads"] = build.build_threads
     for name in ("workers", "builds", "interleave"):
         measure.pop(name, None)
-    entry: dict[str, Any] = {"algorithm": build.spec}
+    entry: dict[str, Any] = {"algorithm": _findable(build)}
+    if point.key.label:
+        entry["label"] = point.key.label
     if build.python:
         entry["python"] = build.python
     entry["build"] = _literal(build.params)
     entry["search"] = _literal(point.key.search)
-    whole: dict[str, Any] = {"dataset": build.dataset_ref}
+    # Like the algorithm's file, a dataset's must be found from any folder.
+    by_name = build.dataset_ref == build.dataset.name
+    whole: dict[str, Any] = {"dataset": build.dataset_ref if by_name else build.dataset.path}
     if config.query_set != "test":
         whole["query_set"] = config.query_set
     whole |= {"k": config.k, "measure": measure}
@@ -147,6 +151,12 @@ def reproduction(plan: Plan, build: PlannedBuild, point: PlannedPoint) -> str:
         whole["limits"] = limits
     whole["algorithms"] = [entry]
     return yaml.safe_dump(whole, sort_keys=False, default_flow_style=None, width=100)
+
+
+def _findable(build: PlannedBuild) -> str:
+    """The algorithm as a config anywhere names it: a file's path is relative to a config that may be gone."""
+    path, colon, name = build.spec.rpartition(":")
+    return f"{build.base_dir / path}:{name}" if colon and path.endswith(".py") else build.spec
 
 
 def _literal(value: Any) -> Any:
