@@ -63,5 +63,6 @@ void test_dispatch();
 void test_threshold_select();
 void test_exact_distance();
 void test_neighbor_collector();
+void test_uniform();
 
 }  // namespace annbench::tests

@@ -25,6 +25,7 @@ int main() {
   annbench::tests::test_threshold_select();
   annbench::tests::test_exact_distance();
   annbench::tests::test_neighbor_collector();
+  annbench::tests::test_uniform();
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;
 }
