@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -102,6 +100,7 @@ def add(
 ) -> None:
     """Make a dataset of your own vectors, with exact truth. Interrupted, the same command goes on."""
     from annbench.cli.output import bytes_text, stdout
+    from annbench.cli.phases import phase_bar
     from annbench.cli.progress import say
     from annbench.datasets.add import AddRequest, add_dataset
     from annbench.datasets.library import data_dir as find_folder
@@ -110,7 +109,7 @@ def add(
         name=name, base=base, queries=queries, metric=metric, k=k, held_out=held_out, seed=seed,
         threads=threads, memory_bytes=memory, folder=find_folder(data_dir), force=force,
     )  # fmt: skip
-    with _bar() as show:
+    with phase_bar(_PHASES) as show:
         added = add_dataset(request, show)
     for note in added.notes:
         say(note)
@@ -125,24 +124,6 @@ def add(
 
 
 app.command("get")(get)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on stderr, for a terminal; yields what is told the phase and the fraction done."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from annbench.cli.output import stderr
-
-    console = stderr()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=1.0)
-
-        def show(phase: str, fraction: float) -> None:
-            progress.update(task, description=_PHASES.get(phase, phase), completed=fraction)
-
-        yield show
 
 
 def _table(found: list[Listed]) -> Table:

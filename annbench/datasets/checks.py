@@ -192,12 +192,13 @@ def _check_sample(dataset: Dataset, query_set: str, where: str) -> None:
             raise DatasetError(
                 f"stored distance {stored[at]:.6g} to id {ids[at]}, and by {distance.metric} it is {true[at]:.6g}",
                 where=f"{where}: row {row}, column {columns[at]}",
-                remedy=_remedy(distance, stored, query, vectors),
+                remedy=stored_explanation(distance, stored, query, vectors),
             )
 
 
-def _remedy(distance: Distance, stored: Floats, query: Any, vectors: Any) -> str:
-    """What the stored distances are, if they are something known."""
+def stored_explanation(distance: Distance, stored: Floats, query: Any, vectors: Any) -> str:
+    """What the stored distances (k,) of one query to `vectors` (k rows) are, if they are something known; `query` is the
+    query k times."""
     metric = distance.metric
     with np.errstate(all="ignore"):  # Poincaré of vectors outside the ball, SNR of constants
         known = {

@@ -21,7 +21,7 @@ from annbench.report.pareto import AXES, Axis, algorithm_fronts
 from annbench.report.scale import RecallScale
 from annbench.report.setting import Setting
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
@@ -41,7 +41,7 @@ def write_plots(setting: Setting, styles: Mapping[str, Style], folder: Path, for
     """Write `<slug>.<format>` into `folder` for each of `formats`; nothing if there are no points."""
     if setting.points.empty:
         return []
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = pareto_figure(setting, styles)
         paths = []
         for name in formats:

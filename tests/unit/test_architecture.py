@@ -26,6 +26,7 @@ LAYERS = (
     ("results",),
     ("runner", "compare"),
     ("report",),
+    ("doctor",),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
