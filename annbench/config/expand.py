@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.USub: operator.neg, ast.Not: operator.not_,
 }  # fmt: skip
 
+MAX_CHARACTERS = 500
+
 
 def expand(grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of `grid`, in the order written; nested mappings are grids too.
@@ -28,6 +31,17 @@ def expand(grid: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     choices = [_choices(value) for value in grid.values()]
     for values in itertools.product(*choices):
         yield dict(zip(grid, values, strict=True))
+
+
+def count(grid: Mapping[str, Any]) -> int:
+    """How many combinations `expand` gives, without making them."""
+    return math.prod(_count(value) for value in grid.values())
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(count(item) if isinstance(item, dict) else 1 for item in value)
+    return count(value) if isinstance(value, dict) else 1
 
 
 def _choices(value: Any) -> list[Any]:
@@ -44,19 +58,19 @@ class Constraint:
     """
 
     def __init__(self, text: str, *, where: str = "") -> None:
-        self.text, self.where = text, where
+        self.text, self.where = text[:80], where
+        if len(text) > MAX_CHARACTERS:
+            raise self._error("is too long")
         try:
             self.tree = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise self._error("is not an expression") from error
-        if len(text) > 500:
-            raise self._error("is too long")
 
     def holds(self, names: Mapping[str, Any]) -> bool:
         """Whether the point with these parameter values is kept."""
         try:
             return bool(self._value(self.tree, names))
-        except (TypeError, ArithmeticError) as error:
+        except (TypeError, ArithmeticError, RecursionError) as error:
             raise self._error(f"cannot be computed: {error}") from error
 
     def _value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:

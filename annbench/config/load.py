@@ -7,21 +7,26 @@ refused, and an alias bomb is stopped before it expands.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import yaml
 from pydantic import ValidationError
 
 from annbench.bundled import bundled
+from annbench.config.expand import count
 from annbench.config.model import AlgorithmEntry, Config, Limits, Measure, Model
 from annbench.errors import ConfigError, UnknownNameError
 
 MAX_FILE_BYTES = 1 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 50
+MAX_DIGITS = 300
+MAX_POINTS = 1_000_000
 
 Location = tuple[Hashable, ...]
 
@@ -51,8 +56,9 @@ class LoadedConfig:
 def find_config(name_or_path: str) -> Path:
     """The file meant by a path, or by the name of a bundled configuration (`quickstart`)."""
     path = Path(name_or_path)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name that is too long for a file is none
+        if path.is_file():
+            return path
     folder = bundled("configs")
     known = {p.stem: p for p in sorted(folder.rglob("*.yaml"))}
     if name_or_path in known:
@@ -72,31 +78,90 @@ def load_config(path: Path) -> LoadedConfig:
         config = Config.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise _as_config_error(error, path, lines, data) from error
-    return LoadedConfig(config, path, lines)
+    loaded = LoadedConfig(config, path, lines)
+    _check_size(loaded)
+    return loaded
+
+
+def _check_size(loaded: LoadedConfig) -> None:
+    """Refuse a grid that nobody means before it is written out."""
+    measure = loaded.config.measure
+    repeated = len(measure.modes) * measure.workers * measure.builds * len(loaded.config.dataset)
+    for index, entry in enumerate(loaded.config.algorithms):
+        points = repeated * sum(map(count, entry.build)) * sum(map(count, entry.search))
+        if points > MAX_POINTS:
+            raise ConfigError(
+                f"its grid has {points:,} points",
+                where=loaded.where("algorithms", index),
+                remedy=f"ask for {MAX_POINTS:,} or fewer: shorten the lists, or split the config",
+            )
 
 
 def parse_yaml(path: Path) -> tuple[Any, dict[Location, int]]:
     """The file's value in JSON types, and the line of every part of it."""
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"cannot read: {error.strerror}", where=str(path), remedy="check the path and its permissions"
         ) from error
     if len(raw) > MAX_FILE_BYTES:
-        raise ConfigError(f"{len(raw)} bytes", where=str(path), remedy=f"keep a config under {MAX_FILE_BYTES}")
-    try:
-        node = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"not UTF-8 at byte {error.start}", where=path.name, remedy="save it as UTF-8") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "too deeply nested"
-        raise ConfigError(f"not YAML: {problem}", where=f"{path.name}:{line}", remedy="fix the syntax") from error
+        raise ConfigError(
+            f"more than {MAX_FILE_BYTES:,} bytes", where=f"{path.name}:1", remedy="a config is a few lines of YAML"
+        )
     reader = _Reader(path)
+    try:
+        node = _composed(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"not UTF-8 at byte {error.start}", where=f"{path.name}:{line}", remedy="save it as UTF-8"
+        ) from error
+    except yaml.reader.ReaderError as error:
+        line = raw.decode("utf-8").count("\n", 0, error.position) + 1
+        character = f"character U+{error.character:04X}" if isinstance(error.character, int) else "a character"
+        raise ConfigError(
+            f"not YAML: {character} is not allowed", where=f"{path.name}:{line}", remedy="remove it"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        where = f"{path.name}:{mark.line + 1 if mark else 1}"
+        raise ConfigError(f"not YAML: {problem}", where=where, remedy="fix the syntax") from error
     value = None if node is None else reader.value(node, ())
     return value, reader.lines
+
+
+def _composed(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at the first part that is too deep or one too many, instead of reading all of them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = self._nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._depth += 1
+        self._nodes += 1
+        if self._depth > MAX_DEPTH:
+            self._refuse(f"it nests deeper than {MAX_DEPTH}")
+        if self._nodes > MAX_NODES:
+            self._refuse(f"it has more than {MAX_NODES:,} values")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def _refuse(self, problem: str) -> NoReturn:
+        event: Any = cast(Any, self).peek_event()
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 class _Reader:
@@ -113,7 +178,8 @@ class _Reader:
         self.lines.setdefault(location, line)
         self.count += 1
         if self.count > MAX_NODES or len(location) > MAX_DEPTH:
-            raise self._error(line, "aliases expand to too much, or it nests too deep", "write it out more simply")
+            first = self.lines.get(location[:1], line)
+            raise self._error(first, "aliases expand to too much, or it nests too deep", "write it out more simply")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, location)
         if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
@@ -144,16 +210,25 @@ class _Reader:
                 return node.value
             case "null":
                 return None
-            case "bool":
+            case "bool" if node.value.lower() in self.scalars.bool_values:
                 return self.scalars.construct_yaml_bool(node)
-            case "int":
-                return self.scalars.construct_yaml_int(node)
-            case "float":
-                number = self.scalars.construct_yaml_float(node)
-                if number - number != 0:
-                    raise self._error(line, f"{node.value} is not a finite number", "use a finite number")
-                return number
+            case "int" | "float":
+                return self._number(node, kind, line)
         raise self._error(line, f"tag {node.tag} is not allowed", "use plain values only")
+
+    def _number(self, node: yaml.ScalarNode, kind: str, line: int) -> int | float:
+        shown = node.value if len(node.value) <= 40 else f"{node.value[:37]}..."
+        if len(node.value) > MAX_DIGITS:
+            raise self._error(line, f"{shown} is too long for a number", "use a smaller one, or quote it")
+        try:
+            if kind == "int":
+                return int(self.scalars.construct_yaml_int(node))
+            number = float(self.scalars.construct_yaml_float(node))
+        except (ValueError, IndexError, OverflowError):
+            raise self._error(line, f"{shown} is not a number", "quote it, if it is a word") from None
+        if not math.isfinite(number):
+            raise self._error(line, f"{shown} is not a finite number", "use a finite number")
+        return number
 
     def _error(self, line: int, message: str, remedy: str) -> ConfigError:
         return ConfigError(message, where=f"{self.path.name}:{line}", remedy=remedy)

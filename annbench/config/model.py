@@ -14,6 +14,7 @@ write a list of lists.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any
 
@@ -37,7 +38,10 @@ def _with_unit(text: str, units: dict[str, float] | dict[str, int], example: str
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*", text)
     if match is None or match.group(2).lower() not in units:
         raise ValueError(f"{text!r} is not understood; write it like {example}")
-    return float(match.group(1)) * units[match.group(2).lower()]
+    number = float(match.group(1)) * units[match.group(2).lower()]
+    if not math.isfinite(number):
+        raise ValueError("that is too much")
+    return number
 
 
 def parse_mode(value: object) -> object:
@@ -61,8 +65,8 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, lt=2**60)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, le=1e9)]
 Mode = Annotated[str, BeforeValidator(parse_mode)]
 Grid = dict[str, Any]
 
