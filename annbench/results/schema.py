@@ -24,7 +24,7 @@ MACHINE_COUNTERS = frozenset({"swapped_pages", "throttled", "stolen_ticks", "maj
 
 Status = Literal["ok", "config_error", "unsupported", "timeout", "oom", "crashed", "invalid_output"]
 Verdict = Literal["ok", "suspect", "invalid"]
-Phase = Literal["build", "load", "search"]
+Phase = Literal["build", "load", "search", "score"]
 
 
 class Part(BaseModel):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from annbench.errors import ConfigError, WorkerError
+from annbench.datasets.info import DatasetInfo
+from annbench.errors import ConfigError
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status, canonical_json
 from annbench.results.store import KeptBuild, ResultStore
 from annbench.runner.boot import adopt_orphans
@@ -242,11 +243,17 @@ class Execution:
                     search=point.key.search, mode=point.key.mode, threads=point.key.threads,
                     passes=point.key.passes, warmup=point.key.warmup, cores=list(cores), spool=str(spool),
                 )  # fmt: skip
-            scored = self._score(subject.build, point, spool)
         except ChildFailedError as error:
             if subject.child.process.poll() is not None:
                 subject.child = None  # it died of this point; the next one gets a new worker
             self._fail(subject, [point], error, "search", block_id, order)
+            return
+        try:
+            scored = self._score(subject.build, point, spool)
+        except ChildFailedError as error:
+            # Ids that are none are the search's fault; whatever else keeps them from being scored is not.
+            phase: Phase = "search" if error.status == "invalid_output" else "score"
+            self._fail(subject, [point], error, phase, block_id, order)
             return
         record, arrays = self.recorder.measured(
             subject.build,
@@ -272,9 +279,12 @@ class Execution:
                 queries=point.key.queries, k=point.key.k, spool=str(spool),
             )  # fmt: skip
         except ChildFailedError as error:
-            if error.status == "invalid_output":
+            if self.scorer.process.poll() is not None:
+                self.scorer = None  # it died of this point; the next one gets a new one
+            changed = _changed(build.dataset)
+            if not changed:
                 raise
-            raise WorkerError(f"scoring failed: {error.detail}", where=build.dataset.path) from error
+            raise ChildFailedError(error.status, f"{changed}; {error.detail}") from error
 
     def _fail(
         self,
@@ -352,6 +362,22 @@ def _answer(child: Child, kind: str, seconds: float, **fields: Any) -> Message:
     if reply["type"] == "failed":
         raise ChildFailedError(reply["status"], reply["detail"])
     return reply
+
+
+def _changed(dataset: DatasetInfo) -> str:
+    """What is different about a dataset's file since it was checked; empty if nothing is."""
+    try:
+        size = Path(dataset.path).stat().st_size
+    except OSError as error:
+        return f"the dataset cannot be read any more ({error.strerror}: {dataset.path})"
+    return (
+        ""
+        if size == dataset.file_bytes
+        else (
+            f"the dataset changed during the run ({size:,} bytes, and {dataset.file_bytes:,} when it was checked: "
+            f"{dataset.path})"
+        )
+    )
 
 
 def _close_all(group: list[_Subject]) -> None:

@@ -121,6 +121,20 @@ class NeverRight(Exact):
         return np.stack([np.argsort(-((self.base - query) ** 2).sum(axis=1))[:k] for query in queries])
 
 
+class WaitsAtItsSecondPoint(NeverRight):
+    """Asks the test to do something meanwhile: says so in a file, and goes on when another one is there."""
+
+    points = 0
+
+    def configure(self, params: Any, threads: int) -> None:
+        super().configure(params, threads)
+        self.points += 1
+        folder = Path(os.environ["ANNBENCH_TEST_FOLDER"])
+        while self.points == 2 and not (folder / "go").exists():
+            (folder / "waiting").touch()
+            time.sleep(0.02)
+
+
 class TwoThreads(Exact):
     """Says one, uses two."""
 
