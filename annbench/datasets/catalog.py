@@ -14,7 +14,6 @@ from annbench.errors import DatasetError
 
 MAX_BYTES = 1 << 20
 READABLE_LAYOUTS = frozenset({"annbench-hdf5", "ann-benchmarks-hdf5", "vibe-hdf5"})
-READABLE_METRICS = frozenset({"euclidean", "cosine", "ip"})
 
 _ITEM_BYTES: dict[DType, int] = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
 
@@ -57,8 +56,8 @@ class CatalogEntry(BaseModel):
 
     @property
     def readable(self) -> bool:
-        """Whether annbench reads this layout and metric today."""
-        return self.layout in READABLE_LAYOUTS and self.metric in READABLE_METRICS
+        """Whether its file is a dataset as it is; other layouts are vectors and truth apart, for `annbench data add`."""
+        return self.layout in READABLE_LAYOUTS
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from annbench.datasets.formats.rows import Rows
-    from annbench.datasets.formats.source import QuerySource
+    from annbench.datasets.formats.source import BaseSet, QuerySource
 
 
 class Dataset:
@@ -37,6 +37,11 @@ class Dataset:
     def info(self) -> DatasetShape:
         """Shapes, metric, dtype and query sets."""
         return self._source.shape
+
+    @property
+    def base_set(self) -> BaseSet | None:
+        """The other set whose base this one uses, for files without vectors of their own."""
+        return self._source.base_set
 
     @property
     def base_raw(self) -> Rows:

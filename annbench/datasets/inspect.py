@@ -13,13 +13,16 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from annbench.datasets.child import end_with_parent, error_line, run_child
 from annbench.datasets.info import DatasetInfo
 from annbench.errors import AnnbenchError, DatasetError
+
+if TYPE_CHECKING:
+    from annbench.datasets.formats.source import BaseSet
 
 CACHE_VERSION = 1
 BASE_TIMEOUT_SECONDS = 120.0
@@ -86,6 +89,7 @@ def inspect(path: Path, name: str) -> DatasetInfo:
 
     with Dataset(path) as dataset:
         shape = dataset.info
+        _check_base_set(dataset.base_set, path)
         facts = check_dataset(dataset)
     return DatasetInfo(
         **shape.model_dump(),
@@ -129,6 +133,16 @@ def _recall(path: Path, status: os.stat_result, cache_dir: Path) -> DatasetInfo 
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
         return None  # absent or damaged: it is made again
     return info if entry == _identity(path, status) else None
+
+
+def _check_base_set(base: BaseSet | None, path: Path) -> None:
+    """A file that uses another set's vectors stands for them by their hash, so that its own hash covers them."""
+    if base is not None and (found := _sha256(base.path)) != base.sha256:
+        raise DatasetError(
+            f"was made for the file of {base.name} with sha256 {base.sha256}, and {base.path} has {found}",
+            where=str(path),
+            remedy=f"get that version of {base.name}, or make the truth again",
+        )
 
 
 def _sha256(path: Path) -> str:

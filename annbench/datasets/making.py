@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from annbench.datasets.add import AddRequest
 from annbench.datasets.checks import check_vectors
 from annbench.datasets.child import end_with_parent, error_line
-from annbench.datasets.formats.hdf5 import DatasetArrays, QuerySetArrays, write_hdf5
+from annbench.datasets.formats.hdf5_write import DatasetArrays, QuerySetArrays, write_hdf5
 from annbench.datasets.formats.npy import read_checked
 from annbench.datasets.info import DatasetInfo, Metric
 from annbench.datasets.inspect import inspect

@@ -170,23 +170,23 @@ class ArrayRows:
 class BitRows:
     """Rows of packed bits (n, ⌈dim/8⌉) over other rows: of bytes that are packed already, or of one byte a bit."""
 
-    dtype = np.dtype(np.uint8)
+    dtype: np.dtype[Any] = np.dtype(np.uint8)
 
     def __init__(self, rows: Rows, dim: int, *, packed: bool) -> None:
         self._rows = rows
         self._packed = packed
         self.dim = dim
         self.where = rows.where
-        self.shape = (len(rows), packed_bytes(dim))
+        self.shape: tuple[int, ...] = (len(rows), packed_bytes(dim))
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, rows: slice) -> NDArray[np.uint8]:
-        return self._bits(self._rows[rows])
+        return self._bits(self._rows[rows], rows.indices(len(self))[0])
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        return ((start, self._bits(block)) for start, block in self._rows.blocks(block_bytes))
+        return ((start, self._bits(block, start)) for start, block in self._rows.blocks(block_bytes))
 
     def stored(self) -> NDArray[np.uint8]:
         return self.whole()
@@ -200,14 +200,23 @@ class BitRows:
     def gather(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         return self._bits(self._rows.gather(ids))
 
-    def _bits(self, rows: NDArray[Any]) -> NDArray[np.uint8]:
-        return np.asarray(rows, np.uint8) if self._packed else np.packbits(rows.astype(np.bool_), axis=-1)
+    def _bits(self, rows: NDArray[Any], first: int | None = None) -> NDArray[np.uint8]:
+        if self._packed:
+            return np.asarray(rows).view(np.uint8)
+        if rows.dtype != np.bool_ and rows.size and (int(rows.max()) > 1 or int(rows.min()) < 0):
+            row = np.flatnonzero(((rows > 1) | (rows < 0)).reshape(-1, rows.shape[-1]).any(axis=1))[0]
+            raise DatasetError(
+                "holds bytes other than 0 and 1",
+                where=self.where if first is None else f"{self.where}: row {first + int(row)}",
+                remedy="one byte a bit is 0 or 1; packed bits need the attribute `point_type` binary",
+            )
+        return np.packbits(rows.astype(np.bool_), axis=-1)
 
 
 class SetRows:
     """Sets in memory; see `Rows`. Sparse sets are read whole: they are small beside dense ones."""
 
-    dtype = np.dtype(np.int32)
+    dtype: np.dtype[Any] = np.dtype(np.int32)
 
     def __init__(self, sets: Sets, where: str) -> None:
         self._sets = sets

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from annbench.datasets.formats.hdf5 import WRITTEN, DatasetArrays, QuerySetArrays
+from annbench.datasets.formats.hdf5_write import WRITTEN, DatasetArrays, QuerySetArrays
 from annbench.distances.registry import true_distances
 
 N, DIM, QUERIES, K = 60, 8, 7, 10

@@ -55,7 +55,8 @@ def test_what_can_be_read_today() -> None:
     catalog = load_catalog()
     assert catalog["sift-128-euclidean"].readable
     assert catalog["yi-128-ip"].readable
-    assert not catalog["sift-256-hamming"].readable
+    assert catalog["sift-256-hamming"].readable
+    assert catalog["kosarak-jaccard"].readable
     assert not catalog["bigann-1b"].readable
 
 

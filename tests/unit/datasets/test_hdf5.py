@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from annbench.datasets.dataset import Dataset
-from annbench.datasets.formats.hdf5 import DatasetArrays, QuerySetArrays, write_hdf5
+from annbench.datasets.formats.hdf5_write import DatasetArrays, QuerySetArrays, write_hdf5
 from annbench.errors import DatasetError, UnknownNameError
 
 Make = Callable[..., DatasetArrays]
@@ -112,10 +112,9 @@ def test_the_words_of_the_field_for_a_metric(ann_benchmarks_file: Callable[..., 
         assert dataset.info.metric == metric
 
 
-@pytest.mark.parametrize("word", ["hamming", "jaccard", "manhattan"])
-def test_other_metrics_are_refused_by_name(ann_benchmarks_file: Callable[..., Path], word: str) -> None:
-    with pytest.raises(DatasetError, match=word) as caught:
-        Dataset(ann_benchmarks_file(distance=word))
+def test_other_metrics_are_refused_by_name(ann_benchmarks_file: Callable[..., Path]) -> None:
+    with pytest.raises(DatasetError, match="manhattan") as caught:
+        Dataset(ann_benchmarks_file(distance="manhattan"))
     assert "euclidean" in caught.value.remedy
 
 
