@@ -58,6 +58,12 @@ def _reasons(record: Record, newest: Record, present: Present) -> Iterator[Reaso
     key = record.key
     if newest.started_at > record.started_at:
         yield Reason("superseded", f"measured again on {newest.started_at[:10]}{_difference(key, newest.key)}")
+    if key.schema_version != SCHEMA_VERSION:
+        yield Reason("schema", f"written in schema {key.schema_version}, now {SCHEMA_VERSION}")
+    if key.machine_id != present.machine_id:
+        # What is installed here says nothing about a point from there.
+        yield Reason("machine", f"measured on another machine ({key.machine_id}, {_cpu_model(record)})")
+        return
     try:
         present.data.same_as(record.dataset, record.started_at)
     except DatasetError as error:
@@ -65,11 +71,7 @@ def _reasons(record: Record, newest: Record, present: Present) -> Iterator[Reaso
     if key.python is None:
         yield from _library_reasons(key, present)
     yield from _source_reasons(record, present)
-    if key.schema_version != SCHEMA_VERSION:
-        yield Reason("schema", f"written in schema {key.schema_version}, now {SCHEMA_VERSION}")
-    if key.machine_id != present.machine_id:
-        yield Reason("machine", f"measured on another machine ({key.machine_id}, {_cpu_model(record)})")
-    elif key.isa != present.isa:
+    if key.isa != present.isa:
         yield Reason("isa", f"measured with {key.isa}, now {present.isa}")
 
 

@@ -186,14 +186,18 @@ class ResultStore:
         """Mark the index as complete, so that an interrupted run need not build it again."""
         folder = self.folder / BUILDS / digest[:32]
         temporary = folder / "build.json.tmp"
-        with _writing(folder):
-            # The index first: after a power cut, its mark must not be there without it.
-            for path in _files(folder / "index"):
-                sync(path)
-            temporary.write_text(summary.model_dump_json())
-            sync(temporary)
-            temporary.replace(folder / "build.json")
-            sync(folder)
+        try:
+            with _writing(folder):
+                # The index first: after a power cut, its mark must not be there without it.
+                for path in _files(folder / "index"):
+                    sync(path)
+                temporary.write_text(summary.model_dump_json())
+                sync(temporary)
+                temporary.replace(folder / "build.json")
+                sync(folder)
+        except ResultError:
+            self.drop_build(digest)  # some libraries do not notice that the disk cut their index short
+            raise
         return KeptBuild(folder / "index", summary)
 
     def kept_build(self, digest: str) -> KeptBuild | None:
