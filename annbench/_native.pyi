@@ -26,6 +26,27 @@ def exact_distance(
 ) -> NDArray[np.float64]: ...
 def squared_norms(rows: NDArray[np.float32], out: NDArray[np.float64], *, isa: str | None = None) -> None: ...
 
+def hamming_select(
+    query: NDArray[np.uint8], codes: NDArray[np.uint8], limit: int, *, isa: str | None = None
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]: ...
+
+class HammingCollector:
+    def __init__(
+        self,
+        *,
+        base: NDArray[np.uint8],
+        first_id: int,
+        queries: NDArray[np.uint8],
+        neighbors: NDArray[np.int64],
+        distances: NDArray[np.float64],
+        ties: NDArray[np.int64],
+        isa: str | None = None,
+    ) -> None: ...
+    def offer(self, first: int, count: int) -> None: ...
+    def finish(self) -> None: ...
+    @staticmethod
+    def bytes(queries: int, k: int) -> int: ...
+
 class NeighborCollector:
     def __init__(
         self,

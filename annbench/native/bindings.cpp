@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/dispatch.hpp"
+#include "structures/hamming_collector.hpp"
 #include "structures/neighbor_collector.hpp"
 
 namespace nb = nanobind;
@@ -172,6 +173,61 @@ class BoundCollector {
   std::unique_ptr<NeighborCollector> collector_;
 };
 
+nb::tuple select_codes(Vector<const std::uint8_t> query, Matrix<const std::uint8_t> codes, std::uint32_t limit,
+                       std::optional<std::string_view> isa) {
+  const KernelTable& kernels = kernels_for(isa);
+  const std::size_t count = codes.shape(0), bytes = codes.shape(1);
+  require(query.shape(0) == bytes, "query and codes must have the same number of bytes");
+  require(count <= UINT32_MAX && bytes < (1u << 29), "codes must be fewer than 2^32, of less than 2^29 bytes");
+  auto indices = std::make_unique<std::uint32_t[]>(count);
+  auto distances = std::make_unique<std::uint32_t[]>(count);
+  std::size_t found = 0;
+  {
+    nb::gil_scoped_release unlocked;
+    found = kernels.hamming_select(query.data(), codes.data(), bytes, count, limit, indices.get(), distances.get());
+  }
+  return nb::make_tuple(owned_by_numpy(std::move(indices), found), owned_by_numpy(std::move(distances), found));
+}
+
+// Keeps the arrays alive that the collector refers to.
+class BoundHammingCollector {
+ public:
+  BoundHammingCollector(Matrix<const std::uint8_t> base, std::int64_t first_id, Matrix<const std::uint8_t> queries,
+                        Matrix<std::int64_t> neighbors, Matrix<double> distances, Vector<std::int64_t> ties,
+                        std::optional<std::string_view> isa)
+      : base_(base), queries_(queries), neighbors_(neighbors), distances_(distances), ties_(ties) {
+    const std::size_t count = queries.shape(0), k = neighbors.shape(1);
+    require(queries.shape(1) == base.shape(1), "queries and base must have the same number of bytes");
+    require(base.shape(1) < (1u << 29), "codes must have less than 2^29 bytes");
+    require(k >= 1, "neighbors must have at least one column");
+    require(neighbors.shape(0) == count, "neighbors must have one row a query");
+    require(distances.shape(0) == count && distances.shape(1) == k, "distances must be shaped as neighbors");
+    require(ties.shape(0) == count, "ties must have one entry a query");
+    const CodeRows rows{base.data(), base.shape(0), base.shape(1), first_id};
+    collector_ = std::make_unique<HammingCollector>(k, rows, queries.data(), count, lists(), kernels_for(isa));
+  }
+
+  void offer(std::size_t first, std::size_t count) {
+    require(first <= base_.shape(0) && count <= base_.shape(0) - first, "these rows go beyond the base");
+    nb::gil_scoped_release unlocked;
+    collector_->offer(first, count);
+  }
+
+  void finish() {
+    nb::gil_scoped_release unlocked;
+    collector_->finish(lists());
+  }
+
+ private:
+  NeighborLists lists() const { return {neighbors_.data(), distances_.data(), ties_.data()}; }
+
+  Matrix<const std::uint8_t> base_, queries_;
+  Matrix<std::int64_t> neighbors_;
+  Matrix<double> distances_;
+  Vector<std::int64_t> ties_;
+  std::unique_ptr<HammingCollector> collector_;
+};
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -184,6 +240,16 @@ NB_MODULE(_native, m) {
         nb::kw_only(), "isa"_a = nb::none());
   m.def("squared_norms", fill_squared_norms, "rows"_a.noconvert(), "out"_a.noconvert(), nb::kw_only(),
         "isa"_a = nb::none());
+  m.def("hamming_select", select_codes, "query"_a.noconvert(), "codes"_a.noconvert(), "limit"_a, nb::kw_only(),
+        "isa"_a = nb::none());
+  nb::class_<BoundHammingCollector>(m, "HammingCollector")
+      .def(nb::init<Matrix<const std::uint8_t>, std::int64_t, Matrix<const std::uint8_t>, Matrix<std::int64_t>,
+                    Matrix<double>, Vector<std::int64_t>, std::optional<std::string_view>>(),
+           nb::kw_only(), "base"_a.noconvert(), "first_id"_a, "queries"_a.noconvert(), "neighbors"_a.noconvert(),
+           "distances"_a.noconvert(), "ties"_a.noconvert(), "isa"_a = nb::none())
+      .def("offer", &BoundHammingCollector::offer, "first"_a, "count"_a)
+      .def("finish", &BoundHammingCollector::finish)
+      .def_static("bytes", &HammingCollector::bytes, "queries"_a, "k"_a);
   nb::class_<BoundCollector>(m, "NeighborCollector")
       .def(nb::init<std::string_view, Matrix<const float>, Vector<const double>, Vector<const float>, std::int64_t,
                     Matrix<const float>, Vector<const double>, Matrix<std::int64_t>, Matrix<double>,

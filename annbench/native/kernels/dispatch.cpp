@@ -17,9 +17,17 @@ namespace {
 
 constexpr std::array<std::string_view, isa_count> names = {"scalar", "avx2", "avx512"};
 
+bool machine_has_vpopcntdq();
+
+// The AVX-512 version of this kernel alone needs VPOPCNTDQ, which the first processors with AVX-512 lack.
+HammingSelectFn hamming_select_of(Isa isa) {
+  const bool lacking = isa == Isa::avx512 && !machine_has_vpopcntdq();
+  return hamming_select_table[static_cast<std::size_t>(lacking ? Isa::avx2 : isa)];
+}
+
 KernelTable table_of(Isa isa) {
   const auto row = static_cast<std::size_t>(isa);
-  return {isa, threshold_select_table[row], exact_dot_table[row], exact_squared_l2_table[row]};
+  return {isa, threshold_select_table[row], exact_dot_table[row], exact_squared_l2_table[row], hamming_select_of(isa)};
 }
 
 const std::array<KernelTable, isa_count>& tables() {
@@ -55,16 +63,20 @@ bool machine_has(Isa isa) {
   constexpr std::uint64_t ymm_state = 0x6;  // XMM and YMM
   constexpr std::uint32_t fma = 1u << 12, popcnt = 1u << 23, avx = 1u << 28;
   constexpr std::uint32_t avx2 = 1u << 5, bmi2 = 1u << 8;
-  if (!all_bits(states, ymm_state) || !all_bits(features.ecx, fma | avx) || !all_bits(extended.ebx, avx2)) return false;
+  if (!all_bits(states, ymm_state) || !all_bits(features.ecx, fma | popcnt | avx) || !all_bits(extended.ebx, avx2))
+    return false;
   if (isa == Isa::avx2) return true;
   constexpr std::uint64_t zmm_state = 0xe6;  // … and the mask registers, the upper halves, the upper sixteen
   constexpr std::uint32_t f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31;
-  return all_bits(states, zmm_state) && all_bits(features.ecx, popcnt) && all_bits(extended.ebx, bmi2 | f | dq | bw | vl);
+  return all_bits(states, zmm_state) && all_bits(extended.ebx, bmi2 | f | dq | bw | vl);
 }
+
+bool machine_has_vpopcntdq() { return all_bits(Cpuid(7, 0).ecx, 1u << 14); }
 
 #else
 
 bool machine_has(Isa) { return true; }
+bool machine_has_vpopcntdq() { return true; }
 
 #endif
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/exact_distance.hpp"
+#include "kernels/hamming.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/threshold_select.hpp"
 
@@ -17,6 +18,7 @@ struct KernelTable {
   ThresholdSelectFn threshold_select;
   ExactDistanceFn exact_dot;
   ExactDistanceFn exact_squared_l2;
+  HammingSelectFn hamming_select;
 };
 
 std::string_view isa_name(Isa isa);

@@ -62,6 +62,7 @@ inline std::vector<const KernelTable*> available_kernels() {
 void test_dispatch();
 void test_threshold_select();
 void test_exact_distance();
+void test_hamming();
 void test_neighbor_collector();
 void test_uniform();
 

@@ -1,0 +1,103 @@
+#include "structures/hamming_collector.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace annbench {
+namespace {
+
+constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
+// A tile of codes serves every query of the block from the first-level cache.
+constexpr std::size_t tile_bytes = 16 << 10;
+constexpr std::size_t most_tile_codes = 2048, least_tile_codes = 16;
+
+std::size_t capacity_for(std::size_t k) { return k + std::max<std::size_t>(2 * k, 64); }
+
+std::size_t tile_codes(std::size_t bytes) {
+  return std::clamp(tile_bytes / std::max<std::size_t>(bytes, 1), least_tile_codes, most_tile_codes);
+}
+
+}  // namespace
+
+HammingCollector::HammingCollector(std::size_t k, const CodeRows& base, const std::uint8_t* queries,
+                                   std::size_t query_count, const NeighborLists& known, const KernelTable& kernels)
+    : k_(k),
+      capacity_(capacity_for(k)),
+      base_(base),
+      query_codes_(queries),
+      kernels_(kernels),
+      queries_(query_count, Query{no_limit, false, 0, 0}),
+      entries_(query_count * capacity_),
+      selected_(most_tile_codes),
+      selected_distances_(most_tile_codes) {
+  for (std::size_t query = 0; query < query_count; ++query) {
+    Query& state = queries_[query];
+    for (std::size_t j = query * k_; j < (query + 1) * k_ && known.ids[j] >= 0; ++j)
+      entries_of(query)[state.entries++] = {known.ids[j], static_cast<std::uint32_t>(known.distances[j])};
+    if (state.entries == k_) {
+      state.full = true;
+      state.limit = entries_of(query)[k_ - 1].distance;
+      state.ties = known.ties_beyond_k[query];
+    }
+  }
+}
+
+std::size_t HammingCollector::bytes(std::size_t queries, std::size_t k) {
+  return queries * (sizeof(Query) + capacity_for(k) * sizeof(Entry)) + 2 * most_tile_codes * sizeof(std::uint32_t);
+}
+
+void HammingCollector::offer(std::size_t first, std::size_t count) {
+  const std::size_t step = tile_codes(base_.bytes), end = first + count;
+  for (std::size_t start = first; start < end; start += step)
+    for (std::size_t query = 0; query < queries_.size(); ++query) compare(query, start, std::min(step, end - start));
+}
+
+void HammingCollector::compare(std::size_t query, std::size_t first, std::size_t count) {
+  Query& state = queries_[query];
+  const std::size_t found = kernels_.hamming_select(
+      query_codes_ + query * base_.bytes, base_.values + first * base_.bytes, base_.bytes, count, state.limit,
+      selected_.data(), selected_distances_.data());
+  for (std::size_t i = 0; i < found; ++i) {
+    const std::uint32_t distance = selected_distances_[i];
+    if (distance > state.limit) continue;  // a cut has lowered it meanwhile
+    if (state.full && distance == state.limit) {
+      ++state.ties;
+      continue;
+    }
+    entries_of(query)[state.entries++] = {base_.first_id + static_cast<std::int64_t>(first + selected_[i]), distance};
+    if (state.entries == capacity_) cut(query);
+  }
+}
+
+// Keeps the k best. Ties counted so far were at the old limit: they stay ties only if it is the new one.
+void HammingCollector::cut(std::size_t query) {
+  Query& state = queries_[query];
+  if (state.entries < k_) return;
+  Entry* begin = entries_of(query);
+  Entry* kth = begin + (k_ - 1);
+  Entry* end = begin + state.entries;
+  std::nth_element(begin, kth, end);
+  const std::uint32_t distance = kth->distance;
+  if (!state.full || distance != state.limit) state.ties = 0;
+  state.ties += std::count_if(kth + 1, end, [distance](const Entry& entry) { return entry.distance == distance; });
+  state.limit = distance;
+  state.full = true;
+  state.entries = k_;
+}
+
+void HammingCollector::finish(const NeighborLists& lists) {
+  for (std::size_t query = 0; query < queries_.size(); ++query) {
+    cut(query);
+    const Query& state = queries_[query];
+    Entry* entries = entries_of(query);
+    std::sort(entries, entries + state.entries);
+    for (std::size_t j = 0; j < k_; ++j) {
+      const bool present = j < state.entries;
+      lists.ids[query * k_ + j] = present ? entries[j].id : -1;
+      lists.distances[query * k_ + j] = present ? entries[j].distance : std::numeric_limits<double>::infinity();
+    }
+    lists.ties_beyond_k[query] = state.ties;
+  }
+}
+
+}  // namespace annbench
