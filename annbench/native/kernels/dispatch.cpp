@@ -15,7 +15,7 @@
 namespace annbench {
 namespace {
 
-constexpr std::array<std::string_view, isa_count> names = {"scalar", "avx2", "avx512"};
+constexpr std::array<std::string_view, isa_count> names = {"scalar", "avx2", "avx512", "neon"};
 
 bool machine_has_vpopcntdq();
 
@@ -32,7 +32,7 @@ KernelTable table_of(Isa isa) {
 
 const std::array<KernelTable, isa_count>& tables() {
   static const std::array<KernelTable, isa_count> all = {table_of(Isa::scalar), table_of(Isa::avx2),
-                                                         table_of(Isa::avx512)};
+                                                         table_of(Isa::avx512), table_of(Isa::neon)};
   return all;
 }
 

@@ -143,6 +143,44 @@ ANNBENCH_TARGET_AVX512 void distances_avx512(const float* query, const float* ba
 }  // namespace exact_distance_detail
 #endif
 
+// ---- NEON: sixteen lanes in eight registers
+
+#if ANNBENCH_HAS_NEON
+namespace exact_distance_detail {
+
+template <Form form>
+inline float64x2_t add_term_neon(float64x2_t sum, float64x2_t q, float64x2_t x) {
+  if constexpr (form == Form::dot) return vfmaq_f64(sum, q, x);
+  const float64x2_t difference = vsubq_f64(x, q);
+  return vaddq_f64(sum, vmulq_f64(difference, difference));
+}
+
+template <Form form>
+void distances_neon(const float* query, const float* base, std::size_t dim, const std::uint32_t* rows,
+                    std::size_t count, double* distances) {
+  constexpr std::size_t registers = lanes / 2;
+  for (std::size_t j = 0; j < count; ++j) {
+    const float* row = base + rows[j] * dim;
+    if (j + 1 < count) prefetch_row(base + rows[j + 1] * dim, dim);
+    float64x2_t sum[registers];
+    for (float64x2_t& pair : sum) pair = vdupq_n_f64(0);
+    std::size_t i = 0;
+    for (; i + lanes <= dim; i += lanes)
+      for (std::size_t pair = 0; pair < registers; pair += 2) {
+        const float32x4_t q = vld1q_f32(query + i + 2 * pair), x = vld1q_f32(row + i + 2 * pair);
+        const float64x2_t q_low = vcvt_f64_f32(vget_low_f32(q)), x_low = vcvt_f64_f32(vget_low_f32(x));
+        sum[pair] = add_term_neon<form>(sum[pair], q_low, x_low);
+        sum[pair + 1] = add_term_neon<form>(sum[pair + 1], vcvt_high_f64_f32(q), vcvt_high_f64_f32(x));
+      }
+    double sums[lanes];
+    for (std::size_t pair = 0; pair < registers; ++pair) vst1q_f64(sums + 2 * pair, sum[pair]);
+    distances[j] = finish<form>(sums, query, row, i, dim);
+  }
+}
+
+}  // namespace exact_distance_detail
+#endif
+
 // ---- table rows
 
 namespace exact_distance_detail {
@@ -157,6 +195,11 @@ inline constexpr ExactDistanceFn table[isa_count] = {
 #endif
 #if ANNBENCH_HAS_AVX512
     distances_avx512<form>,
+#else
+    nullptr,
+#endif
+#if ANNBENCH_HAS_NEON
+    distances_neon<form>,
 #else
     nullptr,
 #endif

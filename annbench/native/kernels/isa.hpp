@@ -9,8 +9,8 @@
 
 namespace annbench {
 
-enum class Isa : int { scalar = 0, avx2 = 1, avx512 = 2 };
-inline constexpr std::size_t isa_count = 3;
+enum class Isa : int { scalar = 0, avx2 = 1, avx512 = 2, neon = 3 };
+inline constexpr std::size_t isa_count = 4;
 
 }  // namespace annbench
 
@@ -31,4 +31,12 @@ inline constexpr std::size_t isa_count = 3;
 #else
 #define ANNBENCH_HAS_AVX2 0
 #define ANNBENCH_HAS_AVX512 0
+#endif
+
+// Every AArch64 processor has it: neither a target attribute nor a question to the processor is needed.
+#if defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#include <arm_neon.h>
+#define ANNBENCH_HAS_NEON 1
+#else
+#define ANNBENCH_HAS_NEON 0
 #endif

@@ -175,6 +175,73 @@ ANNBENCH_TARGET_AVX512 inline std::size_t threshold_select_avx512(const float* s
 }
 #endif
 
+// ---- NEON: compare 16 scores, look closer only when one of them passes
+
+#if ANNBENCH_HAS_NEON
+namespace threshold_select_detail {
+
+template <Adjust adjust>
+inline uint32x4_t passing_neon(const float* scores, const float* terms, std::size_t i, float32x4_t limit) {
+  const float32x4_t score = vld1q_f32(scores + i);
+  if constexpr (adjust == Adjust::add) return vcgeq_f32(vaddq_f32(score, vld1q_f32(terms + i)), limit);
+  if constexpr (adjust == Adjust::multiply) return vcgeq_f32(vmulq_f32(score, vld1q_f32(terms + i)), limit);
+  return vcgeq_f32(score, limit);
+}
+
+// Four bits a lane, in order: what NEON has instead of a move-mask.
+inline std::uint64_t mask_neon(uint32x4_t a, uint32x4_t b, uint32x4_t c, uint32x4_t d) {
+  const uint16x8_t low = vcombine_u16(vmovn_u32(a), vmovn_u32(b));
+  const uint16x8_t high = vcombine_u16(vmovn_u32(c), vmovn_u32(d));
+  const uint8x16_t bytes = vcombine_u8(vmovn_u16(low), vmovn_u16(high));
+  return vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bytes), 4)), 0);
+}
+
+template <Adjust adjust>
+inline std::size_t select_neon(const float* scores, const float* terms, std::size_t count, float threshold,
+                               std::uint32_t* indices, float* values) {
+  constexpr std::size_t step = 16;
+  const float32x4_t limit = vdupq_n_f32(threshold);
+  std::size_t selected = 0;
+  std::size_t i = 0;
+  for (; i + step <= count; i += step) {
+    const uint32x4_t a = passing_neon<adjust>(scores, terms, i, limit);
+    const uint32x4_t b = passing_neon<adjust>(scores, terms, i + 4, limit);
+    const uint32x4_t c = passing_neon<adjust>(scores, terms, i + 8, limit);
+    const uint32x4_t d = passing_neon<adjust>(scores, terms, i + 12, limit);
+    if (vmaxvq_u32(vorrq_u32(vorrq_u32(a, b), vorrq_u32(c, d))) == 0) continue;
+    for (std::uint64_t mask = mask_neon(a, b, c, d); mask != 0;) {
+      const auto lane = static_cast<std::size_t>(__builtin_ctzll(mask)) / 4;
+      mask &= ~(std::uint64_t{0xf} << (lane * 4));
+      indices[selected] = static_cast<std::uint32_t>(i + lane);
+      values[selected] = value_at(scores, terms, adjust, i + lane);
+      ++selected;
+    }
+  }
+  for (; i < count; ++i) {
+    const float value = value_at(scores, terms, adjust, i);
+    if (value >= threshold) {
+      indices[selected] = static_cast<std::uint32_t>(i);
+      values[selected] = value;
+      ++selected;
+    }
+  }
+  return selected;
+}
+
+}  // namespace threshold_select_detail
+
+inline std::size_t threshold_select_neon(const float* scores, const float* terms, Adjust adjust, std::size_t count,
+                                         float threshold, std::uint32_t* indices, float* values) {
+  using namespace threshold_select_detail;
+  switch (adjust) {
+    case Adjust::add: return select_neon<Adjust::add>(scores, terms, count, threshold, indices, values);
+    case Adjust::multiply: return select_neon<Adjust::multiply>(scores, terms, count, threshold, indices, values);
+    case Adjust::none: break;
+  }
+  return select_neon<Adjust::none>(scores, terms, count, threshold, indices, values);
+}
+#endif
+
 // ---- table row
 
 inline constexpr ThresholdSelectFn threshold_select_table[isa_count] = {
@@ -186,6 +253,11 @@ inline constexpr ThresholdSelectFn threshold_select_table[isa_count] = {
 #endif
 #if ANNBENCH_HAS_AVX512
     threshold_select_avx512,
+#else
+    nullptr,
+#endif
+#if ANNBENCH_HAS_NEON
+    threshold_select_neon,
 #else
     nullptr,
 #endif

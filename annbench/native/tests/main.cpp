@@ -8,7 +8,7 @@ void print_coverage() {
   std::printf("scalar: native; avx2: not run here (see native_tests); avx512: emulated by SIMDe\n");
 #else
   using annbench::Isa;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon}) {
     bool available = false;
     for (const Isa candidate : annbench::available_isas()) available = available || candidate == isa;
     std::printf("%s: %s\n", std::string(annbench::isa_name(isa)).c_str(),

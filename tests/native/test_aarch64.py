@@ -1,0 +1,53 @@
+"""The native core for 64-bit Arm: cross-compiled, and its own tests run under emulation, NEON against the reference."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "annbench" / "native"
+TOOLCHAIN = Path(__file__).with_name("aarch64.cmake")
+INSTALL = "Debian: apt-get install g++-aarch64-linux-gnu qemu-user-static"
+
+
+def tool(*names: str) -> str | None:
+    """One of these tools, on the path or beside the interpreter where pip puts it."""
+    beside = str(Path(sys.executable).parent)
+    return next((found for name in names if (found := shutil.which(name) or shutil.which(name, path=beside))), None)
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_core_for_arm_agrees_with_its_reference(tmp_path: Path) -> None:
+    if platform.machine() == "aarch64":
+        pytest.skip("this machine is one: test_cpp.py runs the same, without emulation")
+    cmake, ctest = tool("cmake"), tool("ctest")
+    assert cmake is not None, "pip install cmake"
+    assert ctest is not None, "pip install cmake"
+    if tool("aarch64-linux-gnu-g++") is None or tool("qemu-aarch64-static", "qemu-aarch64") is None:
+        pytest.skip(f"NEON not run: no cross compiler or no emulator ({INSTALL})")
+    build = str(tmp_path / "build")
+    options = ("-DANNBENCH_PYTHON=OFF", "-DANNBENCH_EMULATE_AVX512=OFF", "-DANNBENCH_WERROR=ON")
+    configured = run(cmake, "-S", str(SOURCE), "-B", build, f"-DCMAKE_TOOLCHAIN_FILE={TOOLCHAIN}", *options)
+    assert "Warning" not in configured
+    run(cmake, "--build", build, "--parallel", "2")
+    said = run(ctest, "--test-dir", build, "--verbose", "--tests-regex", "^native$")
+    assert "neon: native" in said
+    assert "0 failed checks" in said
+    print("neon: run under emulation (qemu)")
+
+
+def test_nothing_is_compiled_for_the_machine_that_compiles() -> None:
+    for path in [*SOURCE.rglob("CMakeLists.txt"), *SOURCE.rglob("*.cpp"), *SOURCE.rglob("*.hpp")]:
+        text = path.read_text(encoding="utf-8")
+        for flag in ("-march=native", "-mcpu=native", "-mtune=native", "-ffast-math", "-Ofast"):
+            assert flag not in text, f"{path.name} has {flag}"
