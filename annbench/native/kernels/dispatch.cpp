@@ -17,12 +17,19 @@ namespace {
 
 constexpr std::array<std::string_view, isa_count> names = {"scalar", "avx2", "avx512", "neon"};
 
+// A kernel without a NEON version runs its reference there: the table has no holes.
+template <class Function>
+Function version_of(const Function (&table)[isa_count], Isa isa) {
+  const Function own = table[static_cast<std::size_t>(isa)];
+  return own == nullptr && isa == Isa::neon ? table[static_cast<std::size_t>(Isa::scalar)] : own;
+}
+
 bool machine_has_vpopcntdq();
 
 // The AVX-512 version of this kernel alone needs VPOPCNTDQ, which the first processors with AVX-512 lack.
 HammingSelectFn hamming_select_of(Isa isa) {
   const bool lacking = isa == Isa::avx512 && !machine_has_vpopcntdq();
-  return hamming_select_table[static_cast<std::size_t>(lacking ? Isa::avx2 : isa)];
+  return version_of(hamming_select_table, lacking ? Isa::avx2 : isa);
 }
 
 KernelTable table_of(Isa isa) {
