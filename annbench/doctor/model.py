@@ -196,7 +196,7 @@ class ShiftFigures(_Model):
 
 
 class Curve(_Model):
-    """Histograms over common edges: for each name the share of its sample in each bin."""
+    """Histograms over common edges: for each name the share of its sample in each bin. Outliers are in none."""
 
     edges: tuple[float, ...]
     shares: dict[str, tuple[float, ...]]

@@ -60,7 +60,7 @@ def diagnosis_figure(diagnosis: Diagnosis) -> Figure:
         handles=_handles(diagnosis, chosen), loc="lower left", bbox_to_anchor=(0.05, 0), ncols=6, frameon=False
     )
     figure.subplots_adjust(
-        left=0.065, right=0.985, top=1 - 0.72 / height, bottom=0.72 / height, hspace=0.38, wspace=0.15
+        left=0.065, right=0.985, top=1 - 0.72 / height, bottom=0.72 / height, hspace=0.3, wspace=0.15
     )
     return figure
 
@@ -112,7 +112,7 @@ def _variance(axes: Any, found: VarianceFigures, dim: int) -> None:
 def _handles(diagnosis: Diagnosis, chosen: dict[str, Style]) -> list[Any]:
     verdicts = {shift.query_set: shift.verdict for shift in diagnosis.shifts}
     base = Patch(facecolor=_BASE_FILL, edgecolor=_BASE_EDGE, label="base")
-    lines = [Line2D([], [], label=f"{name}: {verdicts[name]}", **_stroke(style)) for name, style in chosen.items()]
+    lines = [Line2D([], [], label=f"{name}: {said}", **_stroke(chosen[name])) for name, said in verdicts.items()]
     return [base, *lines]
 
 

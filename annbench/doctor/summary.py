@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from annbench.doctor.model import Curve, Spread
 
-_BINS = 60
+_BINS = 41
+# A range narrower than that share of its values is drawn as one bar, not as its rounding.
+_NARROW = 1e-3
 
 
 def optional(value: Any) -> float | None:
@@ -38,19 +40,20 @@ def spread(values: Any) -> Spread | None:
 
 
 def curve(samples: Mapping[str, NDArray[np.float64]]) -> Curve | None:
-    """Histograms over common edges, from the lowest 0.5 % to the highest; what lies beyond counts in the end bins."""
+    """Histograms over common edges; the outermost 0.5 % of each sample may lie beyond, and are in no bin."""
     known = {name: values[np.isfinite(values)] for name, values in samples.items()}
     known = {name: values for name, values in known.items() if values.size}
     if not known:
         return None
     low = min(float(np.percentile(values, 0.5)) for values in known.values())
     high = max(float(np.percentile(values, 99.5)) for values in known.values())
-    if high <= low:
-        pad = max(abs(low), 1.0) * 0.01
+    size = max(abs(low), abs(high))
+    if high - low <= _NARROW * size:
+        pad = 0.05 * size or 1.0
         low, high = low - pad, high + pad
     edges = np.linspace(low, high, _BINS + 1)
     shares = {}
     for name, values in known.items():
-        counts = np.histogram(np.clip(values, low, high), bins=edges)[0]
+        counts = np.histogram(values, bins=edges)[0]
         shares[name] = tuple(np.round(counts / len(values), 6).tolist())
     return Curve(edges=tuple(edges.tolist()), shares=shares)

@@ -112,7 +112,7 @@ def _section(title: str, table: Table | None, *meanings: str) -> Iterable[Render
 
 def _table(first: str, *headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
-    table.add_column(Text(first, style="dim"), no_wrap=True, min_width=10)
+    table.add_column(Text(first, style="dim"), no_wrap=True)
     for heading in headings:
         table.add_column(Text(heading, style="dim"), justify="right", no_wrap=True)
     return table
@@ -134,7 +134,7 @@ def _neighborhoods(diagnosis: Diagnosis) -> Iterable[RenderableType]:
         return
     sizes = [lid.k for lid in diagnosis.neighborhoods[0].lid]
     lids = [f"LID {size}" for size in sizes]
-    table = _table("", "points", *lids, "nearest", f"{_ordinal(diagnosis.k)}", "contrast 1", f"contrast {diagnosis.k}")
+    table = _table("", "points", *lids, "nearest", _ordinal(diagnosis.k), "contrast", f"at {diagnosis.k}")
     for seen in diagnosis.neighborhoods:
         table.add_row(seen.name, f"{seen.points:,}", *_neighborhood_cells(seen, len(sizes)))
     meanings = []
@@ -144,7 +144,7 @@ def _neighborhoods(diagnosis: Diagnosis) -> Iterable[RenderableType]:
             f"higher, the harder: graphs need a larger ef, IVF more probes. For scale: {LID_SCALE}."
         )
     meanings.append(
-        "contrast: mean distance ÷ distance to the nearest, or k-th. The closer to 1, the finer the distances that "
+        "contrast: mean distance ÷ distance to the nearest, or at k. The closer to 1, the finer the distances that "
         f"codes must keep apart: more bits, or a longer list to rerank. For scale at k = 10: {CONTRAST_SCALE}."
     )
     yield from _section(f"Neighbourhoods ({diagnosis.measured_in})", table, *meanings)

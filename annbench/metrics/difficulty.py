@@ -22,8 +22,8 @@ MIN_NEIGHBORS = 5
 SHRINKAGE = 0.01
 # Distances from ½ of the probability that a query lies farther out than a row of the base. For two normal
 # distributions of one width, 0.60 and 0.75 are means 0.36 and 0.95 standard deviations apart: a small and a large
-# effect (Cohen 1988). Real sets whose queries were drawn like their base stay within 0.03 of ½, and text queries
-# against dictionary entries reach 0.3 (tests/unit/doctor/test_real_sets.py).
+# effect (Cohen 1988). Real sets whose queries were drawn like their base stay within 0.03 of ½ (fashion-mnist, glove,
+# wordnet-minilm; benchmarks/doctor.py prints them), and questions against dictionary entries reach 0.3 and more.
 SHIFTED, OUTSIDE = 0.10, 0.25
 # Below that many standard errors, a difference is the luck of the sample.
 STANDARD_ERRORS = 4.0
@@ -67,11 +67,14 @@ def lid_mle(distances: Any, k: int) -> Lid:
 
 def harmonic_mean(values: Any) -> float:
     """Harmonic mean of the positive values that are not NaN: the maximum-likelihood pooling of LIDs (MacKay and
-    Ghahramani 2005). NaN if there are none.
+    Ghahramani 2005). NaN if there are none, inf if all are.
     """
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
-    return float(1 / np.mean(1 / known)) if known.size else math.nan
+    if not known.size:
+        return math.nan
+    mean = float(np.mean(1 / known))
+    return 1 / mean if mean > 0 else math.inf
 
 
 def arithmetic_mean(values: Any) -> float:
