@@ -56,7 +56,7 @@ class CatalogEntry(BaseModel):
 
     @property
     def readable(self) -> bool:
-        """Whether its file is a dataset as it is; other layouts are vectors and truth apart, for `annbench data add`."""
+        """Whether its file is a dataset as it is; others are vectors and truth apart, for `annbench data add`."""
         return self.layout in READABLE_LAYOUTS
 
 

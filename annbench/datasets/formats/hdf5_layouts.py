@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from annbench.datasets.formats.hdf5_guard import scalar_attribute
 from annbench.datasets.formats.hdf5_members import DISTANCES, IDS, VECTORS, Members
 from annbench.datasets.formats.rows import BitRows, Hdf5Rows, Rows, SetRows
+from annbench.datasets.formats.sets import sorted_sets
 from annbench.datasets.formats.views import CountRows
 from annbench.datasets.info import DType
 from annbench.distances import Layout, Metric
 from annbench.distances.hamming import packed_bytes
 from annbench.distances.registry import distance_of
-from annbench.distances.sets import Sets
 from annbench.errors import DatasetError
 
 MAX_DIM = 1 << 20
@@ -204,18 +204,6 @@ def layout_of(file: Members, metric: Metric) -> VectorLayout:
         "sets": SetLayout,
     }
     return kinds[distance_of(metric).layout](file)
-
-
-def sorted_sets(indptr: NDArray[np.int64], elements: NDArray[Any], dim: int, where: str) -> Sets:
-    """Sets of elements in any order, repeated ones counted once. Raises DatasetError for one outside the universe."""
-    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    order = np.lexsort((elements, rows))
-    rows, ordered = rows[order], elements[order]
-    kept = np.ones(len(ordered), np.bool_)
-    kept[1:] = (ordered[1:] != ordered[:-1]) | (rows[1:] != rows[:-1])
-    sizes = np.bincount(rows[kept], minlength=len(indptr) - 1)
-    pointers = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Sets(pointers, ordered[kept].astype(np.int32), dim, where=where)
 
 
 def _sizes_error(where: str, found: int, sizes: str) -> DatasetError:

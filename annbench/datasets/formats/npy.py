@@ -11,17 +11,38 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from annbench.datasets.formats.rows import ArrayRows
+from annbench.datasets.formats.vector_file import Blocks, Columns, VectorFile
 from annbench.errors import DatasetError
 
-_KINDS = frozenset({"f2", "f4", "f8", "i1", "u1"})
+VECTORS = ("float32", "float16", "float64", "int8", "uint8")
+_STORED = (*VECTORS, "bool", "int32", "int64", "uint32")
 
 
-def read_checked(path: Path) -> NDArray[Any]:
+class Npy:
+    """A matrix of one dtype."""
+
+    dtypes: tuple[str, ...] = _STORED
+
+    def read(self, path: Path, columns: Columns) -> VectorFile:  # noqa: ARG002 - not a table
+        return VectorFile(ArrayRows(read_checked(path, self.dtypes), str(path)))
+
+    def write(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Blocks) -> None:
+        header = {"descr": dtype.newbyteorder("<").str, "fortran_order": False, "shape": tuple(map(int, shape))}
+        with path.open("wb") as stream:
+            npy_format.write_array_header_1_0(stream, header)
+            for _, block in blocks:
+                np.ascontiguousarray(block, dtype.newbyteorder("<")).tofile(stream)
+
+
+NPY = Npy()
+
+
+def read_checked(path: Path, dtypes: tuple[str, ...] = VECTORS) -> NDArray[Any]:
     """The vectors (n, dim) of a .npy file, memory-mapped read-only, in whatever byte or memory order they
     are stored.
 
-    Raises DatasetError for anything that is not a non-empty matrix of float16, float32, float64, int8 or
-    uint8 whose bytes are all there.
+    Raises DatasetError for anything that is not a non-empty matrix of one of `dtypes` whose bytes are all there.
     """
     try:
         status = path.stat()
@@ -32,7 +53,7 @@ def read_checked(path: Path) -> NDArray[Any]:
             offset = stream.tell()
     except OSError as error:
         raise DatasetError(f"cannot be opened: {error.strerror}", where=str(path), remedy="check the path") from error
-    _check(path, shape, dtype, status.st_size - offset)
+    _check(path, shape, dtype, dtypes, status.st_size - offset)
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
 
 
@@ -58,14 +79,14 @@ def _header(stream: Any, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[An
     raise DatasetError(f"has .npy version {version}", where=str(path), remedy="write a plain matrix with numpy.save")
 
 
-def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], available: int) -> None:
+def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], dtypes: tuple[str, ...], available: int) -> None:
     if dtype.hasobject:
         raise DatasetError(
             "holds Python objects, which only unpickling could read, and a pickle can run any code",
             where=str(path),
             remedy="save numbers: numpy.save(path, numpy.stack(list_of_vectors).astype('float32'))",
         )
-    if f"{dtype.kind}{dtype.itemsize}" not in _KINDS:
+    if dtype.newbyteorder("=").name not in dtypes:
         raise DatasetError(
             f"has dtype {dtype}",
             where=str(path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -165,6 +166,47 @@ class ArrayRows:
     def gather(self, ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
         ids = checked_ids(ids, len(self), self.where)
         return np.asarray(self._array[ids], dtype=self.dtype.newbyteorder("="))
+
+
+class PiecewiseRows(ABC):
+    """Arrays of rows that are made when asked for; see `Rows`."""
+
+    def __init__(self, where: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.where = where
+        self.shape = shape
+        self.dtype = dtype.newbyteorder("=")
+
+    @abstractmethod
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop), which exist."""
+
+    @abstractmethod
+    def _gather(self, ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Rows (*ids.shape, …) by ids, which exist."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            raise IndexError(f"{self.where}: a step of {step}")
+        return self._read(start, max(start, stop))
+
+    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, NDArray[Any]]]:
+        return blocks_of(self, block_bytes)
+
+    def stored(self) -> NDArray[Any]:
+        return self[:]
+
+    def whole(self) -> NDArray[np.float32]:
+        whole = np.empty(self.shape, np.float32)
+        for start, block in self.blocks():
+            whole[start : start + len(block)] = block
+        return whole
+
+    def gather(self, ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        return self._gather(checked_ids(ids, len(self), self.where))
 
 
 class BitRows:

@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench.datasets.formats.rows import Rows, blocks_of, checked_ids
+from annbench.datasets.formats.rows import PiecewiseRows, Rows
 
 
-class Derived(ABC):
-    """Arrays of rows that are computed from `source` when asked for; see `Rows`."""
+class Derived(PiecewiseRows):
+    """`n` rows computed from those of `source`."""
 
     def __init__(self, source: Rows, n: int, dtype: np.dtype[Any] | None = None) -> None:
+        super().__init__(source.where, (n, *source.shape[1:]), source.dtype if dtype is None else dtype)
         self.source = source
-        self.where = source.where
-        self.shape: tuple[int, ...] = (n, *source.shape[1:])
-        self.dtype: np.dtype[Any] = (source.dtype if dtype is None else dtype).newbyteorder("=")
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice) -> NDArray[Any]:
-        start, stop, step = rows.indices(len(self))
-        assert step == 1
-        return self._read(start, max(start, stop))
-
-    @abstractmethod
-    def _read(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows [start, stop)."""
-
-    @abstractmethod
-    def _gather(self, ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        """Rows by ids that are in range."""
-
-    def blocks(self, block_bytes: int = 16 << 20) -> Iterator[tuple[int, NDArray[Any]]]:
-        return blocks_of(self, block_bytes)
-
-    def stored(self) -> NDArray[Any]:
-        return self[:]
-
-    def whole(self) -> NDArray[np.float32]:
-        whole = np.empty(self.shape, np.float32)
-        for start, block in self.blocks():
-            whole[start : start + len(block)] = block
-        return whole
-
-    def gather(self, ids: NDArray[np.integer[Any]]) -> NDArray[Any]:
-        return self._gather(checked_ids(ids, len(self), self.where))
 
 
 class FirstRows(Derived):
