@@ -64,6 +64,8 @@ def _wrapped(text: str, width: int, indent: int) -> list[str]:
 
 
 def _paragraph(text: str, width: int) -> str:
+    if text.startswith("\b\n"):  # the parser's own sign for lines that stay as they are: examples
+        return "\n".join(line.rstrip() for line in text.split("\n")[1:])
     return textwrap.fill(" ".join(text.split()), width)
 
 

@@ -46,6 +46,7 @@ class AtRecall:
     lower: int | None = None
     upper: int | None = None
     wide: bool = False
+    weight: float = 1.0  # of `upper`; that of `lower` is the rest
 
     @property
     def mark(self) -> str:
@@ -100,7 +101,7 @@ def at_recall(
     weight = float((x_target - x_low) / (x_high - x_low))
     values = {name: _between(float(c[lower]), float(c[upper]), weight) for name, c in columns.items()}
     wide = bool(x_high - x_low > np.log(WIDE_BRACKET) + RECALL_TOLERANCE)
-    return AtRecall(target, "interpolated", values, lower, upper, wide)
+    return AtRecall(target, "interpolated", values, lower, upper, wide, weight)
 
 
 def _values(columns: Mapping[str, NDArray[np.float64]], point: int) -> dict[str, float]:
