@@ -56,7 +56,8 @@ def export_ann_benchmarks(store: ResultStore, records: Iterable[Record], folder:
     left_out: Counter[str] = Counter()
     files: dict[str, tuple[str, Path]] = {}
     chosen: list[Record] = []
-    for record in records:
+    # The newest first: of two files of one name, those of the newer are written.
+    for record in sorted(records, key=lambda record: record.started_at, reverse=True):
         reason = _unfit(record) or _without_data(record, files, data)
         if reason is None:
             chosen.append(record)

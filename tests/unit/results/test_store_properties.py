@@ -265,4 +265,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestStoreMachine.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
