@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
-import subprocess
+import select
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, Any
+from typing import Any
 
 from annbench import errors
 from annbench.errors import AnnbenchError, DatasetError
+from annbench.processes.endings import last_words, signal_name
+from annbench.processes.lines import LineBuffer
+from annbench.processes.log import LOG_BYTES
+from annbench.processes.started import Started
 
 MAX_LINE_BYTES = 4 << 20
 MAX_LINES = 1_000_000
-MAX_LOG_BYTES = 8 << 10
 _GRACE_SECONDS = 2.0
 
 
@@ -43,47 +43,32 @@ def run_child(
     Raises the child's own AnnbenchError; or DatasetError, about `where`, if the child dies, exceeds
     `timeout_seconds`, or says something else. Whatever happens, the child is gone when this returns.
     """
-    process = subprocess.Popen(
+    process = Started(
         [sys.executable, "-P", "-m", module, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_environment(threads),
-        start_new_session=True,
+        talks=True,
+        threads=threads,
+        # The child imports what the parent would, in the same order; -P keeps the current folder from coming first.
+        environment={"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    log: deque[bytes] = deque(maxlen=MAX_LOG_BYTES // 1024)
-    listener = threading.Thread(target=_keep_tail, args=(process.stderr, log), daemon=True)
-    listener.start()
-    expired = threading.Event()
-    timer = threading.Timer(timeout_seconds or 0, _expire, (process, expired))
-    timer.daemon = True
-    if timeout_seconds is not None:
-        timer.start()
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     try:
         # Stdin stays open: its end tells the child that the parent is gone.
-        _send(process.stdin, request)
-        answer = _listen(process.stdout, on_progress)
-        code = _wait(process)
+        _send(process, request)
+        answer = _listen(process, deadline, on_progress)
+        code = process.wait(_GRACE_SECONDS)
+    except _ExpiredError:
+        raise _death(f"reading it took more than {timeout_seconds:.0f} s", process, where) from None
     except KeyboardInterrupt:
-        # The child is in a session of its own; it is told, so that it can keep what it has.
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        _wait(process)
+        process.interrupt()  # so that it can keep what it has
+        process.wait(_GRACE_SECONDS)
         raise
     finally:
-        timer.cancel()
-        _end(process)
-        listener.join(_GRACE_SECONDS)
-        for stream in (process.stdin, process.stdout, process.stderr):
-            _close(stream)
+        process.kill()
     if answer is not None and "result" in answer:
         return answer["result"]
     if answer is not None and "error" in answer:
         raise _rebuilt(answer["error"])
-    raise _death(code, expired.is_set(), timeout_seconds, b"".join(log), where)
+    raise _death(_fate(code), process, where, code)
 
 
 def error_line(error: AnnbenchError) -> dict[str, Any]:
@@ -106,29 +91,26 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _environment(threads: int | None) -> dict[str, str]:
-    # The child imports what the parent would, in the same order; -P keeps the current folder from coming
-    # first.
-    found = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p), PYTHONUNBUFFERED="1")
-    if threads is not None:
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            found[name] = str(threads)
-    return found
+class _ExpiredError(Exception):
+    """The deadline has passed."""
 
 
-def _send(stream: IO[bytes], request: str) -> None:
+def _send(process: Started, request: str) -> None:
     # A child that is dead already has an exit code that says why.
     with suppress(BrokenPipeError):
-        stream.write(request.encode() + b"\n")
-        stream.flush()
+        process.stdin.write(request.encode() + b"\n")
+        process.stdin.flush()
 
 
-def _listen(stream: IO[bytes], on_progress: Callable[[dict[str, Any]], None] | None) -> dict[str, Any] | None:
+def _listen(
+    process: Started, deadline: float | None, on_progress: Callable[[dict[str, Any]], None] | None
+) -> dict[str, Any] | None:
     """The first line that is a result or an error; None if the child stops or breaks the form."""
+    lines = LineBuffer(MAX_LINE_BYTES)
     for _ in range(MAX_LINES):
-        line = stream.readline(MAX_LINE_BYTES)
+        line = _next_line(process, lines, deadline)
         try:
-            message = json.loads(line) if line.endswith(b"\n") else None
+            message = None if line is None else json.loads(line)
         except ValueError:
             message = None
         if not isinstance(message, dict):
@@ -140,33 +122,16 @@ def _listen(stream: IO[bytes], on_progress: Callable[[dict[str, Any]], None] | N
     return None
 
 
-def _keep_tail(stream: IO[bytes], log: deque[bytes]) -> None:
-    while chunk := stream.read1(1024):  # type: ignore[attr-defined]
-        log.append(chunk)
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int | None:
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return process.poll()
-
-
-def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
-    expired.set()
-    _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _close(stream: IO[bytes]) -> None:
-    with suppress(OSError):
-        stream.close()
+def _next_line(process: Started, lines: LineBuffer, deadline: float | None) -> bytes | None:
+    """None at the end of what the child says, or if a line has none. Raises _ExpiredError."""
+    while (line := lines.next()) is None:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and (left <= 0 or not select.select([process.stdout], [], [], left)[0]):
+            raise _ExpiredError
+        data = os.read(process.stdout.fileno(), 1 << 16)
+        if not data or not lines.feed(data):
+            return None
+    return line
 
 
 def _rebuilt(fields: dict[str, str]) -> AnnbenchError:
@@ -177,16 +142,16 @@ def _rebuilt(fields: dict[str, str]) -> AnnbenchError:
     return error
 
 
-def _death(code: int | None, expired: bool, seconds: float | None, log: bytes, where: str) -> DatasetError:
-    if expired:
-        what = f"reading it took more than {seconds:.0f} s"
-    elif code is None:
-        what = "the process that read it did not answer in the form it should"
-    elif code < 0:
-        what = f"the process that read it died of {signal.Signals(-code).name}"
-    else:
-        what = f"the process that read it ended with code {code} and no answer"
-    said = _last_words(log)
+def _fate(code: int | None) -> str:
+    if code is None:
+        return "the process that read it did not answer in the form it should"
+    if code < 0:
+        return f"the process that read it died of {signal_name(-code)}"
+    return f"the process that read it ended with code {code} and no answer"
+
+
+def _death(what: str, process: Started, where: str, code: int | None = None) -> DatasetError:
+    said = last_words(process.log.tail(LOG_BYTES))
     return DatasetError(
         what + (f" ({said})" if said else ""),
         where=where,
@@ -195,10 +160,3 @@ def _death(code: int | None, expired: bool, seconds: float | None, log: bytes, w
         if code == 1
         else "the file is damaged or hostile; get it again",
     )
-
-
-def _last_words(log: bytes) -> str:
-    """The exception that ended a child, or else the last line of its log."""
-    lines = log.decode("utf-8", "replace").strip().splitlines()
-    exceptions = [line for line in lines if re.match(r"[A-Za-z_.]+(Error|Exception)\b", line)]
-    return (exceptions or lines or [""])[-1][:200]

@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from annbench.errors import WorkerError
+from annbench.processes.lines import LineBuffer
 
 PROTOCOL_VERSION = 1
 MAX_MESSAGE_BYTES = 64 << 20
@@ -20,7 +21,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self._buffer = bytearray()
+        self._lines = LineBuffer(MAX_MESSAGE_BYTES)
 
     @classmethod
     def from_descriptor(cls, descriptor: int) -> Channel:
@@ -50,19 +51,17 @@ class Channel:
             data = self.connection.recv(1 << 16)
         except ConnectionResetError:
             return False
-        self._buffer += data
-        if len(self._buffer) > MAX_MESSAGE_BYTES:
+        if not self._lines.feed(data):
             raise WorkerError("a message without end", remedy="the algorithm's process misbehaves; see its log")
         return bool(data)
 
     def pending(self) -> Message | None:
         """The next complete message, if there is one. Raises WorkerError if it is not one."""
-        line, newline, rest = self._buffer.partition(b"\n")
-        if not newline:
+        line = self._lines.next()
+        if line is None:
             return None
-        self._buffer = bytearray(rest)
         try:
-            message = json.loads(bytes(line))
+            message = json.loads(line)
         except ValueError as error:
             raise WorkerError("a message that is not JSON") from error
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -17,7 +17,7 @@ PACKAGE = Path(annbench.__file__).parent
 # A part may import itself and those before it; parts in one row do not know each other.
 LAYERS = (
     ("errors", "_native"),
-    ("bundled", "isa"),
+    ("bundled", "isa", "processes"),
     ("distances",),
     ("datasets", "config"),
     ("metrics", "indexes"),

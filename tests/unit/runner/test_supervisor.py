@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from annbench.runner.boot import adopt_orphans
+from annbench.processes.kernel import adopt_orphans
 from annbench.runner.supervisor import Child, ChildFailedError
 
 HEAD = """\
