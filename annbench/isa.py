@@ -1,7 +1,7 @@
 """Which instruction set the native kernels use.
 
 Chosen once, when the module loads: the fastest that the processor and the operating system support, or the
-one that the environment variable ANNBENCH_ISA names (scalar, avx2, avx512).
+one that the environment variable ANNBENCH_ISA names (scalar; avx2, avx512 on x86-64; neon on 64-bit Arm).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from annbench.errors import UsageError
 
 
 def isa() -> str:
-    """The instruction set in use: `scalar`, `avx2` or `avx512`.
+    """The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`.
 
     Raises `UsageError` when ANNBENCH_ISA names none that is available here.
     """

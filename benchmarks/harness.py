@@ -22,7 +22,7 @@ from synthetic_records import many_records
 
 from annbench.algorithms.registry import load_algorithm
 from annbench.results.store import ResultStore
-from annbench.runner.boot import pin
+from annbench.runner.pinning import pin
 from annbench.runner.timing import time_batch, time_each
 
 QUERIES, DIM, K, PASSES = 10_000, 100, 10, 15

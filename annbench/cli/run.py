@@ -72,7 +72,7 @@ def run(
             console.print(points_table(records))
         console.print(answer_table(records))
     say(f"{len(wanted)} points, {outcome.measured} measured now, {outcome.failed} failed; stored in {results}/")
-    if report is not None:
+    if report is not None and any(record.status == "ok" for record in records):
         paths = write_report(records, report, title=planned.name)
         say(f"report: {paths.html or paths.markdown}")
     if outcome.failed:
@@ -123,8 +123,9 @@ def _decisions(plan: Plan, results: Path) -> str:
     from annbench.cli.output import bytes_text
     from annbench.isa import isa
     from annbench.results.schema import parameters_text
-    from annbench.runner.environment import available_cores, memory_ceiling
+    from annbench.runner.environment import memory_ceiling
     from annbench.runner.execute import MEMORY_SHARE
+    from annbench.runner.pinning import available_cores
 
     limits, measure = plan.config.limits, plan.config.measure
     memory = limits.memory or int(MEMORY_SHARE * memory_ceiling())

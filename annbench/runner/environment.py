@@ -16,17 +16,13 @@ import psutil
 
 from annbench import __version__
 from annbench.isa import isa
+from annbench.runner.pinning import available_cores, unpinned
 
 LIBRARIES = ("numpy", "h5py", "faiss-cpu", "hnswlib", "pandas", "pydantic")
 CPU_FLAGS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_vbmi",
     "avx512_vpopcntdq", "avx_vnni", "amx_int8", "asimd", "sve",
 )  # fmt: skip
-
-
-def available_cores() -> list[int]:
-    """The cores this process may run on."""
-    return sorted(os.sched_getaffinity(0))
 
 
 @cache
@@ -69,6 +65,7 @@ def capture_environment() -> dict[str, Any]:
         "machine_id": machine_id(),
         "cpu": cpu_facts(),
         "available_cores": available_cores(),
+        "unpinned": list(unpinned(())),
         "memory_bytes": memory.total,
         "memory_limit_bytes": memory_ceiling(),
         "swap_bytes": swap.total,
@@ -82,7 +79,7 @@ def capture_environment() -> dict[str, Any]:
             "clock_source": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             "aslr": _read("/proc/sys/kernel/randomize_va_space"),
         },
-        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "load_average": [round(value, 2) for value in psutil.getloadavg()],
         "python": f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})",
         "libraries": library_versions(LIBRARIES),
         "blas": _blas(),

@@ -14,10 +14,11 @@ from typing import Any
 
 from annbench.datasets.info import DatasetInfo
 from annbench.errors import ConfigError
+from annbench.processes.kernel import adopt_orphans
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status, canonical_json
 from annbench.results.store import KeptBuild, ResultStore
-from annbench.runner.boot import adopt_orphans
-from annbench.runner.environment import available_cores, capture_environment, memory_ceiling
+from annbench.runner.environment import capture_environment, memory_ceiling
+from annbench.runner.pinning import available_cores
 from annbench.runner.plan import WORKER, Plan, PlannedBuild, PlannedPoint
 from annbench.runner.protocol import Message
 from annbench.runner.recording import Recorder
@@ -394,7 +395,10 @@ def _search_cores(count: int) -> tuple[int, ...]:
 
 @contextmanager
 def _out_of_the_way(cores: tuple[int, ...]) -> Iterator[None]:
-    """Keep this process off the cores that are being measured, if others are left."""
+    """Keep this process off the cores that are being measured, if others are left and the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
     everything = os.sched_getaffinity(0)
     rest = everything - set(cores)
     os.sched_setaffinity(0, rest or everything)

@@ -15,16 +15,29 @@ def settle() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def resident_bytes() -> int:
-    """What this process alone keeps in memory, file mappings included: the larger of USS and PSS."""
+def resident_bytes() -> int | None:
+    """What this process alone keeps in memory, file mappings included: the larger of USS and PSS.
+
+    None on a system that does not tell: another measure under the same name would be compared with this one.
+    """
     private = shared = 0
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
         field, _, rest = line.partition(":")
         if field in ("Private_Clean", "Private_Dirty", "Private_Hugetlb"):
             private += int(rest.split()[0]) * 1024
         elif field == "Pss":
             shared = int(rest.split()[0]) * 1024
     return max(private, shared)
+
+
+def grown_bytes(before: int | None) -> int | None:
+    """How much more than `before` is resident now; None where it is not known."""
+    now = resident_bytes()
+    return None if now is None or before is None else max(0, now - before)
 
 
 class PeakMeter:
@@ -36,13 +49,15 @@ class PeakMeter:
             Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
         self.start_bytes = _status("VmRSS")
 
-    def peak_bytes(self) -> int:
-        """Bytes above the start, at the highest point since."""
-        return max(0, _status("VmHWM") - self.start_bytes)
+    def peak_bytes(self) -> int | None:
+        """Bytes above the start, at the highest point since; None on a system that does not tell."""
+        peak = _status("VmHWM")
+        return None if peak is None or self.start_bytes is None else max(0, peak - self.start_bytes)
 
 
-def _status(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _status(field: str) -> int | None:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -18,7 +18,8 @@ from annbench.distances.registry import distance_of
 from annbench.errors import ConfigError, UnknownNameError, WorkerError
 from annbench.isa import isa
 from annbench.results.schema import PointKey, digest_of, parameters_text
-from annbench.runner.environment import available_cores, machine_id
+from annbench.runner.environment import machine_id
+from annbench.runner.pinning import available_cores
 from annbench.runner.supervisor import Child, ChildFailedError
 
 DESCRIBE_SECONDS = 120.0

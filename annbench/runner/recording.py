@@ -67,6 +67,7 @@ class Recorder:
         verdict, reasons = judge(
             quality, time, reply["disturbance"],
             threads=point.key.threads * (clients_of(point.key.mode) or 1), wall_seconds=wall_seconds,
+            unpinned=reply["unpinned"],
         )  # fmt: skip
         notes = list(build.known_limits)
         if not reply["passes_agree"]:

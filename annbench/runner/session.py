@@ -18,8 +18,9 @@ from annbench.datasets.dataset import Dataset
 from annbench.distances.registry import distance_of
 from annbench.errors import UnsupportedError
 from annbench.results.schema import BuildSummary, LoadSummary
-from annbench.runner import boot, disturbance
-from annbench.runner.memory import PeakMeter, resident_bytes, settle
+from annbench.runner import disturbance
+from annbench.runner.memory import PeakMeter, grown_bytes, resident_bytes, settle
+from annbench.runner.pinning import pin, unpinned
 from annbench.runner.timing import (
     Pass,
     thread_count,
@@ -107,7 +108,7 @@ class SearchSession:
         self.resident_before = before
         self.load_summary = LoadSummary(
             load_seconds=load_seconds,
-            resident_bytes=max(0, resident_bytes() - before),
+            resident_bytes=grown_bytes(before),
             resident_after_search_bytes=None,
         )
         self.overhead_ns = self._overhead()
@@ -120,7 +121,7 @@ class SearchSession:
         """Warm up, run the passes, and leave ids and raw times in `request["spool"]` (npz)."""
         mode, threads, passes = request["mode"], int(request["threads"]), int(request["passes"])
         cores = tuple(request["cores"])
-        boot.pin(cores)
+        pin(cores)
         params = _parsed(self.subject.kind.SearchParams, request["search"])
         self.adapter.configure(params, threads if mode == "batch" else 1)
         for _ in range(int(request["warmup"])):
@@ -150,7 +151,8 @@ class SearchSession:
         )
         return {
             "thread_count": thread_count(),
-            "resident_after_search_bytes": max(0, resident_bytes() - self.resident_before),
+            "resident_after_search_bytes": grown_bytes(self.resident_before),
+            "unpinned": list(unpinned(cores)),
             "overhead_ns": None if mode == "batch" else self.overhead_ns,
             "passes_agree": len(set(checksums)) == 1,
             "disturbance": disturbed,

@@ -144,7 +144,10 @@ def time_clients(
 
 def thread_count() -> int:
     """Threads of this process now, sleeping pools included."""
-    return len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else threading.active_count()
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:  # not Linux: those that Python knows of
+        return threading.active_count()
 
 
 @contextmanager

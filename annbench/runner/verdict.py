@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import TimeSummary, Verdict
@@ -23,8 +23,11 @@ def judge(
     *,
     threads: int,
     wall_seconds: float,
+    unpinned: Sequence[str] = (),
 ) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict on a point that ran to its end; `wall_seconds` is the length of all its passes."""
+    """The verdict on a point that ran to its end; `wall_seconds` is the length of all its passes, `unpinned` what
+    the system it ran on cannot vouch for.
+    """
     if recall.recall_at_k == 0:
         return "invalid", ("recall is 0: wrong metric, or ids not in base order",)
     stolen = stolen_share(disturbance["stolen_ticks"], wall_seconds, threads)
@@ -48,5 +51,5 @@ def judge(
         (stolen > MAX_STOLEN, f"{stolen:.0%} of the time was taken by other guests of this host"),
         (time.qps_spread > MAX_SPREAD, f"passes differ by {time.qps_spread:.0%} of their median"),
     )
-    reasons = tuple(reason for failed, reason in checks if failed)
+    reasons = (*unpinned, *(reason for failed, reason in checks if failed))
     return ("suspect" if reasons else "ok"), reasons
