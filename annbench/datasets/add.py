@@ -13,36 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from annbench.datasets.child import run_child
-from annbench.datasets.info import DatasetInfo, Metric
+from annbench.datasets.info import DatasetInfo
 from annbench.datasets.inspect import remember
 from annbench.datasets.library import ENDINGS, cache_dir, check_name, stored_path
+from annbench.datasets.parts import Parts, check_parts
 from annbench.errors import DatasetError, UsageError
 
-DEFAULT_MEMORY_BYTES = 1 << 30
 
+class AddRequest(Parts):
+    """What is to be made: the dataset of these parts under this name in `folder`.
 
-class AddRequest(BaseModel):
-    """What is to be made.
-
-    `base` is a .npy matrix, or an HDF5 dataset that is imported as it is; `queries` (.npy) are held out from
-    the base when None: `held_out` of them, by default min(1000, n // 10), drawn with `seed`. `memory_bytes`
-    bounds the computation of the truth, beyond the vectors themselves.
+    If the base is a whole HDF5 dataset, it is imported as it is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
-    base: Path
-    queries: Path | None = None
-    metric: Metric | None = None
-    k: int = Field(default=100, ge=1)
-    held_out: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=42, ge=0)
-    threads: int | None = Field(default=None, ge=1)
-    memory_bytes: int = Field(default=DEFAULT_MEMORY_BYTES, ge=1)
     folder: Path
     force: bool = False
 
@@ -104,13 +89,11 @@ def check_request(request: AddRequest) -> None:
             where=str(request.target),
             remedy="choose another name, or give --force",
         )
-    if request.imports_hdf5:
-        if request.queries is not None or request.held_out is not None:
-            raise UsageError("an HDF5 dataset brings its own queries", remedy="leave out --queries and --held-out")
+    if not request.imports_hdf5:
+        check_parts(request)
         return
-    if request.base.suffix.lower() != ".npy":
-        raise UsageError(f"{request.base} is neither .npy nor .hdf5", remedy="save the matrix with numpy.save")
-    if request.metric is None:
-        raise UsageError("vectors need a metric", remedy="give --metric cosine, euclidean or ip")
-    if request.queries is not None and request.held_out is not None:
-        raise UsageError("--queries and --held-out exclude each other", remedy="leave out one of them")
+    own = {"--queries": request.queries, "--truth": request.truth, "--learn": request.learn,
+           "--held-out": request.held_out, "--limit": request.limit}  # fmt: skip
+    given = [option for option, value in own.items() if value is not None]
+    if given:
+        raise UsageError("an HDF5 dataset brings its own queries and truth", remedy=f"leave out {', '.join(given)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,9 @@ class DatasetArrays:
     dim: int | None = None
 
 
-def write_hdf5(path: Path, arrays: DatasetArrays) -> None:
+def write_hdf5(path: Path, arrays: DatasetArrays, progress: Callable[[float], None] | None = None) -> None:
     """Write a dataset. Vectors are as ann-benchmarks has them if they are float32, and sets always; bits are as
-    VIBE has them.
+    VIBE has them. `progress` is told the fraction of the base that is written.
 
     Not atomic by itself: write to a temporary name and rename. Raises OSError when the disk is full.
     """
@@ -76,7 +76,7 @@ def write_hdf5(path: Path, arrays: DatasetArrays) -> None:
             file.attrs["point_type"] = "float" if base.dtype.kind == "f" else base.dtype.name
         for name, value in arrays.provenance.items():
             file.attrs[name] = value
-        _write_vectors(file, "train", base)
+        _write_vectors(file, "train", base, progress)
         # Ratios of counts are compared exactly: float32 would turn ties into misses.
         distances = "<f8" if layout == "sets" else "<f4"
         _write_queries(file, arrays.queries, distances)
@@ -92,7 +92,7 @@ def _as_rows(vectors: NDArray[Any] | Sets | Rows) -> Rows:
     return ArrayRows(vectors, "") if isinstance(vectors, np.ndarray) else vectors
 
 
-def _write_vectors(group: h5py.Group, name: str, rows: Rows) -> None:
+def _write_vectors(group: h5py.Group, name: str, rows: Rows, progress: Callable[[float], None] | None = None) -> None:
     if isinstance(rows, SetRows):
         sets = rows.whole()
         group[name] = sets.elements.astype("<i4")
@@ -101,6 +101,8 @@ def _write_vectors(group: h5py.Group, name: str, rows: Rows) -> None:
     written = group.create_dataset(name, shape=rows.shape, dtype=rows.dtype.newbyteorder("<"))
     for start, block in rows.blocks():
         written[start : start + len(block)] = block
+        if progress is not None:
+            progress((start + len(block)) / len(rows))
 
 
 def _write_queries(group: h5py.Group, queries: QuerySetArrays, distances: str) -> None:

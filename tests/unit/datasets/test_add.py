@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from annbench.datasets.add import Added, AddRequest, add_dataset
+from annbench.datasets.assembling import count_copies, hold_out
 from annbench.datasets.dataset import Dataset
+from annbench.datasets.formats.rows import ArrayRows
 from annbench.datasets.library import cache_dir, find_listed
-from annbench.datasets.making import PARTIAL, count_copies, hold_out
+from annbench.datasets.making import PARTIAL
 from annbench.distances.registry import true_distances
 from annbench.errors import DatasetError, UsageError
 
@@ -81,18 +83,18 @@ def test_without_queries_some_rows_are_held_out(add: Callable[..., Added]) -> No
 
 
 def test_how_many_rows_are_held_out_by_default() -> None:
-    assert len(hold_out(vectors((300, 2)), None, 1, "x").queries) == 30
-    assert len(hold_out(vectors((20_000, 2)), None, 1, "x").queries) == 1000
+    assert len(hold_out(ArrayRows(vectors((300, 2)), "x"), None, 1).queries) == 30
+    assert len(hold_out(ArrayRows(vectors((20_000, 2)), "x"), None, 1).queries) == 1000
     for n, count in ((9, None), (5, 5)):
         with pytest.raises(DatasetError, match="cannot be held out"):
-            hold_out(vectors((n, 2)), count, 1, "x")
+            hold_out(ArrayRows(vectors((n, 2)), "x"), count, 1)
 
 
 def test_copies_of_queries_are_reported(add: Callable[..., Added]) -> None:
     base = vectors((100, 4))
     added = add(base, base[:3])
     assert any("3 base vectors are exact copies of a query" in note for note in added.notes)
-    assert count_copies(np.vstack([base, base]), base[:3]) == 6
+    assert count_copies(ArrayRows(np.vstack([base, base]), "x"), base[:3]) == 6
 
 
 def test_what_the_owner_is_told(add: Callable[..., Added]) -> None:
@@ -129,7 +131,7 @@ def test_an_existing_name_is_kept_unless_forced(add: Callable[..., Added]) -> No
 def test_interrupted_it_goes_on_from_there(add: Callable[..., Added], tmp_path: Path) -> None:
     base = vectors((60_000, 16))
     # Memory for a part of the base at a time, so that there is something to resume.
-    fields = {"held_out": 200, "threads": 1, "memory_bytes": 10 << 20}
+    fields = {"held_out": 200, "threads": 1, "memory_bytes": 18 << 20}
     reached: list[float] = []
 
     def stop(phase: str, fraction: float) -> None:
@@ -158,7 +160,7 @@ def test_other_vectors_do_not_resume(add: Callable[..., Added], tmp_path: Path) 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        add(vectors((60_000, 16)), on_progress=stop, held_out=200, threads=1, memory_bytes=10 << 20)
+        add(vectors((60_000, 16)), on_progress=stop, held_out=200, threads=1, memory_bytes=18 << 20)
     added = add(vectors((100, 4)))
     assert added.info.n == 90
     assert list((tmp_path / "data" / PARTIAL).glob("mine+*")) == []

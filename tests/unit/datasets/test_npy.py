@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annbench.datasets.assembling import load_vectors
 from annbench.datasets.formats.npy import read_checked, write
-from annbench.datasets.making import load_vectors
+from annbench.datasets.parts import Parts
 from annbench.errors import DatasetError
+
+
+def load(path: Path) -> Any:
+    return load_vectors(path, Parts(base=path, metric="euclidean"))
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8", "<f2", ">f2", "i1", "u1"])
@@ -21,10 +26,9 @@ def test_every_layout_of_a_matrix_is_read(tmp_path: Path, dtype: str, order: Any
     values = np.arange(12).reshape(4, 3).astype(dtype, order=order)
     write(tmp_path / "a.npy", values)
     np.testing.assert_array_equal(read_checked(tmp_path / "a.npy"), values)
-    loaded, notes = load_vectors(tmp_path / "a.npy")
-    np.testing.assert_array_equal(loaded, values)
-    assert loaded.flags.c_contiguous
-    assert loaded.dtype.isnative
+    loaded, notes = load(tmp_path / "a.npy")
+    np.testing.assert_array_equal(loaded.stored(), values)
+    assert loaded.stored().dtype.isnative
     assert loaded.dtype.itemsize == min(4, values.dtype.itemsize)
     assert bool(notes) == (values.dtype.itemsize == 8)
 
@@ -70,7 +74,7 @@ def test_values_beyond_float32_are_named(tmp_path: Path) -> None:
     values[3, 1] = 1e300
     write(tmp_path / "a.npy", values)
     with pytest.raises(DatasetError, match="row 3: holds inf in column 1"):
-        load_vectors(tmp_path / "a.npy")
+        load(tmp_path / "a.npy")
 
 
 @given(st.binary(max_size=200))
