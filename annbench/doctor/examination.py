@@ -147,7 +147,7 @@ class Examination:
             flaws = self._attempt(f"{name} truth", partial(truth.list_flaws, source, self.info.n))
             if flaws is not None:
                 self.found.flaws[name] = flaws
-                self.found.truth[name] = truth.list_figures(flaws, source.neighbors.shape[1])
+                self.found.truth[name] = truth.list_figures(flaws, source)
 
     def _compare_rows(self) -> None:
         """Copies within arrays, and of one array in another."""

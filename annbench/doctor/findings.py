@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from annbench.doctor.model import ArrayFigures, Diagnosis, Finding, Severity, TruthFigures
+from annbench.doctor.model import ArrayFigures, Diagnosis, Duplicates, Finding, Severity, TruthFigures
 from annbench.errors import DatasetError
 
 # More copies than this spoil recall figures; fewer are what real data have.
@@ -83,7 +83,7 @@ def _zero_rows(diagnosis: Diagnosis) -> Iterator[Finding]:
     remedy = "remove them, or find out why they are empty"
     for array in diagnosis.arrays:
         if array.zero_rows:
-            noun = "are empty sets, which" if diagnosis.metric == "jaccard" else "are zero, and"
+            noun = "are empty sets, which" if diagnosis.metric == "jaccard" else "are zero: they"
             yield _rows_finding("zero_rows", severity, array, "zero", array.zero_rows, f"{noun} {what}", remedy)
         else:
             yield _ok("zero_rows", array.name, "no zero rows")
@@ -102,14 +102,19 @@ def _duplicate_rows(diagnosis: Diagnosis) -> Iterator[Finding]:
             code="duplicate_rows",
             severity="warning" if many else "note",
             subject=array.name,
-            message=f"{_share(found.copies, array.rows)} rows are copies of an earlier one: {found.groups:,} vectors "
-            f"occur more than once, one of them {found.largest_group:,} times",
+            message=f"{_share(found.copies, array.rows)} rows are copies of an earlier one: {_groups(found)}",
             remedy="keep one of each, and map its id to the others: copies take places in every answer"
             if array.name == "base"
             else "keep one of each, so that no query counts twice",
             count=found.copies,
             rows=found.example,
         )
+
+
+def _groups(found: Duplicates) -> str:
+    if found.groups == 1:
+        return f"one vector occurs {found.largest_group:,} times"
+    return f"{found.groups:,} vectors occur more than once, one of them {found.largest_group:,} times"
 
 
 def _leaks(diagnosis: Diagnosis) -> Iterator[Finding]:
@@ -167,7 +172,7 @@ def _truth_lists(diagnosis: Diagnosis) -> Iterator[Finding]:
                     code=f"truth_{kind}",
                     severity="error",
                     subject=f"{name} truth",
-                    message=f"{count:,} lists of neighbours {what}",
+                    message=f"{_share(count, found.lists)} lists of neighbours {what}",
                     remedy=remedy,
                     count=count,
                     rows=rows,
@@ -200,7 +205,6 @@ def _truth_values(diagnosis: Diagnosis) -> Iterator[Finding]:
                 f"query {one.query} to row {one.row} is stored as {one.stored:.6g}, and is {one.true:.6g}",
                 remedy=one.explanation,
                 count=wrong,
-                rows=(one.query,),
             )
         else:
             yield _ok(

@@ -99,10 +99,11 @@ class Disagreement(_Model):
 
 
 class TruthFigures(_Model):
-    """The stored neighbours and distances of a query set. The first four are counts of lists, over the whole truth;
+    """The stored neighbours and distances of a query set. The `lists_…` are counts over the whole truth;
     the others come from a sample of queries.
     """
 
+    lists: int  # one a query
     stored_k: int
     lists_with_unknown_ids: int
     lists_with_repeats: int

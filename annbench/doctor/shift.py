@@ -49,7 +49,8 @@ def compare(
         nearest_exceedance=optional(nearest),
         kth_exceedance=optional(kth),
         separability=optional(outward.separability),
-        verdict=shift_verdict([outward.exceedance, nearest, kth, outward.separability], *counts),
+        # No line separates worse than chance.
+        verdict=shift_verdict([outward.exceedance, nearest, kth, max(outward.separability, 0.5)], *counts),
     )
 
 

@@ -91,7 +91,7 @@ def judge(
             asked = sample.queries[np.repeat(query, len(columns))]
             lists = _Lists(int(sample.rows[query]), columns, ids[i], stored[i])
             tally.add(lists, asked, vectors[places.reshape(ids.shape)[i]], limits[start + i], d_k[start + i])
-    return list_figures(flaws, stored_k).model_copy(
+    return list_figures(flaws, source).model_copy(
         update={
             "sampled_queries": len(judged),
             "distances_compared": tally.distances,
@@ -106,10 +106,11 @@ def judge(
     )
 
 
-def list_figures(flaws: ListFlaws, stored_k: int) -> TruthFigures:
+def list_figures(flaws: ListFlaws, source: QuerySource) -> TruthFigures:
     """What can be said without a search."""
     return TruthFigures(
-        stored_k=stored_k,
+        lists=len(source.neighbors),
+        stored_k=source.neighbors.shape[1],
         lists_with_unknown_ids=len(flaws.unknown_ids),
         lists_with_repeats=len(flaws.repeats),
         lists_not_finite=len(flaws.not_finite),

@@ -168,7 +168,8 @@ def shift_verdict(exceedances: list[float], queries: int, base: int) -> Verdict:
     known = [abs(value - 0.5) for value in exceedances if not math.isnan(value)]
     if not known or min(queries, base) < MIN_COMPARED:
         return "too few to tell"
-    noise = STANDARD_ERRORS * exceedance_error(queries, base)
+    # Of half the sample: `separability` judges on halves.
+    noise = STANDARD_ERRORS * exceedance_error(max(1, queries // 2), max(1, base // 2))
     largest = max(known)
     if largest < max(SHIFTED, noise):
         return "in distribution"

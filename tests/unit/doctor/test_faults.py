@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -9,6 +10,10 @@ import numpy as np
 import pytest
 
 from annbench.datasets.formats.hdf5_write import QuerySetArrays
+from annbench.datasets.formats.rows import ArrayRows
+from annbench.distances.registry import distance_of
+from annbench.doctor.copies import RowIndex
+from annbench.doctor.scan import scan_rows
 
 N, DIM, QUERIES, K = 1200, 12, 200, 30  # of a file that nothing is said about
 
@@ -20,6 +25,7 @@ def test_clean_data_raise_no_alarm(lab: Any, metric: str, seed: int) -> None:
     assert lab.bad(found) == set()
     assert {one.code for one in found.findings} >= {"unusable_rows", "duplicate_rows", "truth_wrong", "query_shift"}
     assert found.worst == "ok"
+    assert [seen.zero_distance for seen in found.neighborhoods] == [0, 0]  # no row is its own neighbour
 
 
 @pytest.mark.fault(15)
@@ -99,6 +105,31 @@ def test_a_base_of_one_vector_many_times(lab: Any) -> None:
     assert found.neighborhoods[0].lid[0].undefined == found.neighborhoods[0].points
     assert found.neighborhoods[0].nearest is None
     assert lab.finding(found, "near_ties").severity == "warning"
+
+
+def test_neighbours_are_looked_for_behind_copies(lab: Any) -> None:
+    base = np.repeat(lab.drawn(20, 1), 150, axis=0)
+    found = lab.examine(base, lab.drawn(30, 2), request={"sample": 100})
+    seen = found.neighborhoods[0]
+    assert (seen.points, seen.zero_distance) == (100, 100)
+    apart = np.linalg.norm(base[::150, None] - base[None, ::150], axis=2)
+    assert seen.nearest.minimum == pytest.approx(np.sort(apart, axis=1)[:, 1].min(), rel=1e-6)
+
+
+def test_rows_that_only_hash_alike_are_no_copies(lab: Any) -> None:
+    rows = ArrayRows(lab.drawn(8, 1), "base")
+    rows._array[[3, 6]] = rows._array[1]
+    rows._array[7] = rows._array[5]
+    scan = scan_rows(rows, distance_of("euclidean"), 12, queries=False)
+    alike = replace(scan, hashes=np.zeros(8, np.uint64))
+    found = RowIndex(rows, alike).duplicates()
+    assert found == RowIndex(rows, scan).duplicates()
+    assert (found.groups, found.copies, found.largest_group, found.example) == (2, 3, 3, (1, 3, 6))
+    others = ArrayRows(lab.drawn(3, 9), "test")
+    assert (
+        RowIndex(rows, alike).overlap(others, replace(alike, lengths=alike.lengths[:3], hashes=alike.hashes[:3])).rows
+        == 0
+    )
 
 
 def test_leaks(lab: Any) -> None:
@@ -222,21 +253,26 @@ def test_ties_at_k(lab: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moved", "severity"),
-    [
-        (lambda q: q + 2, "warning"),
-        (lambda q: 2 * q, "warning"),
-        (lambda q: 0.4 * q, "warning"),
-        (lambda q: q + 0.16, "note"),
-    ],
+    ("moved", "farther"), [(lambda q: q + 2, True), (lambda q: 2 * q, True), (lambda q: 0.4 * q, False)]
 )
-def test_shifted_queries(lab: Any, moved: Any, severity: str) -> None:
+def test_queries_out_of_distribution(lab: Any, moved: Any, farther: bool) -> None:
     base = lab.drawn(N, 1)
     found = lab.examine(base, lab.with_truth(base, moved(lab.drawn(QUERIES, 2))))
-    assert lab.bad(found) - {("note", "hubs")} == {(severity, "query_shift")}
-    words = {"warning": "out of distribution", "note": "shifted"}
-    assert found.shifts[0].verdict == words[severity]
-    assert lab.finding(found, "query_shift").message.startswith(words[severity])
+    assert lab.bad(found) - {("note", "hubs")} == {("warning", "query_shift")}
+    shift = found.shifts[0]
+    assert shift.verdict == "out of distribution"
+    for value in (shift.mahalanobis_exceedance, shift.nearest_exceedance, shift.kth_exceedance):
+        assert (value > 0.7) is farther
+        assert (value < 0.3) is not farther
+    assert (shift.mahalanobis_queries > shift.mahalanobis_base) is farther
+    assert lab.finding(found, "query_shift").message.startswith("out of distribution")
+
+
+def test_queries_a_little_off(lab: Any) -> None:
+    base = lab.drawn(N, 1)
+    found = lab.examine(base, lab.with_truth(base, lab.drawn(600, 2) + 0.16), request={"sample": 600})
+    assert lab.bad(found) == {("note", "query_shift")}
+    assert found.shifts[0].verdict == "shifted"
 
 
 def test_each_query_set_has_its_verdict(lab: Any) -> None:

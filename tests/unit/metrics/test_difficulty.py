@@ -146,6 +146,7 @@ def test_separability_does_not_take_noise_for_a_difference() -> None:
     rng = np.random.default_rng(13)
     same = [separability(*rng.standard_normal((2, 100, 200)), rng) for _ in range(20)]
     assert np.mean(same) == pytest.approx(0.5, abs=0.03)
+    assert np.std(same) < 1.5 * exceedance_error(50, 50)
     moved = rng.standard_normal((100, 200)) + 0.3
     assert separability(moved, rng.standard_normal((100, 200)), rng) > 0.95
     assert math.isnan(separability(moved[:3], moved, rng))
