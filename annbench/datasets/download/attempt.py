@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
-import ssl
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
+from annbench.datasets.download.failures import (
+    EARLY,
+    REPORT,
+    InterruptedTransferError,
+    check_https,
+    meaning,
+    refusal,
+)
 from annbench.datasets.download.partial import Origin, PartialFile
 from annbench.errors import DatasetError
 
@@ -26,16 +30,12 @@ _STATED_SHA256 = "X-Linked-ETag"
 # Left free on the disk by a download whose size the server does not say.
 SPARE_BYTES = 1 << 30
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 _SHA256 = re.compile(r'"?([0-9a-f]{64})"?')
 
 
-class InterruptedTransferError(Exception):
-    """The transfer stopped for a reason that may pass; `wait_seconds` is what the server asked to be left alone for."""
-
-    def __init__(self, reason: str, wait_seconds: float = 0.0) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
+class _EnoughError(Exception):
+    """All that was wanted is here."""
 
 
 class _MovedError(Exception):
@@ -57,17 +57,23 @@ class Limits:
 class Attempt:
     """A request for the rest of `url`, into `part`. `on_bytes` is told how much is there, of how much.
 
-    `restarted` says afterwards that an earlier part could not be used.
+    With `first_bytes`, so many bytes from the beginning of a larger file are all that is wanted. `restarted` says
+    afterwards that an earlier part could not be used.
     """
 
     def __init__(
-        self, url: str, part: PartialFile, limits: Limits, on_bytes: Callable[[int, int | None], None]
+        self,
+        url: str,
+        part: PartialFile,
+        limits: Limits,
+        on_bytes: Callable[[int, int | None], None],
+        first_bytes: int | None = None,
     ) -> None:
         check_https(url)
-        self.url, self.part, self.limits = url, part, limits
+        self.url, self.part, self.limits, self.first_bytes = url, part, limits, first_bytes
         self.restarted = False
         self._on_bytes = on_bytes
-        self._known = part.origin(url)
+        self._known = part.origin(url, first_bytes)
         self._origin: Origin | None = None
         self._file: BinaryIO | None = None
         self._response: Response | None = None
@@ -79,8 +85,11 @@ class Attempt:
         """Receive the rest. Raises InterruptedTransferError, or DatasetError when there is no point in asking again."""
         # A part that nothing vouches for is not added to: the file may be another by now.
         headers = {"Accept-Encoding": "identity", "User-Agent": "annbench"}
+        last = "" if self.first_bytes is None else str(self.first_bytes - 1)
         if self._known is not None and self._known.validator is not None:
-            headers |= {"Range": f"bytes={self._here_bytes}-", "If-Range": self._known.validator}
+            headers |= {"Range": f"bytes={self._here_bytes}-{last}", "If-Range": self._known.validator}
+        elif last:
+            headers["Range"] = f"bytes=0-{last}"
         url = self.url
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -90,7 +99,7 @@ class Attempt:
                 url = moved.target
             else:
                 return self._whole()
-        raise DatasetError("redirects without end", where=self.url, remedy=_REPORT)
+        raise DatasetError("redirects without end", where=self.url, remedy=REPORT)
 
     def _request(self, url: str, headers: dict[str, str]) -> None:
         import pooch
@@ -105,17 +114,22 @@ class Attempt:
         )
         try:
             download(url, self, None)
+        except _EnoughError:
+            pass
         except exceptions.RequestException as error:
-            raise _meaning(error, self.url, self.limits) from error
+            raise meaning(error, self.url, self.limits.stall_seconds) from error
         finally:
             self._close()
 
     def write(self, chunk: bytes) -> None:
         """Called by pooch with what arrived. Raises DatasetError if the disk refuses it."""
         assert self._file is not None
-        if self._here_bytes + len(chunk) > self._allowed_bytes:
-            raise DatasetError("sends more than it said, or than there is room for", where=self.url, remedy=_REPORT)
         rest = memoryview(chunk)
+        enough = self.first_bytes is not None and self._here_bytes + len(chunk) >= self.first_bytes
+        if enough:
+            rest = rest[: self._allowed_bytes - self._here_bytes]
+        elif self._here_bytes + len(chunk) > self._allowed_bytes:
+            raise DatasetError("sends more than it said, or than there is room for", where=self.url, remedy=REPORT)
         try:
             while rest:
                 written = self._file.write(rest)
@@ -130,6 +144,8 @@ class Attempt:
             ) from error
         assert self._origin is not None
         self._on_bytes(self._here_bytes, self._origin.total_bytes)
+        if enough:
+            raise _EnoughError
 
     def flush(self) -> None:
         """Called by pooch; nothing is held back."""
@@ -154,39 +170,54 @@ class Attempt:
         if status in (200, 206):
             self._accept(response)
         else:
-            raise _refusal(response, self.url)
+            raise refusal(response, self.url)
 
     def _accept(self, response: Response) -> None:
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind in ("text/html", "application/xhtml+xml"):
-            raise DatasetError(f"is a web page ({kind}), not a file", where=self.url, remedy=_REPORT)
+            raise DatasetError(f"is a web page ({kind}), not a file", where=self.url, remedy=REPORT)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise DatasetError("was sent compressed though asked for as it is", where=self.url, remedy=_REPORT)
+            raise DatasetError("was sent compressed though asked for as it is", where=self.url, remedy=REPORT)
         length = response.headers.get("Content-Length")
         if length is not None and not re.fullmatch(r"[0-9]{1,18}", length):
-            raise DatasetError(f"states a length of {length[:40]!r}", where=self.url, remedy=_REPORT)
-        body_bytes = None if length is None else int(length)
-        if response.status_code == 206:
-            self._origin = self._continued(response)
+            raise DatasetError(f"states a length of {length[:40]!r}", where=self.url, remedy=REPORT)
+        stated = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if response.status_code == 206 and (stated is None or int(stated[1]) != 0):
+            self._origin = self._continued(response, stated)
         else:
-            self.restarted = self._here_bytes > 0
-            self._origin = Origin.of(self.url, response.headers, body_bytes, self._stated_sha256)
-            self.part.discard()
-            self._here_bytes = 0
+            whole = length if stated is None else stated[2]
+            self._origin = self._from_the_beginning(response, int(whole) if whole and whole != "*" else None)
         self._make_room(self._origin.total_bytes)
-        if response.status_code == 200:
+        if self._here_bytes == 0:
             self.part.start_over(self._origin)
         self._file = self.part.append()
 
-    def _continued(self, response: Response) -> Origin:
+    def _from_the_beginning(self, response: Response, whole_bytes: int | None) -> Origin:
+        if self.first_bytes is not None and whole_bytes is not None and whole_bytes < self.first_bytes:
+            raise DatasetError(
+                f"has {whole_bytes:,} bytes, and the first {self.first_bytes:,} are wanted",
+                where=self.url,
+                remedy=REPORT,
+            )
+        self.restarted = self._here_bytes > 0
+        self.part.discard()
+        self._here_bytes = 0
+        return Origin.of(
+            self.url,
+            response.headers,
+            total_bytes=whole_bytes if self.first_bytes is None else self.first_bytes,
+            whole_bytes=whole_bytes,
+            stated_sha256=self._stated_sha256 if self.first_bytes is None else None,
+        )
+
+    def _continued(self, response: Response, stated: re.Match[str] | None) -> Origin:
         """The known origin, if these bytes are the next ones of that very file."""
-        stated = re.fullmatch(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", response.headers.get("Content-Range", ""))
         known = self._known
         if (
             known is None
             or stated is None
             or int(stated[1]) != self._here_bytes
-            or (known.total_bytes is not None and stated[2] not in ("*", str(known.total_bytes)))
+            or (known.whole_bytes is not None and stated[2] not in ("*", str(known.whole_bytes)))
             or (known.etag is not None and response.headers.get("ETag", known.etag) != known.etag)
         ):
             self.part.discard()
@@ -208,71 +239,7 @@ class Attempt:
     def _whole(self) -> Origin:
         assert self._origin is not None
         if self._here_bytes < (self._origin.total_bytes or 0):
-            raise InterruptedTransferError(_EARLY)
+            raise InterruptedTransferError(EARLY)
         if not self._here_bytes:
-            raise DatasetError("is empty", where=self.url, remedy=_REPORT)
+            raise DatasetError("is empty", where=self.url, remedy=REPORT)
         return self._origin
-
-
-_EARLY = "the connection ended early"
-_REPORT = "open the address in a browser; if the publisher has moved the file, give its new address with --url"
-
-
-def check_https(url: str, *, said_by: str = "") -> None:
-    """Raise DatasetError for an address that anybody on the way could answer for."""
-    if urlsplit(url).scheme != "https":
-        what = f"redirects to {url}, which is not https" if said_by else "is not an https address"
-        raise DatasetError(
-            what, where=said_by or url, remedy="nothing is fetched over a connection that can be tampered with"
-        )
-
-
-def _refusal(response: Response, url: str) -> Exception:
-    said = f"the server answered {response.status_code} {response.reason}".rstrip()
-    if response.status_code in _PASSING:
-        return InterruptedTransferError(said, _retry_after(response.headers.get("Retry-After", "")))
-    return DatasetError(said, where=url, remedy=_REPORT)
-
-
-def _retry_after(text: str) -> float:
-    """Seconds from a Retry-After header, which holds seconds or a date; 0 if it holds neither."""
-    if text.isascii() and text.isdigit():
-        return float(text)
-    with suppress(ValueError, TypeError):
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    return 0.0
-
-
-def _meaning(error: Exception, url: str, limits: Limits) -> Exception:
-    """What an error of the HTTP library means: is it worth another try?"""
-    import http.client
-
-    import urllib3
-    from requests import exceptions
-
-    causes = list(_causes(error))
-    if untrusted := [c for c in causes if isinstance(c, ssl.SSLCertVerificationError)]:
-        return DatasetError(
-            f"its certificate is not trusted: {untrusted[0].verify_message}",
-            where=url,
-            remedy="nothing is fetched from a server that cannot prove who it is",
-        )
-    if isinstance(error, exceptions.InvalidURL | exceptions.InvalidSchema | exceptions.MissingSchema):
-        return DatasetError(f"is not an address: {error}", where=url, remedy=_REPORT)
-    if any(isinstance(c, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead) for c in causes):
-        return InterruptedTransferError(_EARLY)
-    if any("timed out" in str(c) for c in causes) and not isinstance(error, exceptions.ConnectTimeout):
-        return InterruptedTransferError(f"nothing arrived for {limits.stall_seconds:g} s")
-    return InterruptedTransferError(f"the connection failed: {str(causes[-1])[:200]}")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what it was made from; the libraries hand causes on as arguments as well."""
-    found: list[BaseException] = []
-    queue: list[Any] = [error]
-    while queue and len(found) < 20:
-        one = queue.pop(0)
-        if isinstance(one, BaseException) and one not in found:
-            found.append(one)
-            queue += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-    return found

@@ -17,26 +17,36 @@ _MAX_STATE_BYTES = 1 << 16
 class Origin(BaseModel):
     """What the server said of the file whose first part is here.
 
-    `validator` names exactly that file, or is None; `stated_sha256` is the server's own checksum of it, where it gives
-    one.
+    `total_bytes` of the `whole_bytes` of the file are wanted, None if the server does not say. `validator` names
+    exactly that file, or is None; `stated_sha256` is the server's own checksum of it, where it gives one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     total_bytes: int | None
+    whole_bytes: int | None
     etag: str | None
     last_modified: str | None
     validator: str | None
     stated_sha256: str | None = None
 
     @classmethod
-    def of(cls, url: str, headers: Mapping[str, str], total_bytes: int | None, stated_sha256: str | None) -> Origin:
+    def of(
+        cls,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        total_bytes: int | None,
+        whole_bytes: int | None,
+        stated_sha256: str | None,
+    ) -> Origin:
         """From the headers of an answer."""
         etag, modified = headers.get("ETag"), headers.get("Last-Modified")
         return cls(
             url=url,
             total_bytes=total_bytes,
+            whole_bytes=whole_bytes,
             etag=etag,
             last_modified=modified,
             validator=_validator(etag, modified, headers.get("Date")),
@@ -59,15 +69,16 @@ class PartialFile:
         except FileNotFoundError:
             return 0
 
-    def origin(self, url: str) -> Origin | None:
-        """Where the part came from, if more of it can be asked for at `url`; else None."""
+    def origin(self, url: str, first_bytes: int | None = None) -> Origin | None:
+        """Where the part came from, if it is of `url`, or of the first bytes of it; else None."""
         try:
             with self._state.open("rb") as stream:
                 origin = Origin.model_validate_json(stream.read(_MAX_STATE_BYTES))
         except (OSError, ValidationError):
             return None
-        sound = origin.url == url and (origin.total_bytes is None or self.bytes <= origin.total_bytes)
-        return origin if sound and self.bytes else None
+        fits = origin.total_bytes is None or self.bytes <= origin.total_bytes
+        as_wanted = first_bytes is None or origin.total_bytes == first_bytes
+        return origin if self.bytes and origin.url == url and fits and as_wanted else None
 
     def start_over(self, origin: Origin) -> None:
         """Drop what is here, and expect the file that `origin` describes."""
@@ -95,11 +106,6 @@ class PartialFile:
         for path in (self.path, self._state):
             with suppress(FileNotFoundError):
                 path.unlink()
-
-    def forget_origin(self) -> None:
-        """Drop the description of a file that is complete and has moved on."""
-        with suppress(FileNotFoundError):
-            self._state.unlink()
 
 
 def _validator(etag: str | None, modified: str | None, date: str | None) -> str | None:

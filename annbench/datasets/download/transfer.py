@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from annbench.datasets.download.attempt import Attempt, InterruptedTransferError, Limits
+from annbench.datasets.download.attempt import Attempt, Limits
+from annbench.datasets.download.failures import InterruptedTransferError
 from annbench.datasets.download.partial import Origin, PartialFile
 from annbench.errors import DatasetError
 
@@ -39,13 +40,14 @@ def transfer(
     *,
     on_bytes: Callable[[int, int | None], None],
     on_note: Callable[[str], None],
+    first_bytes: int | None = None,
 ) -> Origin:
-    """Fetch `url` into `part`, going on from what is there if that is the same file.
+    """Fetch `url`, or its `first_bytes`, into `part`, going on from what is there if that is the same file.
 
     `on_bytes` is told the bytes that are there and the bytes of all (None if unknown), `on_note` what the user should
     know. Raises DatasetError; what has arrived stays in `part`, unless it turned out to be of another file.
     """
-    complete = part.origin(url)
+    complete = part.origin(url, first_bytes)
     if complete is not None and complete.total_bytes == part.bytes:
         return complete
     draw = random.Random(patience.seed)
@@ -53,7 +55,7 @@ def transfer(
     while True:
         if part.bytes:
             on_note(f"going on after {part.bytes / 1e6:,.1f} MB")
-        attempt = Attempt(url, part, patience.limits, on_bytes)
+        attempt = Attempt(url, part, patience.limits, on_bytes, first_bytes)
         try:
             origin = attempt.run()
         except InterruptedTransferError as error:
