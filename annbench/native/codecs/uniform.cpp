@@ -93,6 +93,17 @@ double best_scale(const float* v, std::size_t dim, int bits, std::vector<Crossin
   return best;
 }
 
+// What the best scale of v is predicted from; see UniformQuantizer::fast_scale.
+double size_for_scale(const float* v, std::size_t dim, int bits) {
+  double squares = 0, largest = 0;
+  for (std::size_t j = 0; j < dim; ++j) {
+    const double size = std::fabs(static_cast<double>(v[j]));
+    squares += size * size;
+    largest = std::max(largest, size);
+  }
+  return bits <= 3 ? std::sqrt(squares) : largest;
+}
+
 double mean_best_scale(std::size_t dim, int bits) {
   if (bits == 1) return 0;
   std::mt19937_64 random(20240912);
@@ -101,14 +112,8 @@ double mean_best_scale(std::size_t dim, int bits) {
   std::vector<Crossing> crossings;
   double total = 0;
   for (int sample = 0; sample < fast_scale_samples; ++sample) {
-    double squares = 0;
-    std::vector<double> wide(dim);
-    for (double& value : wide) {
-      value = normal(random);
-      squares += value * value;
-    }
-    for (std::size_t j = 0; j < dim; ++j) v[j] = static_cast<float>(wide[j] / std::sqrt(squares));
-    total += best_scale(v.data(), dim, bits, crossings);
+    for (float& value : v) value = static_cast<float>(normal(random));
+    total += best_scale(v.data(), dim, bits, crossings) * size_for_scale(v.data(), dim, bits);
   }
   return total / fast_scale_samples;
 }
@@ -199,7 +204,7 @@ UniformGrid UniformQuantizer::encode(const float* v, std::uint8_t* codes) const 
     thread_local std::vector<Crossing> crossings;
     scale = best_scale(v, dim_, bits_, crossings);
   } else {
-    scale = fast_scale_ / std::sqrt(squares);
+    scale = fast_scale_ / size_for_scale(v, dim_, bits_);
   }
   codes_at_scale(v, dim_, scale, bits_, codes);
   // With one bit there is no scale to choose, and the step that fits the length of v is as good as any.

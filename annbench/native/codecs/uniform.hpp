@@ -17,7 +17,7 @@ namespace annbench {
 enum class UniformFit : int {
   min_max = 0,       // LVQ: from the smallest to the largest value (Aguerrebere et al., VLDB 2023)
   rabitq = 1,        // the symmetric grid of best cosine with v (Gao et al., SIGMOD 2025), all candidates swept
-  rabitq_fast = 2,   // the same with one scale for all vectors of a dimension
+  rabitq_fast = 2,   // the same without a sweep: the scale is predicted, see fast_scale()
   osq = 3,           // coordinate descent on the error along v and across it (Lucene's optimized scalar quantization)
 };
 
@@ -41,7 +41,9 @@ class UniformQuantizer {
   // whatever the machine.
   UniformGrid encode(const float* v, std::uint8_t* codes) const;
 
-  // RaBitQ's scale for codes of this dimension: the mean over random unit vectors of the best one of each.
+  // What predicts the best scale of a vector for rabitq_fast: the mean over random vectors of their best scale times
+  // their length, up to 3 bits, or times their largest value, above. The published fast mode goes by the length always;
+  // at 8 bits that clips every vector with a large value, and loses 4 to 20 times as much as the sweep. This loses 5 %.
   float fast_scale() const { return fast_scale_; }
 
  private:

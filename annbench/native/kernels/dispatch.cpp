@@ -25,16 +25,21 @@ Function version_of(const Function (&table)[isa_count], Isa isa) {
 }
 
 bool machine_has_vpopcntdq();
+bool machine_has_vnni();
 
-// The AVX-512 version of this kernel alone needs VPOPCNTDQ, which the first processors with AVX-512 lack.
-HammingSelectFn hamming_select_of(Isa isa) {
-  const bool lacking = isa == Isa::avx512 && !machine_has_vpopcntdq();
-  return version_of(hamming_select_table, lacking ? Isa::avx2 : isa);
-}
+// The AVX-512 versions of some kernels need what the first processors with AVX-512 lack; those run the AVX2 version.
+Isa only_with(bool extension, Isa isa) { return isa == Isa::avx512 && !extension ? Isa::avx2 : isa; }
 
 KernelTable table_of(Isa isa) {
   const auto row = static_cast<std::size_t>(isa);
-  return {isa, threshold_select_table[row], exact_dot_table[row], exact_squared_l2_table[row], hamming_select_of(isa)};
+  const Isa counting = only_with(machine_has_vpopcntdq(), isa), multiplying = only_with(machine_has_vnni(), isa);
+  return {isa,
+          threshold_select_table[row],
+          exact_dot_table[row],
+          exact_squared_l2_table[row],
+          version_of(hamming_select_table, counting),
+          version_of(nibble_dot_table, multiplying),
+          version_of(byte_dot_table, multiplying)};
 }
 
 const std::array<KernelTable, isa_count>& tables() {
@@ -79,11 +84,13 @@ bool machine_has(Isa isa) {
 }
 
 bool machine_has_vpopcntdq() { return all_bits(Cpuid(7, 0).ecx, 1u << 14); }
+bool machine_has_vnni() { return all_bits(Cpuid(7, 0).ecx, 1u << 11); }
 
 #else
 
 bool machine_has(Isa) { return true; }
 bool machine_has_vpopcntdq() { return true; }
+bool machine_has_vnni() { return true; }
 
 #endif
 

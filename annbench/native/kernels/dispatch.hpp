@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/code_dot.hpp"
 #include "kernels/exact_distance.hpp"
 #include "kernels/hamming.hpp"
 #include "kernels/isa.hpp"
@@ -19,6 +20,8 @@ struct KernelTable {
   ExactDistanceFn exact_dot;
   ExactDistanceFn exact_squared_l2;
   HammingSelectFn hamming_select;
+  CodeDotFn nibble_dot;
+  CodeDotFn byte_dot;
 };
 
 std::string_view isa_name(Isa isa);

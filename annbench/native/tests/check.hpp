@@ -59,11 +59,13 @@ inline std::vector<const KernelTable*> available_kernels() {
   return found;
 }
 
+void test_code_dot();
 void test_dispatch();
 void test_threshold_select();
 void test_exact_distance();
 void test_hamming();
 void test_neighbor_collector();
 void test_uniform();
+void test_uniform_rows();
 
 }  // namespace annbench::tests

@@ -26,7 +26,9 @@ int main() {
   annbench::tests::test_exact_distance();
   annbench::tests::test_hamming();
   annbench::tests::test_neighbor_collector();
+  annbench::tests::test_code_dot();
   annbench::tests::test_uniform();
+  annbench::tests::test_uniform_rows();
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;
 }

@@ -106,12 +106,10 @@ void check_sweep_is_exhaustive() {
 }
 
 void check_one_scale_for_all_loses_little() {
-  for (const int bits : {2, 4, 8}) {
+  for (const int bits : {2, 3, 4, 5, 8}) {
     const double swept = mean_cosine(384, bits, UniformFit::rabitq, 30);
     const double fast = mean_cosine(384, bits, UniformFit::rabitq_fast, 30);
-    // At 8 bits what is lost is a few clipped values of a vector that has a large one; both are near perfect.
-    const double allowed = bits == 8 ? 1e-4 : 1.3 * (1 - swept);
-    check(fast <= swept + 1e-9 && 1 - fast <= allowed, "fast scale at " + std::to_string(bits) + " bits: cosine " +
+    check(fast <= swept + 1e-9 && 1 - fast <= 1.2 * (1 - swept), "fast scale at " + std::to_string(bits) + " bits: cosine " +
                                                            std::to_string(fast) + ", swept " + std::to_string(swept));
   }
 }

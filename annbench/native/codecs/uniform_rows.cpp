@@ -1,0 +1,84 @@
+#include "codecs/uniform_rows.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace annbench {
+namespace {
+
+constexpr std::size_t score_block = 256;  // dot products that wait for their factors, in L1 with the rows' last lines
+
+bool is_symmetric(UniformFit fit) { return fit == UniformFit::rabitq || fit == UniformFit::rabitq_fast; }
+
+}  // namespace
+
+UniformRows::UniformRows(std::size_t dim, int bits, UniformFit fit, float weight)
+    : quantizer_(dim, bits, fit), layout_(dim, bits, is_symmetric(fit) ? 2 : 3), weight_(weight) {}
+
+void UniformRows::encode(const float* vectors, const float* add, std::size_t count, std::uint8_t* rows) const {
+  std::vector<std::uint8_t> codes(dim());
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* v = vectors + i * dim();
+    const UniformGrid grid = quantizer_.encode(v, codes.data());
+    const float scale = -weight_ * uniform_rescale(v, codes.data(), grid, dim());
+    const std::array<float, 3> factors = {add[i], scale * grid.step, scale * grid.lower};
+    layout_.pack(codes.data(), factors.data(), rows + i * layout_.row_bytes());
+  }
+}
+
+void UniformRows::decode(const std::uint8_t* rows, std::size_t count, float* vectors) const {
+  std::vector<std::uint8_t> codes(dim());
+  const float centre = -0.5f * static_cast<float>(quantizer_.max_code());
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* row = rows + i * layout_.row_bytes();
+    layout_.unpack(row, codes.data());
+    std::array<float, 3> factors{};
+    std::memcpy(factors.data(), layout_.factors_of(row), 4 * layout_.factors());
+    const float lower = symmetric() ? centre * factors[1] : factors[2];
+    for (std::size_t j = 0; j < dim(); ++j) vectors[i * dim() + j] = (lower + factors[1] * codes[j]) / -weight_;
+  }
+}
+
+UniformRows::Query UniformRows::prepare(const float* query) const {
+  Query prepared{AlignedBuffer<std::int8_t>(layout_.query_bytes())};
+  float largest = 0;
+  for (std::size_t j = 0; j < dim(); ++j) largest = std::max(largest, std::fabs(query[j]));
+  prepared.step = largest / 127;
+  const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;
+  std::vector<std::int8_t> values(dim());
+  std::int64_t sum = 0;
+  for (std::size_t j = 0; j < dim(); ++j) {
+    values[j] = static_cast<std::int8_t>(std::clamp(std::nearbyint(query[j] * inverse), -127.0f, 127.0f));
+    sum += values[j];
+  }
+  // Of the rounded values, not of the query's: its error then meets the codes less their middle, not all of them.
+  prepared.sum = prepared.step * static_cast<float>(sum);
+  layout_.arrange(values.data(), prepared.values.data());
+  return prepared;
+}
+
+void UniformRows::score(const KernelTable& kernels, const Query& query, const std::uint8_t* rows,
+                        const std::uint32_t* ids, std::size_t count, float* scores) const {
+  const CodeDotFn dot = layout_.bits() == 4 ? kernels.nibble_dot : kernels.byte_dot;
+  const std::size_t bytes = layout_.row_bytes();
+  // ⟨q, codes⟩ + centre·Σq is ⟨q, symmetric grid⟩; for other grids the sum goes with the third factor.
+  const float centre = symmetric() ? -0.5f * static_cast<float>(quantizer_.max_code()) * query.sum : 0.0f;
+  std::array<std::int32_t, score_block> products;
+  for (std::size_t first = 0; first < count; first += score_block) {
+    const std::size_t block = std::min(score_block, count - first);
+    const std::uint8_t* base = ids == nullptr ? rows + first * bytes : rows;
+    const std::uint32_t* gathered = ids == nullptr ? nullptr : ids + first;
+    dot(query.values.data(), base, bytes, gathered, block, products.data());
+    for (std::size_t i = 0; i < block; ++i) {
+      const std::uint8_t* row = base + (gathered == nullptr ? i : gathered[i]) * bytes;
+      float factors[3] = {};
+      std::memcpy(factors, layout_.factors_of(row), symmetric() ? 8 : 12);
+      const float inner = query.step * static_cast<float>(products[i]) + centre;
+      scores[first + i] = factors[0] + factors[1] * inner + factors[2] * query.sum;
+    }
+  }
+}
+
+}  // namespace annbench
