@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from annbench.cli.completion import dataset_names
+from annbench.cli.data_convert import convert
 from annbench.cli.data_get import get
+from annbench.cli.data_options import (
+    AnyMetric,
+    Column,
+    Dimension,
+    HeldOut,
+    IdColumn,
+    Learn,
+    Memory,
+    Neighbors,
+    Queries,
+    Seed,
+    Threads,
+    Truth,
+)
 from annbench.cli.options import AsJson, DataDir
 
 if TYPE_CHECKING:
@@ -24,12 +39,6 @@ _PHASES = {
     "write": "writing",
     "check": "checking the file",
 }
-
-
-def _bytes(text: str) -> int:
-    from annbench.config.model import parse_bytes
-
-    return cast(int, parse_bytes(text))
 
 
 @app.command("list")
@@ -71,30 +80,20 @@ def info(
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new dataset's name.")],
-    base: Annotated[Path, typer.Option("--base", help="Vectors (.npy, one a row), or a whole dataset (.hdf5).")],
-    queries: Annotated[
-        Path | None, typer.Option("--queries", help="Queries (.npy); else some rows are held out.")
-    ] = None,
-    metric: Annotated[
-        Literal["cosine", "euclidean", "ip"] | None, typer.Option("--metric", help="Needed for .npy.")
-    ] = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="True neighbours kept per query.")] = 100,
-    held_out: Annotated[
-        int | None,
-        typer.Option("--held-out", min=1, help="Rows held out as queries; default min(1000, n / 10)."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the choice of held-out rows.")] = 42,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
-    memory: Annotated[
-        int,
-        typer.Option(
-            "--memory",
-            parser=_bytes,
-            metavar="SIZE",
-            show_default="1GiB",
-            help="For computing the truth, at most.",
-        ),
-    ] = 1 << 30,
+    base: Annotated[Path, typer.Option("--base", help="Vectors (.npy, .fvecs, .fbin …), or a whole dataset (.hdf5).")],
+    queries: Queries = None,
+    truth: Truth = None,
+    learn: Learn = None,
+    metric: AnyMetric = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first rows of the base.")] = None,
+    k: Neighbors = 100,
+    held_out: HeldOut = None,
+    seed: Seed = 42,
+    column: Column = None,
+    id_column: IdColumn = None,
+    dimension: Dimension = None,
+    threads: Threads = None,
+    memory: Memory = 1 << 30,
     force: Annotated[bool, typer.Option("--force", help="Replace a dataset of this name.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -106,8 +105,9 @@ def add(
     from annbench.datasets.library import data_dir as find_folder
 
     request = AddRequest(
-        name=name, base=base, queries=queries, metric=metric, k=k, held_out=held_out, seed=seed,
-        threads=threads, memory_bytes=memory, folder=find_folder(data_dir), force=force,
+        name=name, base=base, queries=queries, truth=truth, learn=learn, metric=metric, k=k, limit=limit,
+        held_out=held_out, seed=seed, column=column, id_column=id_column, dimension=dimension, threads=threads,
+        memory_bytes=memory, folder=find_folder(data_dir), force=force,
     )  # fmt: skip
     with phase_bar(_PHASES) as show:
         added = add_dataset(request, show)
@@ -124,6 +124,7 @@ def add(
 
 
 app.command("get")(get)
+app.command("convert")(convert)
 
 
 def _table(found: list[Listed]) -> Table:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from annbench.datasets.formats.mapped import map_array, read_head, regular_size
 from annbench.datasets.formats.rows import ArrayRows, Rows
-from annbench.datasets.formats.vector_file import Columns, check_matrix
+from annbench.datasets.formats.vector_file import Blocks, Columns, check_matrix
 from annbench.errors import DatasetError
 
 HEAD_BYTES = 8
@@ -96,7 +96,7 @@ def read_range_truth(path: Path) -> RangeTruth:
     )
 
 
-def write_truth(path: Path, neighbors: Rows, distances: Rows) -> None:
+def write_truth(path: Path, neighbors: Rows, distances: Blocks) -> None:
     """Write ids and distances as big-ann-benchmarks does. Raises DatasetError for ids that int32 cannot hold."""
     with path.open("wb") as stream:
         np.array(neighbors.shape, "<u4").tofile(stream)
@@ -106,5 +106,5 @@ def write_truth(path: Path, neighbors: Rows, distances: Rows) -> None:
                     "holds ids beyond int32", where=f"{neighbors.where}: row {start}", remedy="write them to .npy"
                 )
             block.astype("<i4").tofile(stream)
-        for _, block in distances.blocks():
-            block.astype("<f4").tofile(stream)
+        for _, piece in distances:
+            np.asarray(piece, "<f4").tofile(stream)
