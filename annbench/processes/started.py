@@ -13,6 +13,7 @@ from typing import IO
 from psutil import Process
 
 from annbench.processes import family
+from annbench.processes.interrupts import interrupts_wait
 from annbench.processes.log import LogTail
 
 THREAD_VARIABLES = (
@@ -90,7 +91,14 @@ class Started:
             self._process.send_signal(signal.SIGINT)
 
     def kill(self, grace_seconds: float = 0.0) -> None:
-        """End it and everything it started; asked to first, if it is to have some grace. May be called again."""
+        """End it and everything it started; asked to first, if it is to have some grace. May be called again.
+
+        Ctrl-C waits until that is done.
+        """
+        with interrupts_wait():
+            self._kill(grace_seconds)
+
+    def _kill(self, grace_seconds: float) -> None:
         members = family.descendants(self.pid)
         if grace_seconds:
             self._signal_all(members, signal.SIGTERM)

@@ -14,6 +14,7 @@ from typing import Any
 
 from annbench.datasets.info import DatasetInfo
 from annbench.errors import ConfigError
+from annbench.processes.interrupts import interrupts_wait
 from annbench.processes.kernel import adopt_orphans
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status, canonical_json
 from annbench.results.store import KeptBuild, ResultStore
@@ -382,10 +383,11 @@ def _changed(dataset: DatasetInfo) -> str:
 
 
 def _close_all(group: list[_Subject]) -> None:
-    for subject in group:
-        if subject.child is not None:
-            subject.child.close()
-            subject.child = None
+    with interrupts_wait():  # or the second Ctrl-C would leave some of them
+        for subject in group:
+            if subject.child is not None:
+                subject.child.close()
+                subject.child = None
 
 
 def _search_cores(count: int) -> tuple[int, ...]:

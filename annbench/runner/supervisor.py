@@ -14,6 +14,7 @@ from typing import Any
 
 from annbench.errors import WorkerError
 from annbench.processes.endings import signal_name
+from annbench.processes.interrupts import interrupts_wait
 from annbench.processes.started import Started
 from annbench.results.schema import Status
 from annbench.runner.boot import Boot
@@ -94,10 +95,11 @@ class Child:
 
     def close(self) -> None:
         """Ask the child to end, and see to it."""
-        with suppress(OSError):
-            self.channel.send("end")
-        self.process.wait(_GRACE_SECONDS)
-        self.kill()
+        with interrupts_wait():
+            with suppress(OSError):
+                self.channel.send("end")
+            self.process.wait(_GRACE_SECONDS)
+            self.kill()
 
     def kill(self) -> None:
         """End the child and everything it started, in whatever group or session that is now."""

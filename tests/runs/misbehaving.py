@@ -157,3 +157,26 @@ class TwoThreads(Exact):
 
 class OnlyInnerProduct(Exact):
     metrics = frozenset({"ip"})
+
+
+class Stubborn(Exact):
+    """Ignores SIGTERM, and leaves a child in its group, one in another, and an orphan of nobody."""
+
+    def search_batch(self, queries: Any, k: int) -> Any:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sleep = [sys.executable, "-c", f"import time; time.sleep(600)  # stubborn {os.environ['STUBBORN']}"]
+        subprocess.Popen(sleep)
+        subprocess.Popen(sleep, start_new_session=True)
+        code = f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        Path(os.environ["STUBBORN"]).touch()
+        time.sleep(600)
+
+
+class Floods(Exact):
+    """Correct, and prints a gigabyte about it."""
+
+    def search_batch(self, queries: Any, k: int) -> Any:
+        for _ in range(128):
+            os.write(2, b"x" * (1 << 22))
+        return super().search_batch(queries, k)
