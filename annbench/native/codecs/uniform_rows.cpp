@@ -17,13 +17,13 @@ bool is_symmetric(UniformFit fit) { return fit == UniformFit::rabitq || fit == U
 UniformRows::UniformRows(std::size_t dim, int bits, UniformFit fit, float weight)
     : quantizer_(dim, bits, fit), layout_(dim, bits, is_symmetric(fit) ? 2 : 3), weight_(weight) {}
 
-void UniformRows::encode(const float* vectors, const float* add, std::size_t count, std::uint8_t* rows) const {
+void UniformRows::encode(const float* vectors, const float* bias, std::size_t count, std::uint8_t* rows) const {
   std::vector<std::uint8_t> codes(dim());
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim();
     const UniformGrid grid = quantizer_.encode(v, codes.data());
-    const float scale = -weight_ * uniform_rescale(v, codes.data(), grid, dim());
-    const std::array<float, 3> factors = {add[i], scale * grid.step, scale * grid.lower};
+    const float scale = weight_ * uniform_rescale(v, codes.data(), grid, dim());
+    const std::array<float, 3> factors = {bias[i], scale * grid.step, scale * grid.lower};
     layout_.pack(codes.data(), factors.data(), rows + i * layout_.row_bytes());
   }
 }
@@ -37,7 +37,7 @@ void UniformRows::decode(const std::uint8_t* rows, std::size_t count, float* vec
     std::array<float, 3> factors{};
     std::memcpy(factors.data(), layout_.factors_of(row), 4 * layout_.factors());
     const float lower = symmetric() ? centre * factors[1] : factors[2];
-    for (std::size_t j = 0; j < dim(); ++j) vectors[i * dim() + j] = (lower + factors[1] * codes[j]) / -weight_;
+    for (std::size_t j = 0; j < dim(); ++j) vectors[i * dim() + j] = (lower + factors[1] * codes[j]) / weight_;
   }
 }
 

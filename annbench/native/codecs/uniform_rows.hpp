@@ -1,12 +1,12 @@
 // Vectors as rows of uniform codes, and their estimated scores: the codec that flat, inverted and graph structures share.
 //
-//   score(q, v) = add_v − weight·⟨q, v⟩,   smaller is nearer
+//   score(q, v) = bias_v + weight·⟨q, v⟩,   larger is nearer
 //
-// covers every metric: for L2 add is ‖x‖² and weight 2 (the score is the squared distance less ‖q‖²), for inner product
-// and cosine weight is 1. `add` comes from the caller, because a transform may make v something else than x. The inner
+// covers every metric: for L2 bias is −‖x‖² and weight 2 (the score is ‖q‖² less the squared distance), for inner product
+// and cosine weight is 1. `bias` comes from the caller, because a transform may make v something else than x. The inner
 // product is estimated from the codes with the rescale factor; the query is rounded to 8 bits, once.
 //
-// Factors of a row: add, then −weight·rescale·step, and for grids that are not symmetric −weight·rescale·lower.
+// Factors of a row: bias, then weight·rescale·step, and for grids that are not symmetric weight·rescale·lower.
 #pragma once
 
 #include <cstddef>
@@ -36,8 +36,8 @@ class UniformRows {
   const CodeLayout& layout() const { return layout_; }
   const UniformQuantizer& quantizer() const { return quantizer_; }
 
-  // Codes `count` finite vectors (row-major) with their `add` terms into `count` rows.
-  void encode(const float* vectors, const float* add, std::size_t count, std::uint8_t* rows) const;
+  // Codes `count` finite vectors (row-major) with their biases into `count` rows.
+  void encode(const float* vectors, const float* bias, std::size_t count, std::uint8_t* rows) const;
   // The vectors that the codes stand for, rescaled.
   void decode(const std::uint8_t* rows, std::size_t count, float* vectors) const;
 

@@ -29,6 +29,7 @@ int main() {
   annbench::tests::test_code_dot();
   annbench::tests::test_uniform();
   annbench::tests::test_uniform_rows();
+  annbench::tests::test_flat_scan();
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;
 }

@@ -67,10 +67,10 @@ void check_scores() {
         constexpr std::size_t count = 300;
         const float weight = bits == 4 ? 2.0f : 1.0f;
         const UniformRows codec(dim, bits, fit, weight);
-        const Vector base = normal_rows(count, dim, random, 0.2f), add = normal_rows(count, 1, random);
+        const Vector base = normal_rows(count, dim, random, 0.2f), bias = normal_rows(count, 1, random);
         const Vector query = normal_rows(1, dim, random);
         AlignedBuffer<std::uint8_t> rows(count * codec.layout().row_bytes());
-        codec.encode(base.data(), add.data(), count, rows.data());
+        codec.encode(base.data(), bias.data(), count, rows.data());
         Vector decoded(count * dim), scores(count), gathered(count);
         codec.decode(rows.data(), count, decoded.data());
         const UniformRows::Query prepared = codec.prepare(query.data());
@@ -86,7 +86,7 @@ void check_scores() {
               sizes += std::fabs(decoded[i * dim + j]);
             }
             const double slack = 0.51 * prepared.step * weight * sizes + 1e-4 * (1 + std::fabs(inner));
-            check(std::fabs(scores[i] - (add[i] - weight * inner)) <= slack, "score of fit " +
+            check(std::fabs(scores[i] - (bias[i] + weight * inner)) <= slack, "score of fit " +
                   std::to_string(static_cast<int>(fit)) + " dim " + std::to_string(dim));
             check(gathered[i] == scores[ids[i]], "gathered rows score as consecutive ones");
           }
@@ -99,19 +99,19 @@ void check_scores() {
 void check_that_more_bits_are_nearer() {
   std::mt19937 random(3);
   constexpr std::size_t dim = 240, count = 400;
-  const Vector base = normal_rows(count, dim, random), query = normal_rows(1, dim, random), add(count, 0.0f);
+  const Vector base = normal_rows(count, dim, random), query = normal_rows(1, dim, random), bias(count, 0.0f);
   double errors[2];
   for (int level = 0; level < 2; ++level) {
     const UniformRows codec(dim, level == 0 ? 4 : 8, UniformFit::rabitq_fast, 1.0f);
     AlignedBuffer<std::uint8_t> rows(count * codec.layout().row_bytes());
-    codec.encode(base.data(), add.data(), count, rows.data());
+    codec.encode(base.data(), bias.data(), count, rows.data());
     Vector scores(count);
     codec.score(*available_kernels().back(), codec.prepare(query.data()), rows.data(), nullptr, count, scores.data());
     double squares = 0, scale = 0;
     for (std::size_t i = 0; i < count; ++i) {
       double inner = 0;
       for (std::size_t j = 0; j < dim; ++j) inner += static_cast<double>(query[j]) * base[i * dim + j];
-      squares += (scores[i] + inner) * (scores[i] + inner);
+      squares += (scores[i] - inner) * (scores[i] - inner);
       scale += inner * inner;
     }
     errors[level] = std::sqrt(squares / scale);
@@ -124,17 +124,17 @@ void check_that_more_bits_are_nearer() {
 void check_degenerate_rows() {
   for (const UniformFit fit : {UniformFit::min_max, UniformFit::rabitq, UniformFit::osq}) {
     const UniformRows codec(5, 4, fit, 2.0f);
-    const Vector zeros(5, 0.0f), ones(5, 1.0f), add = {3.0f};
+    const Vector zeros(5, 0.0f), ones(5, 1.0f), bias = {3.0f};
     AlignedBuffer<std::uint8_t> row(codec.layout().row_bytes());
     float score = 0;
-    codec.encode(zeros.data(), add.data(), 1, row.data());
+    codec.encode(zeros.data(), bias.data(), 1, row.data());
     codec.score(*available_kernels().back(), codec.prepare(ones.data()), row.data(), nullptr, 1, &score);
     check(score == 3.0f, "a zero vector's score is its own term");
-    codec.encode(ones.data(), add.data(), 1, row.data());
+    codec.encode(ones.data(), bias.data(), 1, row.data());
     codec.score(*available_kernels().back(), codec.prepare(zeros.data()), row.data(), nullptr, 1, &score);
     check(score == 3.0f, "and so is every score of a zero query");
     codec.score(*available_kernels().back(), codec.prepare(ones.data()), row.data(), nullptr, 1, &score);
-    check(std::fabs(score - (3.0f - 10.0f)) < 1e-4f, "a constant vector is exact");
+    check(std::fabs(score - (3.0f + 10.0f)) < 1e-4f, "a constant vector is exact");
   }
 }
 
