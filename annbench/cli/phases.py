@@ -20,7 +20,7 @@ def phase_bar(names: Mapping[str, str]) -> Iterator[Callable[[str, float], None]
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     silent = WISHES.quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as progress:
-        task = progress.add_task("", total=1.0)
+        task = progress.add_task(next(iter(names.values()), ""), total=1.0)
 
         def show(phase: str, fraction: float) -> None:
             progress.update(task, description=names.get(phase, phase), completed=fraction)

@@ -1,6 +1,6 @@
 """One dataset from front to back: reading, copies, neighbourhoods, truth, variance, shift.
 
-A part of the file that cannot be read becomes a finding, and the stages that do not need it go on. Memory: about 45
+A part of the file that cannot be read becomes a finding, and the stages that do not need it go on. Memory: about 100
 bytes a row of the base, a few copies of the sampled vectors, dim² float64 for the covariance, and at most 700 MiB of
 blocks.
 """

@@ -113,7 +113,9 @@ def _duplicate_rows(diagnosis: Diagnosis) -> Iterator[Finding]:
 
 def _groups(found: Duplicates) -> str:
     if found.groups == 1:
-        return f"one vector occurs {found.largest_group:,} times"
+        return f"one vector occurs {'twice' if found.largest_group == 2 else f'{found.largest_group:,} times'}"
+    if found.largest_group == 2:
+        return f"{found.groups:,} vectors occur twice"
     return f"{found.groups:,} vectors occur more than once, one of them {found.largest_group:,} times"
 
 
@@ -236,6 +238,7 @@ def _neighbors_true(subject: str, found: TruthFigures) -> Finding:
 
 
 def _near_ties(diagnosis: Diagnosis) -> Iterator[Finding]:
+    counted = diagnosis.metric in ("hamming", "jaccard")
     for name, found in diagnosis.ties.items():
         share, subject = found.within_1e_6, f"{name} truth"
         if share < SOME_TIES:
@@ -245,11 +248,12 @@ def _near_ties(diagnosis: Diagnosis) -> Iterator[Finding]:
             continue
         yield Finding(
             code="near_ties",
-            severity="warning" if share >= MANY_TIES else "note",
+            severity="warning" if share >= MANY_TIES and not counted else "note",
             subject=subject,
-            message=f"in {share:.1%} of the queries the next neighbour is as near as number {found.k} to within 1e-6",
-            remedy="read `recall_at_k`, which counts ties as right; recall by ids cannot be reproduced better than to "
-            f"{share / found.k:.2%} of it",
+            message=f"in {share:.1%} of the queries the next neighbour is as near as number {found.k} to within 1e-6"
+            + (", as counts often are" if counted else ""),
+            remedy="read `recall_at_k`, which counts ties as right: two right answers may differ by "
+            f"{share / found.k:.3f} or more in recall by ids",
         )
 
 

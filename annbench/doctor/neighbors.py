@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from annbench.datasets.ground_truth import GroundTruth, exact_neighbors
 from annbench.distances import Metric
-from annbench.distances.registry import distance_of
 from annbench.doctor.geometry import Geometry
 from annbench.doctor.model import LidFigures, NeighborhoodFigures
 from annbench.doctor.source import UsableRows
@@ -39,9 +38,7 @@ def exact(
     progress: Callable[[float], None] | None = None,
 ) -> GroundTruth:
     """The k nearest rows of each point by `metric`."""
-    # Sets are in memory as they are.
-    rows = base[: len(base)] if distance_of(metric).layout == "sets" else base
-    return exact_neighbors(rows, points, k, metric, threads=threads, memory_limit_bytes=MEMORY_BYTES, progress=progress)
+    return exact_neighbors(base, points, k, metric, threads=threads, memory_limit_bytes=MEMORY_BYTES, progress=progress)
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,20 @@ def curve(samples: Mapping[str, NDArray[np.float64]]) -> Curve | None:
         return None
     low = min(float(np.percentile(values, 0.5)) for values in known.values())
     high = max(float(np.percentile(values, 99.5)) for values in known.values())
-    size = max(abs(low), abs(high))
-    if high - low <= _NARROW * size:
-        pad = 0.05 * size or 1.0
-        low, high = low - pad, high + pad
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = _edges(low, high, whole=all((values == np.rint(values)).all() for values in known.values()))
     shares = {}
     for name, values in known.items():
         counts = np.histogram(values, bins=edges)[0]
         shares[name] = tuple(np.round(counts / len(values), 6).tolist())
     return Curve(edges=tuple(edges.tolist()), shares=shares)
+
+
+def _edges(low: float, high: float, *, whole: bool) -> NDArray[np.float64]:
+    if whole:  # counts: bins between numbers, so that each holds as many of them
+        width = max(1, int(np.ceil((high - low + 1) / _BINS)))
+        return np.asarray(np.arange(np.floor(low) - 0.5, np.ceil(high) + width, width, dtype=np.float64))
+    size = max(abs(low), abs(high))
+    if high - low <= _NARROW * size:
+        pad = 0.05 * size or 1.0
+        low, high = low - pad, high + pad
+    return np.linspace(low, high, _BINS + 1)

@@ -22,7 +22,7 @@ MIN_NEIGHBORS = 5
 SHRINKAGE = 0.01
 # Distances from ½ of the probability that a query lies farther out than a row of the base. For two normal
 # distributions of one width, 0.60 and 0.75 are means 0.36 and 0.95 standard deviations apart: a small and a large
-# effect (Cohen 1988). Real sets whose queries were drawn like their base stay within 0.03 of ½ (fashion-mnist, glove,
+# effect (Cohen 1988). Real sets whose queries were drawn like their base stay within 0.05 of ½ (fashion-mnist, glove,
 # wordnet-minilm; benchmarks/doctor.py prints them), and questions against dictionary entries reach 0.3 and more.
 SHIFTED, OUTSIDE = 0.10, 0.25
 # Below that many standard errors, a difference is the luck of the sample.

@@ -28,7 +28,7 @@ def truth_of(base: Any, queries: Any, metric: Any = "euclidean", k: int = K) -> 
     """Ids and distances (q, k) by sorting everything. Rows without a distance come last; queries without one have 0."""
     distance = distance_of(metric)
     with np.errstate(all="ignore"):
-        everything = np.array([distance.rowwise(np.broadcast_to(query, base.shape), base) for query in queries])
+        everything = np.array([distance.rowwise(queries[np.repeat(i, len(base))], base) for i in range(len(queries))])
     everything = np.where(np.isfinite(everything), everything, np.inf)
     everything[np.isinf(everything).all(axis=1)] = 0
     order = np.argsort(everything, axis=1, kind="stable")[:, :k]
