@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from annbench.doctor.model import ArrayFigures, Diagnosis, Duplicates, Finding, Severity, TruthFigures
+from annbench.doctor.variance import MAX_DIM
 from annbench.errors import DatasetError
 
 # More copies than this spoil recall figures; fewer are what real data have.
@@ -330,6 +331,9 @@ def _lengths(diagnosis: Diagnosis) -> Iterator[Finding]:
 
 def _columns(diagnosis: Diagnosis) -> Iterator[Finding]:
     found = diagnosis.variance
+    if diagnosis.dim > MAX_DIM and diagnosis.dtype not in ("bits", "sets"):
+        message = f"variance and separability are not measured beyond {MAX_DIM:,} dimensions"
+        yield Finding(code="variance_left_out", severity="note", subject="base", message=message)
     if found is None:
         return
     if not found.constant_columns:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from annbench.doctor.model import SEVERITIES, Diagnosis, Finding, LidFigures, NeighborhoodFigures, Severity, Spread
+from annbench.doctor.model import SEVERITIES, Diagnosis, Finding, NeighborhoodFigures, Severity, Spread
 
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "ok": "green"}
 _MARGIN = 9  # the widest severity and two spaces
@@ -204,11 +204,6 @@ def _ties(diagnosis: Diagnosis) -> Iterable[RenderableType]:
 def _left_out(diagnosis: Diagnosis) -> Iterable[RenderableType]:
     if diagnosis.not_defined:
         yield Text(f"\nnot defined for {diagnosis.metric}: {', '.join(diagnosis.not_defined)}", style="dim")
-
-
-def best_lid(seen: NeighborhoodFigures) -> LidFigures | None:
-    """The estimate from most neighbours."""
-    return seen.lid[-1] if seen.lid else None
 
 
 def _number(value: float | None) -> str:

@@ -377,6 +377,23 @@ def test_tiny_bases(lab: Any, n: int, dim: int) -> None:
     assert all(shift.verdict == "too few to tell" for shift in found.shifts)
 
 
+def test_what_would_take_minutes_is_left_out_and_said_to_be(lab: Any) -> None:
+    base = lab.drawn(60, 1, 4097)
+    found = lab.examine(base, lab.with_truth(base, lab.drawn(5, 2, 4097), k=5))
+    assert found.variance is None
+    assert ("note", "variance_left_out") in lab.bad(found)
+
+
+def test_many_query_sets(lab: Any) -> None:
+    base = lab.drawn(60, 1)
+    more = {f"set{i:02}": lab.with_truth(base, lab.drawn(3, i), k=5) for i in range(20)}
+    path = lab.write(base, lab.with_truth(base, lab.drawn(3, 99), k=5), query_sets=more)
+    found = lab.examine(path)
+    assert len(found.shifts) == 16
+    assert lab.finding(found, "query_sets_left_out").count == 5
+    assert [shift.query_set for shift in lab.examine(path, request={"query_sets": ("set19",)}).shifts] == ["set19"]
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float16", "float64"])
 def test_every_dtype(lab: Any, dtype: str) -> None:
     scale = 20 if dtype.endswith("int8") else 1
