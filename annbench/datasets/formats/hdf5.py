@@ -50,10 +50,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Hdf5Source:
-    """An open HDF5 dataset. Raises DatasetError naming the part of the file that is wrong."""
+    """An open HDF5 dataset; with `whole`, one that must have its own vectors.
 
-    def __init__(self, path: Path) -> None:
+    Raises DatasetError naming the part of the file that is wrong.
+    """
+
+    def __init__(self, path: Path, *, whole: bool = False) -> None:
         self._file = open_file(path)
+        self._whole = whole
         self._base_source: Hdf5Source | None = None
         self.base_set: BaseSet | None = None
         try:
@@ -124,7 +128,7 @@ class Hdf5Source:
     def _base_elsewhere(self) -> Rows:
         """The base of the set that the file names: one beside it, or bundled; never a path."""
         name = text_attribute(self._file, "base_set", self._where)
-        if name is None:
+        if name is None or self._whole:
             raise self._members.missing("train")
         digest = text_attribute(self._file, "base_sha256", self._where) or ""
         if not _DATASET_NAME.fullmatch(name) or not _SHA256.fullmatch(digest):
@@ -141,12 +145,12 @@ class Hdf5Source:
                 where=self._where,
                 remedy=f"get it with `annbench data get {name}` into the same folder",
             )
-        self._base_source = Hdf5Source(path)
-        if self._base_source.base_set is not None or self._base_source.metric != self.metric:
+        self._base_source = Hdf5Source(path, whole=True)
+        if self._base_source.metric != self.metric:
             raise DatasetError(
-                f"names the base set {name}, which has no vectors for {self.metric} itself",
+                f"has distance {self.metric}, and its base set {name} {self._base_source.metric}",
                 where=self._where,
-                remedy="name a set with `train` and the same distance",
+                remedy="name a set with the same distance",
             )
         self.base_set = BaseSet(name, path, digest)
         return self._base_source.base
