@@ -13,7 +13,10 @@ from annbench.datasets.info import DType
 from annbench.errors import DatasetError
 
 MAX_BYTES = 1 << 20
-READABLE_LAYOUTS = frozenset({"annbench-hdf5", "ann-benchmarks-hdf5", "vibe-hdf5"})
+WHOLE_LAYOUTS = frozenset({"annbench-hdf5", "ann-benchmarks-hdf5", "vibe-hdf5"})
+XBIN_HEAD_BYTES = 8
+# What the big-ann layout stores, and how its files are called.
+XBIN_ENDINGS: dict[DType, str] = {"float32": ".fbin", "float16": ".f16bin", "int8": ".i8bin", "uint8": ".u8bin"}
 
 _ITEM_BYTES: dict[DType, int] = {"float32": 4, "float16": 2, "int8": 1, "uint8": 1}
 
@@ -23,8 +26,9 @@ Layout = Literal["annbench-hdf5", "ann-benchmarks-hdf5", "vibe-hdf5", "big-ann-b
 class CatalogEntry(BaseModel):
     """A public dataset. What no source states is None.
 
-    `files` are further addresses of sets that are more than one file; `unlisted` sets are named by their
-    project's code only, so that the address may not answer.
+    `files` are further addresses of sets that are more than one file: `queries` and `truth` make a dataset of the
+    vectors at `url`, others are for tasks of their own. A base of `of_rows` rows is of a larger set, whose first `n`
+    rows this one is. `unlisted` sets are named by their project's code only, so that the address may not answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -39,6 +43,7 @@ class CatalogEntry(BaseModel):
     files: dict[str, str] = {}
     sha256: str | None = None
     n: int | None = None
+    of_rows: int | None = None
     dim: int | None = None
     queries: int | None = None
     dtype: DType | None = None
@@ -48,16 +53,32 @@ class CatalogEntry(BaseModel):
     note: str = ""
 
     @property
+    def base_bytes(self) -> int | None:
+        """What the base takes of the file at `url`, where the layout is so plain that its figures tell; else None."""
+        if self.layout == "big-ann-bin" and self.n and self.dim and self.dtype:
+            return XBIN_HEAD_BYTES + self.n * self.dim * _ITEM_BYTES[self.dtype]
+        return None
+
+    @property
     def download_bytes(self) -> int | None:
         """About how large the main file is: as stated, or as its plain layout implies; else None."""
-        if self.approximate_bytes is None and self.layout == "big-ann-bin" and self.n and self.dim and self.dtype:
-            return 8 + self.n * self.dim * _ITEM_BYTES[self.dtype]
-        return self.approximate_bytes
+        return self.base_bytes if self.approximate_bytes is None else self.approximate_bytes
+
+    @property
+    def obstacle(self) -> str:
+        """Why annbench cannot make a dataset of it; empty if it can."""
+        if self.layout in WHOLE_LAYOUTS:
+            return ""
+        if self.layout == "big-ann-csr":
+            return "its vectors are sparse, with weights"
+        if not {"queries", "truth"} <= self.files.keys():
+            return "it has no truth of the k nearest neighbours"
+        return "" if self.dtype in XBIN_ENDINGS and self.dim else "the type of its vectors is not known"
 
     @property
     def readable(self) -> bool:
-        """Whether its file is a dataset as it is; others are vectors and truth apart, for `annbench data add`."""
-        return self.layout in READABLE_LAYOUTS
+        """Whether annbench can make a dataset of it."""
+        return not self.obstacle
 
 
 def load_catalog(path: Path | None = None) -> dict[str, CatalogEntry]:
@@ -86,7 +107,7 @@ def _entries(document: Any, path: Path) -> dict[str, CatalogEntry]:
     try:
         sources = document["sources"]
         for name, fields in document["datasets"].items():
-            merged: dict[str, Any] = {**sources[fields["source"]], **fields, "name": name}
+            merged = _merged(fields, sources, document["datasets"]) | {"name": name}
             if "url" in merged:
                 merged["url"] = merged["url"].replace("{name}", name)
             entries[name] = CatalogEntry.model_validate(merged)
@@ -95,3 +116,13 @@ def _entries(document: Any, path: Path) -> dict[str, CatalogEntry]:
             f"is not a valid entry: {error}", where=f"{path}: {name}", remedy="see the head of the catalogue"
         ) from error
     return entries
+
+
+def _merged(fields: dict[str, Any], sources: dict[str, Any], datasets: dict[str, Any]) -> dict[str, Any]:
+    """An entry with what it need not say: what its source says and, for the first rows of another set, that one."""
+    if "first_of" not in fields:
+        return {**sources[fields["source"]], **fields}
+    larger = datasets[fields["first_of"]]
+    shared = {**sources[larger["source"]], **larger, "of_rows": larger["n"]}
+    own = {field: value for field, value in fields.items() if field != "first_of"}
+    return {**shared, **own, "files": {"queries": larger["files"]["queries"], **own["files"]}}

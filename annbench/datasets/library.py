@@ -154,7 +154,7 @@ def unknown_name(name: str, folder: Path) -> UnknownNameError:
 def unreadable(entry: CatalogEntry) -> DatasetError:
     """The error about a public set that annbench does not read."""
     return DatasetError(
-        f"{entry.name} is known, but annbench does not read {entry.metric} in layout {entry.layout} yet",
+        f"{entry.name} is known, but annbench cannot make a dataset of it: {entry.obstacle}",
         remedy=f"choose another (`annbench data list`); its page: {entry.page}",
     )
 

@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked = Asked(self.path, self.headers.get("Range"), self.headers.get("If-Range"))
         self.server.log.append(self.asked)
-        self.page = self.server.pages[self.path]
+        self.page = self.server.pages[self.path.partition("?")[0]]
         if self.page.misdeeds:
             self.page.misdeeds.pop(0)(self)
         else:
@@ -66,15 +66,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def wanted(self) -> tuple[int, bytes, dict[str, str]]:
         """Status, bytes and headers that a good server answers with."""
-        page, start = self.page, 0
-        if page.ranges and self.asked.range and self.asked.if_range in (None, page.etag):
-            start = int(self.asked.range.removeprefix("bytes=").removesuffix("-"))
-        size = len(page.content)
+        page, size = self.page, len(self.page.content)
         headers = {"ETag": page.etag} if page.etag else {}
-        headers |= {"Content-Length": str(size - start), "Content-Type": "application/octet-stream", **page.headers}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
-        return (206 if start else 200), page.content[start:], headers
+        headers |= {"Content-Type": "application/octet-stream", **page.headers}
+        if not (page.ranges and self.asked.range and self.asked.if_range in (None, page.etag)):
+            return 200, page.content, headers | {"Content-Length": str(size)}
+        first, _, last = self.asked.range.removeprefix("bytes=").partition("-")
+        start, stop = int(first), min(size, int(last) + 1) if last else size
+        headers |= {"Content-Length": str(stop - start), "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+        return 206, page.content[start:stop], headers
 
     def serve(self, limit: int | None = None) -> None:
         """As it should be; but hang up after `limit` bytes."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,31 @@ def test_a_server_that_cannot_prove_who_it_is(web: Downloads, monkeypatch: pytes
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     assert "certificate is not trusted" in web.refused().message
     assert web.site.log == []
+
+
+@pytest.mark.fault(12)
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", ".."])
+def test_a_name_that_is_a_path_is_refused_unasked(web: Downloads, tmp_path: Path, name: str) -> None:
+    with pytest.raises(DatasetError, match="not a dataset name"):
+        web.get(name=name)
+    assert web.site.log == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault(12)
+def test_a_link_out_of_the_data_folder_is_not_followed(web: Downloads, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.hdf5"
+    outside.write_bytes(b"precious")
+    web.folder.mkdir()
+    web.target.symlink_to(outside)
+    with pytest.raises(DatasetError, match="link out of the data folder"):
+        web.get(force=True)
+    web.target.unlink()
+    web.part.parent.mkdir(parents=True)
+    web.part.symlink_to(outside)
+    with suppress(DatasetError):
+        web.get()
+    assert outside.read_bytes() == b"precious"
 
 
 def test_nobody_there(web: Downloads) -> None:

@@ -19,6 +19,7 @@ import filelock
 
 from annbench.bundled import bundled
 from annbench.datasets.catalog import CatalogEntry
+from annbench.datasets.download.assemble import assemble, uncrop
 from annbench.datasets.download.partial import PartialFile
 from annbench.datasets.download.receipt import FetchedFile, Receipt, Voucher, read_receipt, write_receipt
 from annbench.datasets.download.sources import Wanted, WantedFiles, wanted_files
@@ -58,7 +59,7 @@ class GetRequest:
     """What to get: a name of the catalogue; or `url` under a name of the user's, held to `sha256` if given.
 
     A url for a name of the catalogue is a mirror of it. `force` fetches it again though it is here, and believes what
-    comes although an earlier fetch brought something else.
+    comes although an earlier fetch brought something else. `catalog` is one to use instead of the bundled one.
     """
 
     name: str
@@ -66,6 +67,7 @@ class GetRequest:
     url: str | None = None
     sha256: str | None = None
     force: bool = False
+    catalog: Path | None = None
     patience: Patience = field(default_factory=Patience)
 
 
@@ -88,14 +90,22 @@ def get_dataset(request: GetRequest, listener: Listener | None = None) -> Got:
     if request.url is None and shipped.is_file():
         return Got(describe(shipped, request.name, cache_dir(request.folder)), None)
     target = stored_path(request.name, request.folder)
-    wanted = wanted_files(request.name, request.folder, request.url, request.sha256)
+    wanted = wanted_files(request.name, request.folder, request.url, request.sha256, request.catalog)
     with _alone(request, told) as workplace:
         if target.is_file() and not request.force:
             return Got(describe(target, request.name, cache_dir(request.folder)), None)
         earlier = read_receipt(target) if not request.force else None
+        if wanted.entry is not None and wanted.entry.unlisted and request.url is None:
+            told.note(f"{request.name} is named only in its project's code: the address may not answer")
         files = {role: _fetch(one, role, workplace, earlier, request, told) for role, one in wanted.files.items()}
-        dataset = next(iter(files.values())).part
-        info = _examine(dataset, request.name, wanted, told)
+        made = assemble(
+            {role: one.part.path for role, one in files.items()},
+            wanted,
+            workplace,
+            on_phase=lambda phase: told.progress(phase, 0, None),
+            on_note=told.note,
+        )
+        info = (made.info or _examine(made.path, files, wanted, told)).model_copy(update={"name": request.name})
         receipt = Receipt(
             name=request.name,
             fetched_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -104,7 +114,7 @@ def get_dataset(request: GetRequest, listener: Listener | None = None) -> Got:
             files={role: one.facts for role, one in files.items()},
         )
         _tell(receipt, wanted.entry, info, told)
-        return Got(_install(dataset, target, info, receipt, request.folder), receipt)
+        return Got(_install(made.path, target, info, receipt, workplace, request.folder), receipt)
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,8 @@ def _fetch(
     import pooch
 
     part = PartialFile(workplace / wanted.file_name)
+    if request.force and part.is_complete(wanted.url):
+        part.discard()  # it came before, and was of no use
     told.note(f"fetching {wanted.url}")
     origin = transfer(
         wanted.url,
@@ -127,8 +139,10 @@ def _fetch(
         request.patience,
         on_bytes=lambda done, total: told.progress(f"fetching {role}", done, total),
         on_note=told.note,
+        first_bytes=wanted.first_bytes,
     )
     told.progress(CHECK, 0, None)
+    uncrop(part.path, wanted)  # an earlier try may have come further
     sha256 = pooch.file_hash(str(part.path), alg="sha256")
     before = earlier.files.get(role) if earlier else None
     stated: list[tuple[Voucher, str | None]] = [
@@ -169,12 +183,13 @@ def _wrong_checksum(url: str, found: str, expected: str, voucher: Voucher) -> Da
     )
 
 
-def _examine(part: PartialFile, name: str, wanted: WantedFiles, told: Listener) -> DatasetInfo:
+def _examine(path: Path, files: dict[str, _Arrived], wanted: WantedFiles, told: Listener) -> DatasetInfo:
     told.progress(CHECK, 0, None)
     try:
-        return examine(part.path, name)
+        return examine(path, "dataset")
     except DatasetError as error:
-        part.discard()
+        for one in files.values():
+            one.part.discard()
         raise DatasetError(
             f"what came is not a dataset that annbench can use: {error.message}",
             where=wanted.url,
@@ -182,19 +197,26 @@ def _examine(part: PartialFile, name: str, wanted: WantedFiles, told: Listener) 
         ) from error
 
 
-def _install(part: PartialFile, target: Path, info: DatasetInfo, receipt: Receipt, folder: Path) -> DatasetInfo:
-    part.settle()
-    os.replace(part.path, target)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _install(
+    path: Path, target: Path, info: DatasetInfo, receipt: Receipt, workplace: Path, folder: Path
+) -> DatasetInfo:
+    """Have the file under its name, whole and on the disk, with its receipt."""
+    _settle(path)
+    os.replace(path, target)
+    _settle(folder)
+    write_receipt(receipt, target)
+    installed = info.model_copy(update={"path": str(target.absolute())})
+    remember(installed, cache_dir(folder), target.stat())
+    shutil.rmtree(workplace, ignore_errors=True)
+    return installed
+
+
+def _settle(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    write_receipt(receipt, target)
-    installed = info.model_copy(update={"path": str(target.absolute())})
-    remember(installed, cache_dir(folder), target.stat())
-    shutil.rmtree(part.path.parent, ignore_errors=True)
-    return installed
 
 
 def _tell(receipt: Receipt, entry: CatalogEntry | None, info: DatasetInfo, told: Listener) -> None:

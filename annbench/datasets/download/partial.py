@@ -80,6 +80,11 @@ class PartialFile:
         as_wanted = first_bytes is None or origin.total_bytes == first_bytes
         return origin if self.bytes and origin.url == url and fits and as_wanted else None
 
+    def is_complete(self, url: str) -> bool:
+        """Whether all of `url` that was wanted is here."""
+        origin = self.origin(url)
+        return origin is not None and origin.total_bytes == self.bytes
+
     def start_over(self, origin: Origin) -> None:
         """Drop what is here, and expect the file that `origin` describes."""
         self.discard()
@@ -92,14 +97,6 @@ class PartialFile:
         """The part, open at its end; unbuffered, so that what was written outlives this process."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         return os.fdopen(os.open(self.path, flags, 0o666), "ab", buffering=0)
-
-    def settle(self) -> None:
-        """Have the disk keep what was written."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def discard(self) -> None:
         """Forget the part."""

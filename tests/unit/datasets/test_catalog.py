@@ -22,7 +22,7 @@ def test_every_entry_is_usable() -> None:
         assert entry.licence
         assert entry.page.startswith("https://")
         for url in (entry.url, *entry.files.values()):
-            assert url is None or re.fullmatch(r"https?://[^\s{}]+", url), url
+            assert url is None or re.fullmatch(r"https://[^\s{}]+", url), url
         if entry.source != "bundled":
             assert entry.url
         # The dimension is in the name of most sets; where both are given they agree.
@@ -57,7 +57,21 @@ def test_what_can_be_read_today() -> None:
     assert catalog["yi-128-ip"].readable
     assert catalog["sift-256-hamming"].readable
     assert catalog["kosarak-jaccard"].readable
-    assert not catalog["bigann-1b"].readable
+    assert catalog["bigann-1b"].readable
+    assert "sparse" in catalog["sparse-full"].obstacle
+    assert "no truth" in catalog["ssnpp-1b"].obstacle
+    assert not catalog["ssnpp-1b"].readable
+
+
+def test_the_first_rows_of_a_larger_set() -> None:
+    catalog = load_catalog()
+    small, large = catalog["bigann-10m"], catalog["bigann-1b"]
+    assert (small.url, small.dim, small.dtype, small.queries) == (large.url, large.dim, large.dtype, large.queries)
+    assert small.files["queries"] == large.files["queries"]
+    assert small.files["truth"] != large.files["truth"]
+    assert (small.n, small.of_rows, small.base_bytes) == (10**7, 10**9, 8 + 128 * 10**7)
+    for entry in catalog.values():
+        assert entry.of_rows is None or (entry.n is not None and entry.n < entry.of_rows)
 
 
 GOOD = "sources: {s: {layout: vibe-hdf5, page: p, licence: l, url: 'http://h/{name}.hdf5'}}\n"

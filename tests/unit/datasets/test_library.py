@@ -75,8 +75,8 @@ def test_a_public_set_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> No
     with pytest.raises(DatasetError) as caught:
         resolve("sift-128-euclidean", data_dir())
     assert caught.value.remedy.endswith("annbench data get sift-128-euclidean")
-    with pytest.raises(DatasetError, match="does not read euclidean in layout big-ann-bin"):
-        resolve("bigann-1b", folder)
+    with pytest.raises(DatasetError, match="cannot make a dataset of it: its vectors are sparse"):
+        resolve("sparse-full", folder)
     assert describe_any("sift-128-euclidean", folder)["status"] == "not downloaded"
 
 
