@@ -87,7 +87,7 @@ def listing_table(rows: list[dict[str, Any]]) -> Table:
 
 def stale_table(rows: list[dict[str, Any]]) -> Table:
     """The rows of `stale_rows` for a terminal: points that are stale for the same reasons stand together."""
-    table = Table(title=f"{len(rows)} stale points", title_justify="left")
+    table = Table(title=f"{len(rows)} stale point{'s' * (len(rows) != 1)}", title_justify="left")
     table.add_column("digest", no_wrap=True)
     table.add_column("configuration", overflow="fold", ratio=1)
     table.add_column("mode", no_wrap=True)

@@ -90,7 +90,7 @@ def test_what_changed_is_stale_and_can_be_deleted(
     assert row["configuration"] == "Exact · step=0"
     assert row["stale"] == [{"cause": "source", "text": f"the algorithm's file changed: {mine}"}]
     text = annbench("ls", "--stale")[1]
-    assert "1 stale points" in text
+    assert text.startswith("1 stale point ")
     assert "the algorithm's file changed" in text
     assert "file changed" in annbench("show", measured["Exact"])[1]
     assert annbench("gc", "--superseded")[1] == "nothing to delete\n"

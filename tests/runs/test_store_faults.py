@@ -53,14 +53,9 @@ def hnsw(tiny: Path):
 
 
 @pytest.mark.fault(26)
-@pytest.mark.parametrize(
-    ("kind", "number", "stored"),
-    [
-        pytest.param("os.rename", 1, 0, id="before the index is marked as complete"),
-        pytest.param("half-written", 5, 1, id="in the middle of the second point"),
-    ],
-)
-def test_a_run_killed_at_a_step_of_its_store_goes_on(bench, misbehaving, kind: str, number: int, stored: int) -> None:
+def test_a_run_killed_in_the_middle_of_a_file_goes_on(bench, misbehaving) -> None:
+    """tests/faults/test_store_steps.py has every other step, without the measuring."""
+    kind, number, stored = "half-written", 5, 1  # the mark of the index, two writes of the first point, two of the next
     config = bench.config(misbehaving("Exact", search="{step: [0, 1, 2]}"))
     here = Path(__file__).parent
     code = DIE.format(

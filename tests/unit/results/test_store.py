@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from annbench.errors import ResultError
 from annbench.results.container import read_arrays, read_record, write_container
@@ -42,31 +40,10 @@ def test_the_file_is_hdf5_for_everyone_else(tmp_path: Path) -> None:
 def test_every_truncation_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     write_container(path, b'{"k":1}', ARRAYS)
-    whole = path.read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
+    for length in reversed(range(path.stat().st_size)):
+        os.truncate(path, length)
         with pytest.raises(ResultError):
             read_record(path)
-
-
-@settings(max_examples=300, deadline=None)
-@given(position=st.integers(0, 10_000), bit=st.integers(0, 7))
-def test_every_flipped_bit_that_matters_is_noticed(
-    tmp_path_factory: pytest.TempPathFactory, position: int, bit: int
-) -> None:
-    path = tmp_path_factory.mktemp("flip") / "a.h5"
-    record = b'{"k":1}'
-    write_container(path, record, ARRAYS)
-    content = bytearray(path.read_bytes())
-    position %= len(content)
-    content[position] ^= 1 << bit
-    path.write_bytes(content)
-    try:
-        assert read_record(path) == record  # whatever passes the check is what was written
-        arrays = read_arrays(path)
-    except ResultError:
-        return
-    assert arrays["ids"].tolist() == ARRAYS["ids"].tolist()
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

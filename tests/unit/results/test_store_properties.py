@@ -86,7 +86,7 @@ def test_no_name_leads_out_of_the_folder_or_hides_in_it(name: str) -> None:
     assert len(safe_name(name).encode()) <= 255
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(first=PARAMETERS, second=PARAMETERS)
 def test_one_digest_one_value(first: Any, second: Any) -> None:
     assert (digest_of(first) == digest_of(second)) == (spelt(first) == spelt(second))
@@ -148,7 +148,7 @@ def test_no_length_but_the_whole_is_believed(whole: tuple[Path, bytes, int]) -> 
         read_whole(path)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), front=st.booleans())
 def test_no_flipped_bit_changes_what_is_read(
     whole: tuple[Path, bytes, int], where: float, bit: int, front: bool
@@ -168,7 +168,7 @@ def test_no_flipped_bit_changes_what_is_read(
     assert arrays["ids"].tolist() == np.arange(12).reshape(4, 3).tolist()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(content=st.one_of(st.binary(max_size=300), st.binary(max_size=200).map(lambda b: b"annbench-result 1\n" + b)))
 def test_no_file_makes_reading_crash(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
