@@ -12,15 +12,17 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from annbench.datasets.ground_truth.job import Job
 from annbench.datasets.ground_truth.rows import RowSource
-from annbench.datasets.info import Metric
+from annbench.distances.sets import Sets
 from annbench.errors import DatasetError
 
-FORMAT = 1
+FORMAT = 2
 _SAMPLED_ROWS = 64
 
 
@@ -33,6 +35,10 @@ class Progress:
     ties: NDArray[np.int64]
     rows_done: NDArray[np.int64]
 
+    def part(self, queries: slice | NDArray[np.int64]) -> Progress:
+        """A copy of what is known of these queries."""
+        return Progress(**{name: array[queries].copy() for name, array in vars(self).items()})
+
 
 def fresh(queries: int, k: int) -> Progress:
     """Nothing found yet."""
@@ -44,23 +50,27 @@ def fresh(queries: int, k: int) -> Progress:
     )
 
 
-def describe_inputs(
-    base: RowSource, queries: RowSource, k: int, metric: Metric, fingerprint: str
-) -> dict[str, str | int]:
-    """What a checkpoint depends on: shapes, dtypes, k, metric, the caller's fingerprint, and a hash of
-    sampled rows."""
+def describe_inputs(job: Job) -> dict[str, str | int]:
+    """What a checkpoint depends on: shapes, dtypes, k, metric, the part of the base, the caller's fingerprint, and a
+    hash of sampled rows."""
+    base, queries = job.base, job.queries
     return {
         "format": FORMAT,
         "n": base.shape[0],
         "queries": queries.shape[0],
         "dim": base.shape[1],
-        "k": k,
-        "metric": metric,
-        "base_dtype": np.dtype(base.dtype).str,
-        "query_dtype": np.dtype(queries.dtype).str,
-        "fingerprint": fingerprint,
+        "k": job.k,
+        "metric": job.metric,
+        "part": job.part,
+        "base_dtype": _dtype_name(base),
+        "query_dtype": _dtype_name(queries),
+        "fingerprint": job.fingerprint,
         "sample_sha256": _sample_sha256(base, queries),
     }
+
+
+def _dtype_name(source: RowSource) -> str:
+    return "sets" if isinstance(source, Sets) else np.dtype(source.dtype).str
 
 
 def _sample_sha256(*sources: RowSource) -> str:
@@ -68,8 +78,15 @@ def _sample_sha256(*sources: RowSource) -> str:
     for source in sources:
         n = source.shape[0]
         for row in sorted({i * (n - 1) // (_SAMPLED_ROWS - 1) for i in range(_SAMPLED_ROWS)} if n else ()):
-            digest.update(np.ascontiguousarray(source[row : row + 1]).tobytes())
+            digest.update(bytes_of(source[row : row + 1]))
     return digest.hexdigest()
+
+
+def bytes_of(rows: Any) -> bytes:
+    """Rows of any layout as bytes, for a hash."""
+    if isinstance(rows, Sets):
+        return rows.sizes.tobytes() + rows.elements.tobytes()
+    return np.ascontiguousarray(rows).tobytes()
 
 
 def save(path: Path, progress: Progress, inputs: dict[str, str | int]) -> None:

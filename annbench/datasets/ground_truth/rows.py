@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from annbench import _native
 from annbench.datasets.ground_truth.bounds import MAX_COSINE_SCALE, MAX_DIM, MAX_SQUARED_NORM
-from annbench.datasets.info import Metric
+from annbench.distances import Layout
 from annbench.errors import DatasetError
 
 READ_BYTES = 8 << 20  # what is read at once while converting: small beside any block, large beside a system call
-_DTYPES = tuple(np.dtype(name) for name in ("float32", "float16", "int8", "uint8"))
+DenseMetric = Literal["euclidean", "cosine", "ip"]
+_DTYPES: dict[Layout, tuple[str, ...]] = {"dense": ("float32", "float16", "int8", "uint8"), "bits": ("uint8",)}
+
+Place = Callable[[int], str]  # names a row for a message
 
 
 class RowSource(Protocol):
-    """A matrix that is read by slices of rows: a numpy array, a memory map, an h5py dataset."""
+    """A matrix that is read by slices of rows: a numpy array, a memory map, an h5py dataset, `formats.rows.Rows`."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -45,19 +49,27 @@ class Slab:
         return self.first + len(self.rows)
 
 
-def check_source(source: RowSource, where: str) -> None:
-    """Raises `DatasetError` unless `source` is a matrix of a supported dtype and dimension."""
+def check_source(source: RowSource, where: str, layout: Layout = "dense") -> None:
+    """Raises `DatasetError` unless `source` is a matrix of a dtype and dimension that the layout has."""
     if len(source.shape) != 2:
         raise DatasetError(
             f"has shape {tuple(source.shape)}", where=where, remedy="give a matrix with one vector a row"
         )
-    if np.dtype(source.dtype).newbyteorder("=") not in _DTYPES:
-        names = ", ".join(dtype.name for dtype in _DTYPES)
-        raise DatasetError(f"has dtype {np.dtype(source.dtype)}", where=where, remedy=f"convert it to one of {names}")
+    names = _DTYPES[layout]
+    if np.dtype(source.dtype).newbyteorder("=").name not in names:
+        remedy = "pack the bits with numpy.packbits" if layout == "bits" else f"convert it to one of {', '.join(names)}"
+        raise DatasetError(f"has dtype {np.dtype(source.dtype)}", where=where, remedy=remedy)
     if not 1 <= source.shape[1] <= MAX_DIM:
         raise DatasetError(
             f"has dim {source.shape[1]}", where=where, remedy=f"give vectors of 1 to {MAX_DIM} dimensions"
         )
+
+
+def pieces(start: int, stop: int, row_bytes: int) -> Iterator[tuple[int, int]]:
+    """[start, stop) in pieces of about READ_BYTES."""
+    step = max(1, READ_BYTES // max(1, row_bytes))
+    for first in range(start, stop, step):
+        yield first, min(first + step, stop)
 
 
 def is_float32_array(source: RowSource) -> bool:
@@ -84,14 +96,12 @@ def float32_rows(
     if is_float32_array(source):
         return np.asarray(source[start:stop])
     rows = np.empty((stop - start, source.shape[1]), np.float32) if out is None else out[: stop - start]
-    piece = max(1, READ_BYTES // (4 * source.shape[1]))
-    for first in range(start, stop, piece):
-        last = min(first + piece, stop)
+    for first, last in pieces(start, stop, 4 * source.shape[1]):
         rows[first - start : last - start] = source[first:last]
     return rows
 
 
-def checked_squared_norms(rows: NDArray[np.float32], first: int, where: str) -> NDArray[np.float64]:
+def checked_squared_norms(rows: NDArray[np.float32], first: int, place: Place) -> NDArray[np.float64]:
     """Float64 squared norms of the rows.
 
     Raises `DatasetError` naming the first row that holds NaN or infinity, or is too long for float32
@@ -101,7 +111,7 @@ def checked_squared_norms(rows: NDArray[np.float32], first: int, where: str) -> 
     _native.squared_norms(rows, norms)
     bad = np.flatnonzero(~(norms <= MAX_SQUARED_NORM))
     if bad.size:
-        _refuse(rows[bad[0]], norms[bad[0]], f"{where} row {first + int(bad[0])}")
+        _refuse(rows[bad[0]], norms[bad[0]], place(first + int(bad[0])))
     return norms
 
 
@@ -120,9 +130,9 @@ def _refuse(row: NDArray[np.float32], squared_norm: float, where: str) -> None:
     )
 
 
-def make_slab(rows: NDArray[np.float32], first: int, metric: Metric) -> Slab:
+def make_slab(rows: NDArray[np.float32], first: int, metric: DenseMetric, place: Place) -> Slab:
     """Checks the rows and precomputes what a metric needs of them."""
-    norms = checked_squared_norms(rows, first, "base")
+    norms = checked_squared_norms(rows, first, place)
     if metric == "euclidean":
         terms = np.multiply(norms, -0.5).astype(np.float32)
     elif metric == "cosine":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the tests of this folder share truth_by_definition
 
 from annbench.datasets.formats.hdf5_write import WRITTEN, DatasetArrays, QuerySetArrays
 from annbench.distances.registry import true_distances

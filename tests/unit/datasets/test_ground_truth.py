@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from annbench import _native
-from annbench.datasets.ground_truth import GroundTruth, exact, exact_neighbors, plan_memory
+from annbench.datasets.ground_truth import GroundTruth, dense, exact_neighbors, plan_memory
 from annbench.datasets.ground_truth.bounds import score_error
 from annbench.datasets.info import Metric
 from annbench.errors import DatasetError, UsageError
@@ -315,7 +315,7 @@ def test_an_interrupted_run_continues_where_it_stopped(
     def never(*_: object) -> None:
         raise AssertionError("a finished checkpoint is computed again")
 
-    monkeypatch.setattr(exact._Search, "search_block", never)
+    monkeypatch.setattr(dense.DenseSearch, "extend", never)
     assert same(exact_neighbors(source, queries, 10, "cosine", **arguments), truth)
 
 
@@ -326,8 +326,8 @@ def test_a_killed_run_continues(tmp_path: Path) -> None:
 import os, signal
 import numpy as np
 from pathlib import Path
-from annbench.datasets.ground_truth import exact, exact_neighbors
-exact.CHECKPOINT_SHARE = 1e9
+from annbench.datasets.ground_truth import engine, exact_neighbors
+engine.CHECKPOINT_SHARE = 1e9
 random = np.random.default_rng(1)
 base = random.standard_normal((5000, 8)).astype(np.float32)
 queries = random.standard_normal((2000, 8)).astype(np.float32)
@@ -409,7 +409,7 @@ def test_arguments_are_checked() -> None:
         exact_neighbors(base, queries, 0, "ip")
     with pytest.raises(UsageError, match="threads: got 0"):
         exact_neighbors(base, queries, 1, "ip", threads=0)
-    with pytest.raises(UsageError, match="euclidean, cosine, ip"):
+    with pytest.raises(UsageError, match="euclidean, cosine, ip, hamming"):
         exact_neighbors(base, queries, 1, "dot")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="give at least"):
         exact_neighbors(base, queries, 1, "ip", memory_limit_bytes=1000)
