@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-# A column whose text may be folded is still readable at this width.
-_FOLDED_WIDTH = 24
+# A column whose text may be folded is still readable at this width, if it does not say another.
+_FOLDED_WIDTH = 18
 
 
 def fitting(thing: Any) -> Any:
@@ -47,7 +47,7 @@ def _needed_by(column: Column, console: Console, options: ConsoleOptions) -> int
     widest = max((Measurement.get(console, options, cell).maximum for cell in cells), default=0)
     if column.no_wrap:
         return widest
-    return min(widest, max(_FOLDED_WIDTH, column.min_width or 0))
+    return min(widest, column.min_width or _FOLDED_WIDTH)
 
 
 def _as_list(table: Table) -> RenderResult:

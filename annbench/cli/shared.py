@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from annbench.cli.terminal import WISHES, Color
+from annbench.errors import UsageError
 
 SHARED = {"quiet": bool, "verbose": bool, "color": Color}  # by name
 
@@ -29,7 +30,7 @@ def _color(when: Color | None) -> None:
 
 def _check() -> None:
     if WISHES.quiet and WISHES.verbose:
-        raise typer.BadParameter("--quiet and --verbose contradict each other; give one of them")
+        raise UsageError("--quiet and --verbose contradict each other", remedy="give one of them")
 
 
 # Eager: what they say holds for the errors of the other options too.

@@ -40,10 +40,12 @@ def _close(error: Any, context: Any, root: Any) -> list[str]:
     if "No such command" not in error.format_message():
         return []
     typed = error.format_message().partition("'")[2].partition("'")[0]
+    elsewhere = {path[-1]: " ".join(("annbench", *path)) for path, _ in walk(root) if path}
+    if typed in elsewhere:
+        return [elsewhere[typed]]
     found = _closest(typed, context.command.commands, cutoff=0.5)
     if found:
         return [f"{context.command_path} {one}" for one in found]
-    elsewhere = {path[-1]: " ".join(("annbench", *path)) for path, _ in walk(root) if path}
     return [elsewhere[one] for one in _closest(typed, elsewhere, cutoff=0.7)]
 
 
