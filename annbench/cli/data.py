@@ -147,9 +147,9 @@ def _table(found: list[Listed]) -> Table:
             table.add_row(Text(source, style="bold"))
         status = "–" if listed.path is None else listed.status
         dim = "–" if listed.dim is None else str(listed.dim)
-        cells = (status if listed.readable else "later", listed.metric or "–", _count(listed.n), dim)
+        cells = (status if listed.readable else "no", listed.metric or "–", _count(listed.n), dim)
         table.add_row(Text(f"  {listed.name}"), *cells, bytes_text(listed.file_bytes))
-    table.caption = "–: not downloaded, `data info NAME` says from where; later: not readable yet"
+    table.caption = "–: `data get NAME` fetches it; no: cannot be read, `data info NAME` says why"
     table.caption_justify = "left"
     return table
 

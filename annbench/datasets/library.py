@@ -23,7 +23,10 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 
 @dataclass(frozen=True)
 class Listed:
-    """A dataset that a name stands for. What is not known without opening or fetching it is None."""
+    """A dataset that a name stands for. What is not known without opening or fetching it is None.
+
+    `get_with` is the command that downloads it, where there is one; `obstacle` says why there is none.
+    """
 
     name: str
     status: Status
@@ -39,6 +42,8 @@ class Listed:
     url: str | None = None
     page: str | None = None
     path: str | None = None
+    get_with: str | None = None
+    obstacle: str = ""
     note: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -205,6 +210,8 @@ def _from_catalog(entry: CatalogEntry, file: Path | None) -> Listed:
         url=entry.url,
         page=entry.page,
         path=None if path is None else str(path),
+        get_with=f"annbench data get {entry.name}" if path is None and entry.readable else None,
+        obstacle=entry.obstacle,
         note=entry.note,
     )
 

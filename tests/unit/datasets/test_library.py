@@ -77,7 +77,10 @@ def test_a_public_set_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> No
     assert caught.value.remedy.endswith("annbench data get sift-128-euclidean")
     with pytest.raises(DatasetError, match="cannot make a dataset of it: its vectors are sparse"):
         resolve("sparse-full", folder)
-    assert describe_any("sift-128-euclidean", folder)["status"] == "not downloaded"
+    facts = describe_any("sift-128-euclidean", folder)
+    assert (facts["status"], facts["get_with"]) == ("not downloaded", "annbench data get sift-128-euclidean")
+    facts = describe_any("sparse-full", folder)
+    assert (facts["get_with"], facts["obstacle"]) == (None, "its vectors are sparse, with weights")
 
 
 @pytest.mark.parametrize(
