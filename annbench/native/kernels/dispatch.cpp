@@ -39,7 +39,11 @@ KernelTable table_of(Isa isa) {
           exact_squared_l2_table[row],
           version_of(hamming_select_table, counting),
           version_of(nibble_dot_table, multiplying),
-          version_of(byte_dot_table, multiplying)};
+          version_of(byte_dot_table, multiplying),
+          float32_dot_table[row],
+          float32_squared_l2_table[row],
+          float16_dot_table[row],
+          float16_squared_l2_table[row]};
 }
 
 const std::array<KernelTable, isa_count>& tables() {
@@ -73,9 +77,9 @@ bool machine_has(Isa isa) {
   const Cpuid extended(7, 0);
   const std::uint64_t states = enabled_register_states(features);
   constexpr std::uint64_t ymm_state = 0x6;  // XMM and YMM
-  constexpr std::uint32_t fma = 1u << 12, popcnt = 1u << 23, avx = 1u << 28;
+  constexpr std::uint32_t fma = 1u << 12, popcnt = 1u << 23, avx = 1u << 28, f16c = 1u << 29;
   constexpr std::uint32_t avx2 = 1u << 5, bmi2 = 1u << 8;
-  if (!all_bits(states, ymm_state) || !all_bits(features.ecx, fma | popcnt | avx) || !all_bits(extended.ebx, avx2))
+  if (!all_bits(states, ymm_state) || !all_bits(features.ecx, fma | popcnt | avx | f16c) || !all_bits(extended.ebx, avx2))
     return false;
   if (isa == Isa::avx2) return true;
   constexpr std::uint64_t zmm_state = 0xe6;  // … and the mask registers, the upper halves, the upper sixteen

@@ -7,6 +7,7 @@
 
 #include "kernels/code_dot.hpp"
 #include "kernels/exact_distance.hpp"
+#include "kernels/float_distance.hpp"
 #include "kernels/hamming.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/threshold_select.hpp"
@@ -22,6 +23,10 @@ struct KernelTable {
   HammingSelectFn hamming_select;
   CodeDotFn nibble_dot;
   CodeDotFn byte_dot;
+  FloatDistanceFn float32_dot;
+  FloatDistanceFn float32_squared_l2;
+  FloatDistanceFn float16_dot;
+  FloatDistanceFn float16_squared_l2;
 };
 
 std::string_view isa_name(Isa isa);

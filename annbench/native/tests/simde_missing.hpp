@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "support/half.hpp"
+
 using __mmask16 = std::uint16_t;
 
 namespace annbench::simde_missing {
@@ -33,13 +35,33 @@ inline simde__m512d cvtps_pd(simde__m256 value) {
   return simde_mm512_loadu_pd(wide);
 }
 
+inline simde__m512 cvtph_ps(simde__m256i value) {
+  std::uint16_t halves[16];
+  float lanes[16];
+  std::memcpy(halves, &value, sizeof(halves));
+  for (int i = 0; i < 16; ++i) lanes[i] = float_of_half(halves[i]);
+  return simde_mm512_loadu_ps(lanes);
+}
+
+inline float reduce_add_ps(simde__m512 value) {
+  float lanes[16];
+  std::memcpy(lanes, &value, sizeof(lanes));
+  for (int width = 8; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  return lanes[0];
+}
+
 }  // namespace annbench::simde_missing
 
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_mask_storeu_ps
 #undef _mm512_mask_storeu_epi32
 #undef _mm512_cvtps_pd
+#undef _mm512_cvtph_ps
+#undef _mm512_reduce_add_ps
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
 #define _mm512_mask_storeu_ps(to, mask, value) annbench::simde_missing::mask_storeu<float>(to, mask, value)
 #define _mm512_mask_storeu_epi32(to, mask, value) annbench::simde_missing::mask_storeu<std::int32_t>(to, mask, value)
 #define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)
+#define _mm512_cvtph_ps(value) annbench::simde_missing::cvtph_ps(value)
+#define _mm512_reduce_add_ps(value) annbench::simde_missing::reduce_add_ps(value)
