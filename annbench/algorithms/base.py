@@ -19,7 +19,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,6 +66,24 @@ class Cost:
     search_operations: float
 
 
+@dataclass(frozen=True)
+class Trial:
+    """Parameters with which `annbench.testing` tries an adapter, over about a thousand vectors.
+
+    `recall` is the recall@10 that they must reach under each of its metrics; 1 says that they are exact, and is
+    checked to the last neighbour. `small_build` and `small_search` replace parameters that make no sense for a handful
+    of vectors (such as nlist). `exceptions` maps a check that the library cannot pass, or `check:metric`, to the one
+    of `known_limits` that says so.
+    """
+
+    build: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+    recall: float = 0.9
+    small_build: Mapping[str, Any] = field(default_factory=dict)
+    small_search: Mapping[str, Any] = field(default_factory=dict)
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+
+
 class Algorithm:
     """One index type of one library. Subclass, fill in the class attributes, override the methods.
 
@@ -87,6 +105,8 @@ class Algorithm:
     # Name of the build parameter that is the seed, or None where nothing is random.
     seed_parameter: ClassVar[str | None] = None
     known_limits: ClassVar[tuple[str, ...]] = ()
+    # What the conformance suite runs; the default suits an adapter without parameters that it cannot do without.
+    trials: ClassVar[tuple[Trial, ...]] = (Trial(),)
 
     @classmethod
     def import_library(cls) -> None:
@@ -108,8 +128,13 @@ class Algorithm:
         """Expected cost of the point, or None if nothing sensible can be said."""
         return None
 
-    def build(self, base: Vectors, metric: Metric, params: Any, threads: int) -> None:
-        """Build the index over `base` (n, dim), C-contiguous float32; row i has id i."""
+    def build(self, base: Any, metric: Metric, params: Any, threads: int) -> None:
+        """Build the index over `base`; row i has id i.
+
+        `base` is (n, dim) C-contiguous float32; for metric hamming packed bits (n, ⌈dim/8⌉) uint8; for jaccard
+        `annbench.distances.sets.Sets`. Queries have the same form: a vector (dim,), (⌈dim/8⌉,), or the sorted
+        element ids of one set as int32.
+        """
         raise NotImplementedError
 
     def configure(self, params: Any, threads: int) -> None:
@@ -125,17 +150,17 @@ class Algorithm:
         For settings that belong to a thread and not to the index: OpenMP's number of threads is one of them.
         """
 
-    def search(self, query: Vectors, k: int) -> Ids:
-        """Ids (<= k,) of the nearest neighbours of `query` (dim,) float32, nearest first; −1 where none was
-        found.
-        """
+    def search(self, query: Any, k: int) -> Ids:
+        """Ids (<= k,) of the nearest neighbours of one query, nearest first; −1 where none was found."""
         raise NotImplementedError
 
-    def search_batch(self, queries: Vectors, k: int) -> Ids:
-        """Ids (q, k) for `queries` (q, dim) float32, with the configured number of threads; −1 pads.
+    def search_batch(self, queries: Any, k: int) -> Ids:
+        """Ids (q, k) for q >= 0 queries, in the form of `build`'s base, with the configured number of threads; −1 pads.
 
         By default one `search` after the other, which is what a library without batches leaves its users to do.
         """
+        if not len(queries):
+            return np.empty((0, k), dtype=np.int64)
         return np.stack([padded(np.asarray(self.search(query, k)), k) for query in queries])
 
     def save(self, folder: Path) -> None:
@@ -143,7 +168,9 @@ class Algorithm:
         raise UnsupportedError(f"{type(self).__name__} cannot save", remedy="set can_save = False")
 
     def load(self, folder: Path, metric: Metric, dim: int, params: Any) -> None:
-        """Read back what `save` wrote, without access to the base vectors."""
+        """Read back what `save` wrote, without access to the base vectors; `dim` counts bits for metric hamming, and
+        the elements that exist for jaccard.
+        """
         raise UnsupportedError(f"{type(self).__name__} cannot load", remedy="set can_save = False")
 
     def counters(self) -> Mapping[str, int]:
@@ -159,5 +186,6 @@ def padded(ids: Ids, k: int) -> Ids:
 
 def normalised(vectors: Vectors) -> Vectors:
     """Rows of `vectors` ((n, dim) or (dim,), float32) scaled to unit L2 norm; zero rows stay zero."""
-    norms = np.sqrt(np.einsum("...d,...d->...", vectors, vectors))[..., None]
+    # In float64: the square of a float32 below 1e-19 is no float32.
+    norms = np.sqrt(np.einsum("...d,...d->...", vectors, vectors, dtype=np.float64))[..., None]
     return np.asarray(vectors / np.where(norms > 0, norms, 1), dtype=np.float32)

@@ -1,92 +1,77 @@
-"""Exact search with BLAS through numpy: the recall-1 reference that needs no vector library.
-
-Scores of all rows come from one float32 matrix product; a shortlist a little longer than k is then ordered by
-distances recomputed in float64, so that cancellation in ‖x‖² − 2·x·q does not swap close neighbours.
-"""
+"""Exact search with numpy: the recall-1 reference that needs no vector library."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Vectors, normalised, padded
+from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Trial
+from annbench.algorithms.exact.bits import Bits
+from annbench.algorithms.exact.dense import SHORTLIST_EXTRA, Dense
+from annbench.algorithms.exact.sets import InvertedSets
 from annbench.datasets.info import Metric
-
-FILE = "base.npy"
-SHORTLIST_EXTRA = 32
-SCORES_PER_BLOCK = 1 << 24  # 64 MiB of float32 scores
-QUERIES_PER_BLOCK = 1024
 
 
 class BruteForce(Algorithm):
-    """Compares the query with every vector. Keeps its own float32 copy of the base; cosine stores unit
-    vectors.
-    """
+    """Compares the query with every vector of its own copy of the base: numbers, packed bits or sets."""
 
-    metrics = frozenset({"euclidean", "cosine", "ip"})
+    metrics = frozenset({"euclidean", "cosine", "ip", "hamming", "jaccard"})
     distributions = ("numpy",)
     known_limits = (
         f"the shortlist rescored in float64 has k + {SHORTLIST_EXTRA} rows: if more than that lie within the "
         "float32 rounding of a dot product at the cut, which of them are kept is arbitrary",
+        "hamming and jaccard use one thread, whatever is asked for",
     )
+    trials = (Trial(recall=1.0),)
 
     @classmethod
-    def estimate(cls, context: PointContext, build: Any, search: Any) -> Cost:
-        """The base as float32, and one multiply-add per component of it."""
-        size = float(context.n * context.dim)
+    def estimate(cls, context: PointContext, build: Any, search: Any) -> Cost | None:
+        """The base as float32 or bits, and one multiply-add per component, or per word of 64 bits; nothing is known of
+        the sizes of sets.
+        """
+        n, dim = context.n, context.dim
+        if context.metric == "jaccard":
+            return None
+        if context.metric == "hamming":
+            words = n * -(-dim // 64)
+            return Cost(index_bytes=8.0 * words + 128, build_operations=words, search_operations=words)
+        size = float(n * dim)
         return Cost(index_bytes=4 * size + 128, build_operations=size, search_operations=size)
 
-    def build(self, base: Vectors, metric: Metric, params: Any, threads: int) -> None:
-        """Copy the base, scaled to unit norm for cosine."""
-        self._open(normalised(base) if metric == "cosine" else base.copy(), metric)
+    def build(self, base: Any, metric: Metric, params: Any, threads: int) -> None:
+        """Copy the base."""
+        match metric:
+            case "hamming":
+                self._scan: Dense | Bits | InvertedSets = Bits.build(base)
+            case "jaccard":
+                self._scan = InvertedSets.build(base)
+            case _:
+                self._scan = Dense.build(base, metric)
 
     def configure(self, params: Any, threads: int) -> None:
         """Limit BLAS to `threads`, for the whole process: numpy has one BLAS."""
         threadpool_limits(limits=threads, user_api="blas")
 
-    def search(self, query: Vectors, k: int) -> Ids:
-        """Exact neighbours of one query, by a matrix-vector product."""
-        return self._nearest(query, self._bias - self._base @ query, k)
+    def search(self, query: Any, k: int) -> Ids:
+        """Exact neighbours of one query."""
+        return self._scan.search(query, k)
 
-    def search_batch(self, queries: Vectors, k: int) -> Ids:
-        """Exact neighbours of many queries, by matrix products of bounded size."""
-        ids = np.empty((len(queries), k), dtype=np.int64)
-        step = max(1, min(QUERIES_PER_BLOCK, SCORES_PER_BLOCK // len(self._base)))
-        for start in range(0, len(queries), step):
-            block = queries[start : start + step]
-            scores = block @ self._base.T
-            np.subtract(self._bias, scores, out=scores)
-            for row, (query, score) in enumerate(zip(block, scores, strict=True), start):
-                ids[row] = self._nearest(query, score, k)
-        return ids
+    def search_batch(self, queries: Any, k: int) -> Ids:
+        """Exact neighbours of many queries."""
+        return self._scan.search_batch(queries, k)
 
     def save(self, folder: Path) -> None:
-        """Write the stored vectors as npy."""
-        np.save(folder / FILE, self._base, allow_pickle=False)
+        """Write npy files."""
+        self._scan.save(folder)
 
     def load(self, folder: Path, metric: Metric, dim: int, params: Any) -> None:
-        """Read the stored vectors."""
-        self._open(np.load(folder / FILE, allow_pickle=False), metric)
-
-    def _open(self, base: Vectors, metric: Metric) -> None:
-        self._base = base
-        self._euclidean = metric == "euclidean"
-        # ‖x − q‖² / 2 = ‖x‖² / 2 − x·q + constant: one subtraction serves all three metrics.
-        squares = np.einsum("nd,nd->n", base, base, dtype=np.float64) if self._euclidean else np.zeros(len(base))
-        self._bias = (squares / 2).astype(np.float32)
-
-    def _nearest(self, query: Vectors, scores: Vectors, k: int) -> Ids:
-        length = k + SHORTLIST_EXTRA
-        few = length >= len(scores)
-        shortlist = np.arange(len(scores)) if few else np.argpartition(scores, length)[:length]
-        rows = self._base[shortlist].astype(np.float64)
-        if self._euclidean:
-            rows -= query
-            exact = np.einsum("nd,nd->n", rows, rows)
-        else:
-            exact = -(rows @ query.astype(np.float64))
-        nearest = shortlist[np.lexsort((shortlist, exact))[:k]]
-        return nearest if len(nearest) == k else padded(nearest, k)
+        """Read npy files."""
+        match metric:
+            case "hamming":
+                self._scan = Bits.load(folder)
+            case "jaccard":
+                self._scan = InvertedSets.load(folder)
+            case _:
+                self._scan = Dense.load(folder, metric)

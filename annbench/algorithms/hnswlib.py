@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Vectors, padded
+from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Trial, Vectors, padded
 from annbench.datasets.info import Metric
 
 FILE = "index.hnsw"
@@ -49,6 +49,8 @@ class Hnswlib(Algorithm):
         "a search that reaches fewer than k vectors raises instead of returning what it found",
         "loading trusts the sizes in the file",
     )
+
+    trials = (Trial({}, {"ef": 200}, recall=0.99),)
 
     @classmethod
     def check(cls, context: PointContext, build: HnswlibBuild, search: HnswlibSearch) -> str | None:

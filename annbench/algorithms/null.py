@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Vectors, padded
+from annbench.algorithms.base import Algorithm, Cost, Ids, PointContext, Trial, padded
 from annbench.datasets.info import Metric
 
 FILE = "null.npy"
@@ -18,25 +18,26 @@ class Null(Algorithm):
     overhead.
     """
 
-    metrics = frozenset({"euclidean", "cosine", "ip"})
+    metrics = frozenset({"euclidean", "cosine", "ip", "hamming", "jaccard"})
     known_limits = ("returns the same ids for every query: only its time means something",)
+    trials = (Trial(recall=0.0),)
 
     @classmethod
     def estimate(cls, context: PointContext, build: Any, search: Any) -> Cost:
         """Nothing is stored but the row count, and nothing is computed."""
         return Cost(index_bytes=136, build_operations=0, search_operations=0)
 
-    def build(self, base: Vectors, metric: Metric, params: Any, threads: int) -> None:
+    def build(self, base: Any, metric: Metric, params: Any, threads: int) -> None:
         """Remember how many rows there are."""
         self._open(len(base))
 
-    def search(self, query: Vectors, k: int) -> Ids:
+    def search(self, query: Any, k: int) -> Ids:
         """The ids 0 … k−1, from memory allocated at the first call."""
         if k != self._k:
             self._allocate(1, k)
         return self._one
 
-    def search_batch(self, queries: Vectors, k: int) -> Ids:
+    def search_batch(self, queries: Any, k: int) -> Ids:
         """The same ids for each query, from memory allocated at the first call of this size."""
         if self._many.shape != (len(queries), k):
             self._allocate(len(queries), k)

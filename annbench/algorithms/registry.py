@@ -21,9 +21,16 @@ from annbench.errors import ConfigError, MissingLibraryError, UnknownNameError
 
 ALGORITHMS: dict[str, str] = {
     "bruteforce": "annbench.algorithms.bruteforce:BruteForce",
+    "faiss-binary-flat": "annbench.algorithms.faiss.binary_flat:FaissBinaryFlat",
+    "faiss-binary-hnsw": "annbench.algorithms.faiss.binary_hnsw:FaissBinaryHnsw",
+    "faiss-binary-ivf": "annbench.algorithms.faiss.binary_ivf:FaissBinaryIvf",
+    "faiss-factory": "annbench.algorithms.faiss.factory:FaissFactory",
     "faiss-flat": "annbench.algorithms.faiss.flat:FaissFlat",
     "faiss-hnsw": "annbench.algorithms.faiss.hnsw:FaissHnsw",
     "faiss-ivf": "annbench.algorithms.faiss.ivf:FaissIvf",
+    "faiss-ivf-rabitq": "annbench.algorithms.faiss.ivf_rabitq:FaissIvfRabitq",
+    "faiss-lsh": "annbench.algorithms.faiss.lsh:FaissLsh",
+    "faiss-nsg": "annbench.algorithms.faiss.nsg:FaissNsg",
     "faiss-rabitq": "annbench.algorithms.faiss.rabitq:FaissRabitq",
     "hnswlib": "annbench.algorithms.hnswlib:Hnswlib",
     "null": "annbench.algorithms.null:Null",

@@ -25,7 +25,7 @@ LAYERS = (
     ("tasks",),
     ("results",),
     ("runner", "compare"),
-    ("report",),
+    ("report", "testing"),
     ("doctor",),
     ("cli",),
 )

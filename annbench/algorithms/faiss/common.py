@@ -24,10 +24,11 @@ from annbench.algorithms.base import Algorithm, Ids, Vectors
 from annbench.datasets.info import Metric
 
 FILE = "index.faiss"
+ONE_LIST: dict[str, Any] = {"small_build": {"nlist": 1}, "small_search": {"nprobe": 1}}  # of a trial, for few vectors
 DEFAULT_CLUSTERING_SEED = 1234
 ZERO_VECTORS = (
-    "cosine over compressed codes compares unit vectors by L2: a zero base vector, which has no direction, "
-    "then ranks like one of cosine 0.5"
+    "cosine over compressed codes, and in faiss-factory, compares unit vectors by L2: a zero base vector, or one "
+    "shorter than 1e-19, whose square is no float32, then ranks like one of cosine 0.5"
 )
 SLOW_DIMENSIONS = (
     "scalar quantizers (SQ…, as storage or for refine) have fast kernels only when dim is a multiple of 8: "
@@ -49,6 +50,12 @@ class FaissFamily(Algorithm):
         """The description that `faiss.index_factory` understands."""
         raise NotImplementedError
 
+    def create(self, dim: int, params: Any, metric: int) -> Any:
+        """The empty index over `dim` dimensions; `metric` is faiss' own constant."""
+        import faiss
+
+        return faiss.index_factory(dim, self.factory(params), metric)
+
     @classmethod
     def exact_codes(cls, params: Any) -> bool:
         """True if the index stores float32, so that cosine can be an inner product (see above)."""
@@ -56,6 +63,9 @@ class FaissFamily(Algorithm):
 
     def prepare(self, index: Any, params: Any) -> None:
         """Set seeds and build parameters that the factory string cannot carry, before training."""
+
+    def refuse(self, index: Any, vectors: Vectors, params: Any) -> None:
+        """Raise UnsupportedError for a base (n, dim), as the trained index will get it, that would break it."""
 
     def apply(self, index: Any, params: Any) -> None:
         """Set the search parameters."""
@@ -66,9 +76,10 @@ class FaissFamily(Algorithm):
 
         faiss.omp_set_num_threads(threads)
         vectors = unit_vectors(base) if metric == "cosine" else base
-        index = faiss.index_factory(base.shape[1], self.factory(params), self._faiss_metric(metric, params))
+        index = self.create(base.shape[1], params, self._faiss_metric(metric, params))
         self.prepare(index, params)
         index.train(vectors)
+        self.refuse(index, vectors, params)
         index.add(vectors)
         self._open(index, metric, params)
 

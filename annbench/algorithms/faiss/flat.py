@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from annbench.algorithms.base import Cost, PointContext
+from annbench.algorithms.base import Cost, PointContext, Trial
 from annbench.algorithms.faiss.common import WRAPPER, FaissFamily
 
 
@@ -16,6 +16,8 @@ class FaissFlat(FaissFamily):
         "a batch of 20 queries or more computes L2 as ‖x‖² − 2·x·q + ‖q‖² in float32, where near-ties of "
         "long vectors can swap; smaller batches and single calls subtract first",
     )
+
+    trials = (Trial(recall=1.0),)
 
     @classmethod
     def factory(cls, params: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from annbench.algorithms.base import Cost, Params, PointContext
+from annbench.algorithms.base import Cost, Params, PointContext, Trial
 from annbench.algorithms.faiss.common import SCALAR_BYTES, SLOW_DIMENSIONS, WRAPPER, ZERO_VECTORS, FaissFamily
 
 
@@ -38,6 +38,11 @@ class FaissHnsw(FaissFamily):
         SLOW_DIMENSIONS,
         "SQ8 is capped near recall 0.98 on fashion-mnist-784, whatever efSearch is",
         "ip is not a metric: the graph's pruning rule assumes a triangle inequality, so recall can stay low",
+    )
+
+    trials = (
+        Trial({"M": 16, "efConstruction": 100}, {"efSearch": 200}, recall=0.99),
+        Trial({"M": 16, "efConstruction": 100, "storage": "SQ8"}, {"efSearch": 200}, recall=0.95),
     )
 
     @classmethod

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from annbench.algorithms.base import Cost, Params, PointContext
+from annbench.algorithms.base import Cost, Params, PointContext, Trial
 from annbench.algorithms.faiss.common import (
     DEFAULT_CLUSTERING_SEED,
+    ONE_LIST,
     SCALAR_BYTES,
     SLOW_DIMENSIONS,
     WRAPPER,
@@ -25,6 +26,12 @@ from annbench.algorithms.faiss.common import (
 )
 
 PQ_CENTROIDS = 16
+HALF_RANGE = "SQfp16, as storage or for refine, holds values up to 65,504: beyond, no distance is a number"
+FP16_OVERFLOWS = {"ends_of_float32:euclidean": HALF_RANGE, "ends_of_float32:ip": HALF_RANGE}
+NO_REFINE: dict[str, Any] = {
+    "small_build": {"nlist": 1, "refine": "none"},
+    "small_search": {"nprobe": 1, "k_factor": 1.0},
+}
 
 
 class IvfBuild(Params):
@@ -56,7 +63,27 @@ class FaissIvf(FaissFamily):
         SLOW_DIMENSIONS,
         "compressed storage without refine caps recall however many lists are probed: SQ8 near 0.995 on "
         "fashion-mnist-784",
+        HALF_RANGE,
         "PQfs needs pq_m to divide dim, and 16 vectors to train on",
+    )
+
+    trials = (
+        Trial({"nlist": 8, "storage": "Flat"}, {"nprobe": 8}, recall=1.0, **ONE_LIST),
+        Trial({"nlist": 8, "storage": "SQ8"}, {"nprobe": 8}, recall=0.95, **ONE_LIST),
+        Trial({"nlist": 8, "storage": "SQ6"}, {"nprobe": 8}, recall=0.85, **ONE_LIST),
+        Trial({"nlist": 8, "storage": "SQ4"}, {"nprobe": 8}, recall=0.5, **ONE_LIST),
+        Trial({"nlist": 8, "storage": "SQbf16"}, {"nprobe": 8}, recall=0.93, **ONE_LIST),
+        Trial({"nlist": 8, "storage": "SQfp16"}, {"nprobe": 8}, recall=0.98, **ONE_LIST, exceptions=FP16_OVERFLOWS),
+        Trial(
+            {"nlist": 8, "storage": "SQ4", "refine": "Flat"}, {"nprobe": 8, "k_factor": 10.0}, recall=0.99, **NO_REFINE
+        ),
+        Trial(
+            {"nlist": 8, "storage": "PQfs", "pq_m": 17, "refine": "SQ8"},
+            {"nprobe": 8, "k_factor": 20.0},
+            recall=0.95,
+            small_build={"nlist": 1, "pq_m": 1, "refine": "none"},
+            small_search={"nprobe": 1, "k_factor": 1.0},
+        ),
     )
 
     @classmethod

@@ -6,13 +6,14 @@ rotation is put in front of the index.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from annbench.algorithms.base import Cost, Params, PointContext
+from annbench.algorithms.base import Cost, Params, PointContext, Trial
 from annbench.algorithms.faiss.common import (
     DEFAULT_CLUSTERING_SEED,
+    ONE_LIST,
     SCALAR_BYTES,
     SLOW_DIMENSIONS,
     WRAPPER,
@@ -51,13 +52,26 @@ class FaissRabitq(FaissFamily):
     SearchParams = RabitqSearch
     metrics = frozenset({"euclidean", "cosine"})
     seed_parameter = "seed"
-    known_limits = (
+    known_limits: ClassVar[tuple[str, ...]] = (
         WRAPPER,
         ZERO_VECTORS,
         SLOW_DIMENSIONS,
         "inner product is left out: the estimate depends on the length of the query, and recall falls to "
         "nothing when queries are a thousand times shorter than the base (faiss 1.15)",
         "one bit a component without refine orders neighbours only roughly",
+    )
+
+    trials = (
+        Trial({"nlist": 8}, {"nprobe": 8, "qb": 8}, recall=0.25, **ONE_LIST),
+        Trial({"nlist": 8, "nb_bits": 4}, {"nprobe": 8, "qb": 0}, recall=0.75, **ONE_LIST),
+        Trial({"nlist": 8, "nb_bits": 8}, {"nprobe": 8, "qb": 8}, recall=0.95, **ONE_LIST),
+        Trial(
+            {"nlist": 8, "refine": "Flat"},
+            {"nprobe": 8, "qb": 8, "k_factor": 40.0},
+            recall=0.99,
+            small_build={"nlist": 1, "refine": "none"},
+            small_search={"nprobe": 1, "k_factor": 1.0},
+        ),
     )
 
     @classmethod
