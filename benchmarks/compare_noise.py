@@ -18,6 +18,7 @@ from annbench.compare.statistics import (
     MAX_PAIRS,
     MIN_SLOWDOWN,
     PILOT_PAIRS,
+    holm,
     needed_pairs,
     slower_p,
     threshold_of,
@@ -101,13 +102,30 @@ class Outcome:
 
 def decide(d: Floats) -> Outcome:
     """The rule for one tested cell over every row of `d` (comparisons, pairs): statistics.judge, many at once."""
-    needed = needed_pairs(upper_sigma(d[:, :PILOT_PAIRS]), 1)
+    families = decide_families(d[:, None, :])
+    return Outcome(*(getattr(families, name)[:, 0] for name in ("slower", "faster", "too_noisy", "pairs")))
+
+
+def decide_families(d: Floats) -> Outcome:
+    """The rule over many comparisons of several cells each: `d` is (comparisons, cells, pairs)."""
+    comparisons, cells, pairs = d.shape
+    rows = d.reshape(-1, pairs)
+    needed = needed_pairs(upper_sigma(rows[:, :PILOT_PAIRS]), cells)
     too_noisy = needed > MAX_PAIRS
-    slower, faster = np.zeros((2, len(d)), dtype=bool)
+    p_slower, p_faster, middle = np.ones(len(rows)), np.ones(len(rows)), np.zeros(len(rows))
     for n in np.unique(needed[~too_noisy]):
-        rows = np.flatnonzero(needed == n)
-        part = d[rows, PILOT_PAIRS : PILOT_PAIRS + n]
-        middle = np.median(part, axis=1)
-        slower[rows] = (slower_p(part) <= threshold_of(1)) & (np.expm1(middle) >= MIN_SLOWDOWN)
-        faster[rows] = (slower_p(-part) <= threshold_of(1)) & (np.expm1(-middle) >= MIN_SLOWDOWN)
-    return Outcome(slower, faster, too_noisy, needed)
+        alike = np.flatnonzero(needed == n)
+        part = rows[alike, PILOT_PAIRS : PILOT_PAIRS + n]
+        middle[alike] = np.median(part, axis=1)
+        p_slower[alike], p_faster[alike] = slower_p(part), slower_p(-part)
+    shape = (comparisons, cells)
+    slower, faster = (
+        np.stack([holm(family) for family in p.reshape(shape)]) <= threshold_of(cells) for p in (p_slower, p_faster)
+    )
+    size = middle.reshape(shape)
+    return Outcome(
+        slower & (np.expm1(size) >= MIN_SLOWDOWN),
+        faster & (np.expm1(-size) >= MIN_SLOWDOWN),
+        too_noisy.reshape(shape),
+        needed.reshape(shape),
+    )

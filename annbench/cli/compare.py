@@ -16,7 +16,8 @@ def compare(
     base: Annotated[str, typer.Argument(metavar="BASE", help="What it was: FOLDER, FOLDER:SELECTOR or a baseline.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="What it is now, likewise.")],
     at_recall: Annotated[
-        str | None, typer.Option("--at-recall", metavar="R,R,…", help="Recalls to compare time at; default: 0.90,0.95,0.99.")
+        str | None,
+        typer.Option("--at-recall", metavar="R,R,…", help="Recalls to compare time at; default: 0.90,0.95,0.99."),
     ] = None,
     fail_on: Annotated[
         str | None,

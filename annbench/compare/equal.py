@@ -79,7 +79,7 @@ class Located:
             value=None if isnan(value) else value,
             low=low,
             high=high,
-            mark="≥" if self.place.kind == "at_least" else "",
+            mark=self.place.mark,
             recall=self.recall,
             configuration=self.configuration,
         )

@@ -49,7 +49,7 @@ class AtRecall:
     weight: float = 1.0  # of `upper`; that of `lower` is the rest
 
     @property
-    def mark(self) -> str:
+    def mark(self) -> Literal["", "≥", "≈"]:
         """What stands before the figure: `≈` for a wide bracket, `≥` for a recall above the target."""
         return "≥" if self.kind == "at_least" else "≈" if self.wide else ""
 

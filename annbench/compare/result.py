@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Verdict = Literal["regression", "inconclusive", "improvement", "pass", "not comparable", "not reached", "shown"]
 Scope = Literal["point", "build", "recall"]
 Metric = Literal["status", "recall", "bytes", "counter", "qps", "p99", "build_seconds"]
-Mark = Literal["", "≥"]
+Mark = Literal["", "≥", "≈"]
 
 # Worst first.
 ORDER: tuple[Verdict, ...] = (
@@ -32,8 +32,8 @@ class Part(BaseModel):
 class Figure(Part):
     """One side's figure; `low` and `high` are a 95 % interval for its median over workers, or None with one worker.
 
-    `mark` is ≥ where even the fastest point exceeds the recall asked for. `configuration` names the point, or the
-    two points that it lies between.
+    `mark` is ≥ where even the fastest point exceeds the recall asked for, ≈ where the points around it are too far
+    apart. `configuration` names the point, or the two points that it lies between.
     """
 
     value: float | None = None

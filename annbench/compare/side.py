@@ -10,7 +10,7 @@ from pathlib import Path
 from annbench.compare.baseline import read_baseline
 from annbench.compare.taken import Taken, taken_of
 from annbench.errors import NothingComparableError, ResultError, UnknownNameError, UsageError
-from annbench.results.frame import OVERHEAD_ALGORITHM
+from annbench.results.schema import OVERHEAD_ALGORITHM
 from annbench.results.store import ResultStore
 
 

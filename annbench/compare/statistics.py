@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, inf, sqrt
+from math import comb, exp, inf, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +52,8 @@ def upper_sigma(pilot: ArrayLike) -> Any:
 
     s·√((p − 1) ÷ χ²₀.₂(p − 1)); numbers of one axis less.
     """
+    from scipy import special  # only what is tested has to wait for it
+
     d = np.asarray(pilot, dtype=np.float64)
     freedom = d.shape[-1] - 1
     # chdtri(v, q) is the value that a chi-square of v degrees exceeds with probability q.
@@ -63,7 +65,7 @@ def needed_pairs(sigma: ArrayLike, cells: int) -> NDArray[np.int64]:
 
     `sigma` is σᵤ, of any shape; so is the result.
     """
-    z = float(special.ndtri(1 - alpha_of(cells)))
+    z = NormalDist().inv_cdf(1 - alpha_of(cells))
     raw = RANK_FACTOR * ((z + POWER_Z) * np.asarray(sigma, dtype=np.float64) / DETECTED_LOG_RATIO) ** 2
     # Rounded up, but not for the last bit of a float; anything far above 60 is as good as any other.
     return np.clip(np.ceil(raw - 1e-9), MIN_PAIRS, 10**6).astype(np.int64)
@@ -73,7 +75,7 @@ def detectable_slowdown(sigma: float, pairs: int, cells: int) -> float:
     """The slowdown (0.05 for 5 %) that `pairs` pairs find in 95 % of cases where d has deviation `sigma`."""
     if pairs < 1:
         return inf
-    z = float(special.ndtri(1 - alpha_of(cells)))
+    z = NormalDist().inv_cdf(1 - alpha_of(cells))
     return exp(min((z + POWER_Z) * sigma * sqrt(RANK_FACTOR / pairs), 700.0)) - 1
 
 
@@ -83,6 +85,8 @@ def slower_p(differences: ArrayLike) -> Any:
     Exact where no two |d| are equal and none is zero, as times are; otherwise the normal approximation with
     Pratt's treatment of zeros. All zeros: 1.
     """
+    from scipy import stats
+
     d = np.asarray(differences, dtype=np.float64)
     rows = d.reshape(-1, d.shape[-1])
     sizes = np.sort(np.abs(rows), axis=1)
@@ -116,7 +120,7 @@ def median_interval(values: ArrayLike, confidence: float = INTERVAL_CONFIDENCE) 
     """
     x = np.sort(np.asarray(values, dtype=np.float64))
     # The largest r with P(Binomial(n, ½) < r) <= (1 − confidence) ÷ 2.
-    below = stats.binom.cdf(np.arange(x.size), x.size, 0.5)
+    below = np.cumsum([comb(x.size, i) / 2**x.size for i in range(x.size)])
     rank = int(np.searchsorted(below, (1 - confidence) / 2, side="right"))
     rank = max(rank, 1)
     return float(x[rank - 1]), float(x[x.size - rank])
@@ -137,6 +141,8 @@ def exact_binomial_limit(flagged: int, trials: int, confidence: float = 0.95) ->
 
     With none flagged the whole error goes to the upper limit: 0 of 299 is at most 1.0 %.
     """
+    from scipy import special
+
     tail = 1 - confidence if flagged in (0, trials) else (1 - confidence) / 2
     low = 0.0 if flagged == 0 else float(special.betaincinv(flagged, trials - flagged + 1, tail))
     high = 1.0 if flagged == trials else float(special.betaincinv(flagged + 1, trials - flagged, 1 - tail))

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from annbench.results.frame import is_usable
-from annbench.results.schema import MACHINE_COUNTERS, Record, Status, canonical_json, parameters_text
+from annbench.results.schema import (
+    MACHINE_COUNTERS,
+    Record,
+    Status,
+    canonical_json,
+    is_usable,
+    parameters_text,
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -22,10 +28,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Times:
-    """What a clock said. `seconds` is a query's share of the worker's median pass."""
+    """What a clock said. `seconds` is a query's share of the worker's median pass.
+
+    Only interleaved runs put two builds into one block, so whatever shares a place was taken in turns.
+    """
 
     place: Place
-    interleaved: bool
     seconds: float
     p99_us: float | None
     build_seconds: float | None
@@ -151,7 +159,6 @@ def _times_of(record: Record) -> Times | None:
         return None
     return Times(
         Place(key.worker_index, key.build_index, record.block_id, key.machine_id),
-        key.interleaved,
         1 / time.qps_median,
         time.latency_p99_us,
         None if record.build is None else record.build.build_seconds,

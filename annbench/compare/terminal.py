@@ -43,11 +43,13 @@ def _parts(comparison: Comparison, everything: bool) -> Iterator[RenderableType]
     titles = list(dict.fromkeys((row.series, row.setting) for row in recall_rows(comparison.cells)))
     for series, setting in titles:
         yield Text()
+        yield Text(f"{series} at equal recall: {setting}", style="bold")
         yield _recall_table(comparison, series, setting)
     cells = parameter_cells(comparison.cells)
     listed = cells if everything else [cell for cell in cells if not _is_quiet(cell)]
     for series, setting in dict.fromkeys((cell.series, cell.setting) for cell in listed):
         yield Text()
+        yield Text(f"{series} with the same parameters: {setting}", style="bold")
         yield _parameter_table([cell for cell in listed if (cell.series, cell.setting) == (series, setting)])
     yield Text()
     for note in comparison.notes:
@@ -63,7 +65,7 @@ def _parts(comparison: Comparison, everything: bool) -> Iterator[RenderableType]
 
 
 def _recall_table(comparison: Comparison, series: str, setting: str) -> Table:
-    table = _table(f"{series} at equal recall: {setting}")
+    table = _table()
     table.add_column("recall", no_wrap=True)
     for name in ("QPS", "change"):
         table.add_column(name, justify="right", no_wrap=name == "QPS")
@@ -89,7 +91,7 @@ def _recall_table(comparison: Comparison, series: str, setting: str) -> Table:
 
 
 def _parameter_table(cells: list[Cell]) -> Table:
-    table = _table(f"{cells[0].series} with the same parameters: {cells[0].setting}")
+    table = _table()
     table.add_column("what", no_wrap=True)
     table.add_column("configuration", overflow="fold", ratio=2)
     for name in ("base", "new", "change"):
@@ -120,12 +122,5 @@ def _verdict(cell: Cell) -> Text:
     return text.append(rest, style="default")
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)

@@ -123,7 +123,7 @@ def _at_target(
         left.figure(metric, mine, inverse=metric == "qps"), right.figure(metric, theirs, inverse=metric == "qps"),
         gates, target=target,
     )  # fmt: skip
-    closed = _unreachable(cell, left, right)
+    closed = _unreachable(cell, left, right, bool(pair.points))
     if closed is not None:
         return closed
     if metric not in _metrics(gates):
@@ -135,7 +135,7 @@ def _at_target(
     return _opened(cell, mine, theirs, ids[0] == ids[1] and left.configuration == right.configuration)
 
 
-def _unreachable(cell: Cell, left: Located, right: Located) -> Cell | None:
+def _unreachable(cell: Cell, left: Located, right: Located, matched: bool) -> Cell | None:
     """The verdict where a side does not reach the target, or passes it in too long a step."""
     for name, side in (("base", left), ("new", right)):
         if side.place.kind == "not_reached" and side.reaches(cell.target or 0.0):
@@ -143,10 +143,11 @@ def _unreachable(cell: Cell, left: Located, right: Located) -> Cell | None:
     missing = [side.place.kind == "not_reached" for side in (left, right)]
     if all(missing):
         return _closed(cell, "not reached", "by either side").model_copy(update={"gates": False})
-    if missing[1]:
-        return _closed(cell, "regression", f"not reached: new stays below {cell.subject}")
-    if missing[0]:
-        return _closed(cell, "improvement", f"not reached: base stays below {cell.subject}")
+    if any(missing):
+        below = f"{'new' if missing[1] else 'base'} stays below {cell.subject}"
+        if matched:  # recall of the same parameters gates already, with its tolerance
+            return _closed(cell, "not reached", below).model_copy(update={"gates": False})
+        return _closed(cell, "regression" if missing[1] else "improvement", f"not reached: {below}")
     for name, side in (("base", left), ("new", right)):
         if side.place.wide:
             return _closed(cell, "not comparable", f"points too far apart in {name}: {side.advice}")

@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from annbench.metrics.recall import RecallSummary
+from annbench.results.schema import OVERHEAD_ALGORITHM as OVERHEAD_ALGORITHM
 from annbench.results.schema import (
     BuildSummary,
     LoadSummary,
@@ -27,9 +28,7 @@ from annbench.results.schema import (
     canonical_json,
     digest_of,
 )
-
-# The adapter that measures the harness's own cost: never a contender.
-OVERHEAD_ALGORITHM = "null"
+from annbench.results.schema import is_usable as is_usable
 
 # What may differ between two measurements of one point.
 _REPLICATION = ("build_index", "worker_index", "interleaved")
@@ -128,12 +127,6 @@ def _description(rows: Sequence[Record]) -> dict[str, Any]:
         "block_id": [r.block_id for r in rows],
         "order": [r.order for r in rows],
     }
-
-
-def is_usable(record: Record) -> bool:
-    """Whether the record was measured and is not invalid: only such ones are compared."""
-    measured = record.recall is not None and record.time is not None
-    return record.status == "ok" and record.verdict != "invalid" and measured
 
 
 def _part_columns(parts: Sequence[BaseModel | None], names: Iterable[str]) -> dict[str, Any]:

@@ -22,6 +22,9 @@ SCHEMA_VERSION = 1
 # What the machine did meanwhile, recorded among a point's counters; all others are the algorithm's costs.
 MACHINE_COUNTERS = frozenset({"swapped_pages", "throttled", "stolen_ticks", "major_faults", "preemptions"})
 
+# The adapter that measures the harness's own cost: never a contender.
+OVERHEAD_ALGORITHM = "null"
+
 Status = Literal["ok", "config_error", "unsupported", "timeout", "oom", "crashed", "invalid_output"]
 Verdict = Literal["ok", "suspect", "invalid"]
 Phase = Literal["build", "load", "search", "score"]
@@ -135,6 +138,12 @@ class Record(Part):
         head = f"{self.key.name} {parameters_text(self.key.build)}".rstrip()
         search = parameters_text(self.key.search)
         return f"{head} · {search}" if search else head
+
+
+def is_usable(record: Record) -> bool:
+    """Whether the record was measured and is not invalid: only such ones are compared."""
+    measured = record.recall is not None and record.time is not None
+    return record.status == "ok" and record.verdict != "invalid" and measured
 
 
 def parameters_text(parameters: Mapping[str, Any]) -> str:
