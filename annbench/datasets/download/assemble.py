@@ -18,6 +18,7 @@ from annbench.errors import DatasetError
 # How the members of corpus-texmex.irisa.fr's archives are called; their truth is of the euclidean distance.
 _TEXMEX = {"base": "_base", "queries": "_query", "truth": "_groundtruth", "learn": "_learn"}
 _TEXMEX_ENDINGS = (".fvecs", ".bvecs", ".ivecs")
+_PHASES = {"read": "reading", "truth": "checking the truth", "write": "writing", "check": "checking"}
 _KEPT = "what came is kept: mend the cause and give the same command again, or fetch it anew with --force"
 
 
@@ -41,8 +42,7 @@ def assemble(
         if "dataset" not in arrived:
             assert wanted.entry is not None
             crop(arrived["base"], wanted.files["base"])
-            on_phase("making the dataset")
-            return _made(arrived, wanted.entry.metric, workplace, on_note)
+            return _made(arrived, wanted.entry.metric, workplace, on_phase, on_note)
         path = arrived["dataset"]
         if not is_archive(path.name):
             return Assembled(path, None)
@@ -87,9 +87,8 @@ def _from_members(
         return Assembled(whole[0], None)
     roles = _texmex_roles(members)
     if not whole and {"base", "queries"} <= roles.keys():
-        on_phase("making the dataset")
         on_note("an archive in texmex layout: the distance is euclidean")
-        return _made(roles, "euclidean", workplace, on_note)
+        return _made(roles, "euclidean", workplace, on_phase, on_note)
     names = ", ".join(path.name for path in members[:12]) or "nothing"
     raise DatasetError(
         f"holds no dataset that could be told (found: {names})",
@@ -107,7 +106,13 @@ def _texmex_roles(members: list[Path]) -> dict[str, Path]:
     }
 
 
-def _made(parts: dict[str, Path], metric: Metric, workplace: Path, on_note: Callable[[str], None]) -> Assembled:
+def _made(
+    parts: dict[str, Path],
+    metric: Metric,
+    workplace: Path,
+    on_phase: Callable[[str], None],
+    on_note: Callable[[str], None],
+) -> Assembled:
     folder = workplace / "made"
     folder.mkdir(exist_ok=True)
     request = AddRequest(
@@ -120,7 +125,7 @@ def _made(parts: dict[str, Path], metric: Metric, workplace: Path, on_note: Call
         truth=parts.get("truth"),
         learn=parts.get("learn"),
     )
-    added = add_dataset(request)
+    added = add_dataset(request, lambda phase, _: on_phase(f"making the dataset: {_PHASES.get(phase, phase)}"))
     for note in added.notes:
         on_note(note)
     return Assembled(Path(added.info.path), added.info)
