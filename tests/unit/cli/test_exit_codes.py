@@ -1,0 +1,85 @@
+"""The exit codes that the README promises, each from the real program."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from annbench import errors
+
+README = Path(__file__).parents[3] / "README.md"
+PROMISED = {
+    "EXIT_OK": 0,
+    "EXIT_REGRESSION": 1,
+    "EXIT_USAGE": 2,
+    "EXIT_NOTHING_COMPARABLE": 3,
+    "EXIT_RUNS_FAILED": 4,
+    "EXIT_INTERNAL": 70,
+    "EXIT_INTERRUPTED": 130,
+}
+
+
+def test_the_readme_lists_them_all() -> None:
+    (line,) = re.findall(r"^Exit codes: (.*?)\n\n", README.read_text(encoding="utf-8"), re.M | re.S)
+    assert [int(number) for number in re.findall(r"`(\d+)`", line)] == list(PROMISED.values())
+    assert {name: getattr(errors, name) for name in vars(errors) if name.startswith("EXIT_")} == PROMISED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["env"], 0),
+        (["data", "list"], 0),
+        ([], 2),
+        (["data"], 2),
+        (["run"], 2),
+        (["no-such-command"], 2),
+        (["data", "list", "--no-such-option"], 2),
+        (["data", "list", "--color", "red"], 2),
+        (["data", "add", "x", "--base", "x.npy", "--k", "many"], 2),
+        (["plan", "no-such-config"], 2),
+        (["data", "info", "no-such-set"], 2),
+        (["data", "info", "no-such-file.hdf5"], 2),
+        (["report", "no-such-folder"], 3),
+        (["results", "export", "all.csv"], 3),
+    ],
+)
+def test_exit_code(annbench, arguments: list[str], code: int) -> None:
+    done = annbench(*arguments)
+    assert done.returncode == code, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert (done.stdout != b"") == (code == 0), "errors go to stderr alone"
+
+
+def test_runs_that_failed_exit_4(annbench, tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text(
+        "import os\nfrom annbench.algorithms.base import Algorithm\n"
+        "class Dies(Algorithm):\n    metrics = frozenset({'cosine'})\n"
+        "    def build(self, base, metric, params, threads):\n        os.abort()\n"
+    )
+    (tmp_path / "a.yaml").write_text(
+        "dataset: wordnet-minilm-384-angular\nmeasure: {modes: batch}\nalgorithms: [{algorithm: 'dies.py:Dies'}]\n"
+    )
+    done = annbench("run", "a.yaml", "--report", "page", "--quiet")
+    assert done.returncode == 4, done.stderr
+    assert b"SIGABRT" in done.stderr
+    assert not (tmp_path / "page").exists(), "there is nothing to report"
+    assert annbench("report").returncode == 3
+
+
+def test_a_bug_of_ours_exits_70_and_asks_for_a_report(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom annbench.cli import main\n"
+        "@main.app.command('broken')\ndef broken() -> None:\n    raise ZeroDivisionError('ours')\n"
+        "main.main(['broken'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 70
+    assert "ZeroDivisionError: ours" in done.stderr
+    assert "annbench env" in done.stderr
