@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from annbench import __version__, errors
-from annbench.cli import compare, data, doctor, env, help, report, results, run, shared, terminal, usage
+from annbench.cli import compare, data, doctor, env, groundtruth, help, report, results, run, shared, terminal, usage
 
 app = typer.Typer(
     name="annbench",
@@ -27,6 +27,7 @@ app.command("compare")(compare.compare)
 app.command("baseline")(compare.baseline)
 app.add_typer(data.app, name="data", help="Datasets: list, describe, add your own vectors.")
 app.add_typer(results.app, name="results", help="Stored results: list, show, export, clean up.")
+app.command("groundtruth")(groundtruth.groundtruth)
 app.command("doctor")(doctor.doctor)
 app.command("env")(env.env)
 
