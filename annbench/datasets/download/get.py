@@ -222,9 +222,10 @@ def _settle(path: Path) -> None:
 def _tell(receipt: Receipt, entry: CatalogEntry | None, info: DatasetInfo, told: Listener) -> None:
     unvouched = [one for one in receipt.files.values() if one.voucher == "first fetch"]
     if unvouched:
+        kept = f"its sha256 ({unvouched[0].sha256}) is" if len(receipt.files) == 1 else "the sha256 of its files are"
         told.note(
-            f"nobody publishes a checksum of {receipt.name}: what came now is believed, its sha256 "
-            f"({unvouched[0].sha256}) is kept, and later fetches and `get --verify` are held to it"
+            f"nobody publishes a checksum of {receipt.name}: what came now is believed, {kept} kept, and later "
+            "fetches and `get --verify` are held to it"
         )
     if entry is not None:
         for field_name in ("metric", "n", "dim"):
