@@ -43,7 +43,8 @@ KernelTable table_of(Isa isa) {
           float32_dot_table[row],
           float32_squared_l2_table[row],
           float16_dot_table[row],
-          float16_squared_l2_table[row]};
+          float16_squared_l2_table[row],
+          hadamard_table[row]};
 }
 
 const std::array<KernelTable, isa_count>& tables() {

@@ -8,6 +8,7 @@
 #include "kernels/code_dot.hpp"
 #include "kernels/exact_distance.hpp"
 #include "kernels/float_distance.hpp"
+#include "kernels/hadamard.hpp"
 #include "kernels/hamming.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/threshold_select.hpp"
@@ -27,6 +28,7 @@ struct KernelTable {
   FloatDistanceFn float32_squared_l2;
   FloatDistanceFn float16_dot;
   FloatDistanceFn float16_squared_l2;
+  HadamardFn hadamard;
 };
 
 std::string_view isa_name(Isa isa);

@@ -24,6 +24,7 @@ int main() {
   annbench::tests::test_dispatch();
   annbench::tests::test_threshold_select();
   annbench::tests::test_exact_distance();
+  annbench::tests::test_fast_rotation();
   annbench::tests::test_float_distance();
   annbench::tests::test_hamming();
   annbench::tests::test_neighbor_collector();
