@@ -16,7 +16,7 @@ from annbench.datasets.formats.rows import ArrayRows, PiecewiseRows, Rows
 from annbench.datasets.formats.vector_file import Blocks, Columns, VectorFile, check_matrix
 from annbench.errors import DatasetError, UnknownNameError
 
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 1 << 20  # stays in a cache between decoding and copying
 GROUP_BYTES = 64 << 20
 # Dictionaries and snappy shrink constant columns by a lot; vectors by less than 10.
 MAX_COMPRESSION = 1000
@@ -86,6 +86,10 @@ class ParquetRows(PiecewiseRows):
         check_matrix(self.shape[0], self.shape[1], f"{path}: row 0", _REMEDY)
 
     def _read(self, start: int, stop: int) -> NDArray[Any]:
+        if start < stop:
+            batch, first = self._batch_with(start)
+            if stop <= first + len(batch):
+                return batch[start - first : stop - first]
         found = np.empty((stop - start, self.shape[1]), self.dtype)
         at = start
         while at < stop:
