@@ -30,12 +30,17 @@ Datasets = Annotated[
     list[str] | None,
     typer.Option("--dataset", help="These datasets instead of the config's; repeatable.", autocompletion=dataset_names),
 ]
+QuerySets = Annotated[
+    list[str] | None,
+    typer.Option("--queries", metavar="NAME", help="These query sets instead of the config's; repeatable."),
+]
 
 
 def run(
     config: ConfigArgument,
     only: Only = None,
     dataset: Datasets = None,
+    queries: QuerySets = None,
     results: ResultsDir = RESULTS,
     data_dir: DataDir = None,
     fresh: Annotated[
@@ -58,7 +63,7 @@ def run(
     store = ResultStore(results)
     busy = "another run is measuring into this folder; waiting for it to finish"
     with store.measuring(lambda: say(busy)) as scratch:
-        planned = _plan(config, only, dataset, data_dir)
+        planned = _plan(config, only, dataset, queries, data_dir)
         detail(_decisions(planned, results))
         with ProgressObserver(planned, quiet=as_json) as observer:
             outcome = Execution(planned, store, scratch, observer, fresh, retry_failed).run()
@@ -88,6 +93,7 @@ def plan(
     config: ConfigArgument,
     only: Only = None,
     dataset: Datasets = None,
+    queries: QuerySets = None,
     results: ResultsDir = RESULTS,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -98,7 +104,7 @@ def plan(
     from annbench.cli.progress import detail
     from annbench.results.store import ResultStore
 
-    planned = _plan(config, only, dataset, data_dir)
+    planned = _plan(config, only, dataset, queries, data_dir)
     detail(_decisions(planned, results))
     rows = plan_rows(planned, ResultStore(results))
     if as_json:
@@ -107,14 +113,22 @@ def plan(
         stdout().print(plan_table(planned, rows))
 
 
-def _plan(config: str, only: list[str] | None, dataset: list[str] | None, data_dir: Path | None) -> Plan:
+def _plan(
+    config: str,
+    only: list[str] | None,
+    dataset: list[str] | None,
+    queries: list[str] | None,
+    data_dir: Path | None,
+) -> Plan:
     from annbench.config.load import find_config, load_config
     from annbench.datasets.library import find_dataset
     from annbench.runner.plan import make_plan
 
     loaded = load_config(find_config(config))
     if dataset:
-        loaded = loaded.with_datasets(tuple(dataset))
+        loaded = loaded.with_datasets(tuple(dict.fromkeys(dataset)))
+    if queries:
+        loaded = loaded.with_query_sets(tuple(dict.fromkeys(queries)))
     return make_plan(loaded, lambda name: find_dataset(name, data_dir), only=tuple(only or ()))
 
 

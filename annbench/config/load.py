@@ -48,6 +48,10 @@ class LoadedConfig:
         """The same config over other datasets."""
         return replace(self, config=self.config.model_copy(update={"dataset": names}))
 
+    def with_query_sets(self, names: tuple[str, ...]) -> LoadedConfig:
+        """The same config with other query sets."""
+        return replace(self, config=self.config.model_copy(update={"query_set": names}))
+
     def where(self, *location: Hashable) -> str:
         """`file:line` of the value at `location`, or of its nearest known parent."""
         return _where(self.path, self.lines, location)

@@ -122,7 +122,7 @@ class Config(Model):
 
     title: str = ""
     dataset: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-    query_set: str = "test"
+    query_set: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("test",)
     task: str = "knn"
     k: Annotated[int, Field(ge=1, le=10_000)] = 10
     measure: Measure = Measure()
@@ -130,7 +130,8 @@ class Config(Model):
     algorithms: Annotated[tuple[AlgorithmEntry, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _distinct_datasets(self) -> Config:
-        if len(set(self.dataset)) != len(self.dataset):
-            raise ValueError("a dataset is named twice; name each once")
+    def _distinct_names(self) -> Config:
+        for what, names in (("dataset", self.dataset), ("query set", self.query_set)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"a {what} is named twice; name each once")
         return self

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from annbench.datasets.info import DEFAULT_QUERY_SET
 from annbench.results.frame import OVERHEAD_ALGORITHM
 
 SETTING_COLUMNS = (
@@ -110,7 +111,7 @@ def _order(key: dict[str, Any]) -> tuple[Any, ...]:
     mode = (_MODE_ORDER.get(key["mode"], 2), key["mode"])
     return (
         key["dataset"],
-        key["query_set"],
+        (key["query_set"] != DEFAULT_QUERY_SET, key["query_set"]),  # the other sets are read against it
         int(key["k"]),
         mode,
         int(key["threads"]),

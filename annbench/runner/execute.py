@@ -218,7 +218,7 @@ class Execution:
                 child, "load", config.limits.build,
                 **self._common(build),
                 folder=None if subject.kept is None else str(subject.kept.folder.resolve()),
-                query_set=config.query_set, queries=remaining[0].key.queries,
+                query_sets={point.key.query_set: point.key.queries for point in remaining},
             )  # fmt: skip
         except ChildFailedError as error:
             child.kill()
@@ -242,8 +242,9 @@ class Execution:
             with _out_of_the_way(cores):
                 reply = _answer(
                     subject.child, "point", self.plan.config.limits.point,
-                    search=point.key.search, mode=point.key.mode, threads=point.key.threads,
-                    passes=point.key.passes, warmup=point.key.warmup, cores=list(cores), spool=str(spool),
+                    query_set=point.key.query_set, search=point.key.search, mode=point.key.mode,
+                    threads=point.key.threads, passes=point.key.passes, warmup=point.key.warmup,
+                    cores=list(cores), spool=str(spool),
                 )  # fmt: skip
         except ChildFailedError as error:
             if subject.child.process.poll() is not None:
@@ -354,8 +355,8 @@ def in_turns(group: Sequence[_Subject], worker: int, dice: random.Random) -> lis
     return [pair for turn in shuffled for pair in dice.sample(turn, len(turn))]
 
 
-def _search_of(point: PlannedPoint) -> tuple[str, str]:
-    return point.key.mode, canonical_json(point.key.search)
+def _search_of(point: PlannedPoint) -> tuple[str, str, str]:
+    return point.key.query_set, point.key.mode, canonical_json(point.key.search)
 
 
 def _answer(child: Child, kind: str, seconds: float, **fields: Any) -> Message:

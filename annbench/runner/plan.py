@@ -13,7 +13,7 @@ from annbench.algorithms.base import Cost
 from annbench.config.expand import Constraint, expand
 from annbench.config.load import LoadedConfig
 from annbench.config.model import AlgorithmEntry, Config, clients_of
-from annbench.datasets.info import DatasetInfo
+from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetInfo
 from annbench.distances.registry import distance_of
 from annbench.errors import ConfigError, UnknownNameError, WorkerError
 from annbench.isa import isa
@@ -99,11 +99,12 @@ def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], 
     _check_cores(loaded)
     datasets = {name: find_dataset(name) for name in config.dataset}
     for dataset in datasets.values():
-        if config.query_set not in dataset.query_sets:
-            raise UnknownNameError(
-                f"query set of {dataset.name}", config.query_set, dataset.query_sets, where=loaded.where("query_set")
-            )
-        _check_k(loaded, dataset)
+        for query_set in config.query_set:
+            if query_set not in dataset.query_sets:
+                raise UnknownNameError(
+                    f"query set of {dataset.name}", query_set, dataset.query_sets, where=loaded.where("query_set")
+                )
+            _check_k(loaded, dataset, query_set)
     requests, left_out = _expand(loaded, datasets, only)
     answers = _describe(loaded, requests)
     builds: dict[str, PlannedBuild] = {}
@@ -133,11 +134,12 @@ def _check_cores(loaded: LoadedConfig) -> None:
             )
 
 
-def _check_k(loaded: LoadedConfig, dataset: DatasetInfo) -> None:
-    k, stored = loaded.config.k, dataset.query_sets[loaded.config.query_set].truth_k
+def _check_k(loaded: LoadedConfig, dataset: DatasetInfo, query_set: str) -> None:
+    k, stored = loaded.config.k, dataset.query_sets[query_set].truth_k
     if k > stored:
+        of = "" if query_set == DEFAULT_QUERY_SET else f" of query set {query_set}"
         raise ConfigError(
-            f"k={k} exceeds the {stored} true neighbours that {dataset.name} has per query",
+            f"k={k} exceeds the {stored} true neighbours that {dataset.name} has per query{of}",
             where=loaded.where("k"),
             remedy=f"set k <= {stored}, or add the data again with --k {k}",
         )
@@ -230,7 +232,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
     unsupported = None
     if distance_of(dataset.metric).served_by not in answer["metrics"]:
         unsupported = f"{answer['name']} does not support {dataset.metric}, only {', '.join(answer['metrics'])}"
-    stored = dataset.query_sets[config.query_set].count
+    stored = {name: dataset.query_sets[name].count for name in config.query_set}
     for build_index in range(measure.builds if answer["varies"] else 1):
         shared = {
             "dataset_sha256": dataset.sha256,
@@ -250,12 +252,12 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
             PlannedPoint(
                 PointKey(
                     **shared,
-                    query_set=config.query_set,
+                    query_set=query_set,
                     task=config.task,
                     k=config.k,
                     mode=mode,
                     threads=measure.threads if mode == "batch" else 1,
-                    queries=min(stored, measure.queries or stored),
+                    queries=min(stored[query_set], measure.queries or stored[query_set]),
                     passes=measure.passes,
                     warmup=measure.warmup,
                     search=described["search"],
@@ -266,6 +268,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
                 Cost(**described["cost"]) if described["cost"] else None,
             )
             for worker in range(measure.workers)
+            for query_set in config.query_set
             for described in answer["searches"]
             for mode in dict.fromkeys(measure.modes)
         )

@@ -12,6 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from annbench.config.model import clients_of
+from annbench.datasets.info import DEFAULT_QUERY_SET
 from annbench.metrics.latency import summarise_passes
 from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, TimeSummary
@@ -144,8 +145,8 @@ def reproduction(plan: Plan, build: PlannedBuild, point: PlannedPoint) -> str:
     # Like the algorithm's file, a dataset's must be found from any folder.
     by_name = build.dataset_ref == build.dataset.name
     whole: dict[str, Any] = {"dataset": build.dataset_ref if by_name else build.dataset.path}
-    if config.query_set != "test":
-        whole["query_set"] = config.query_set
+    if point.key.query_set != DEFAULT_QUERY_SET:
+        whole["query_set"] = point.key.query_set
     whole |= {"k": config.k, "measure": measure}
     limits = config.limits.model_dump(mode="json", exclude_defaults=True)
     if limits:

@@ -81,7 +81,7 @@ def build_and_save(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SearchSession:
-    """An index in memory and the queries that are asked of it."""
+    """An index in memory and the queries that are asked of it, by the name of their set."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.subject = Subject(request)
@@ -91,8 +91,11 @@ class SearchSession:
         with Dataset(Path(request["dataset"])) as dataset:
             distance = distance_of(dataset.info.metric)
             self.metric, self.dim = distance.served_by, distance.reduced_dim(dataset.info.dim)
-            self.queries = distance.reduced_queries(dataset.queries(request["query_set"])[: request["queries"]])
-            self.rows = list(self.queries)
+            self.queries = {
+                name: distance.reduced_queries(dataset.queries(name)[:count])
+                for name, count in request["query_sets"].items()
+            }
+            self.rows = {name: list(queries) for name, queries in self.queries.items()}
             build: BuildSummary | None = None
             settle()
             before = resident_bytes()
@@ -111,7 +114,7 @@ class SearchSession:
             resident_bytes=grown_bytes(before),
             resident_after_search_bytes=None,
         )
-        self.overhead_ns = self._overhead()
+        self.overhead_ns = {name: self._overhead(name) for name in self.queries}
         self.summary = {
             "build": None if build is None else build.model_dump(mode="json"),
             "load": self.load_summary.model_dump(mode="json"),
@@ -120,18 +123,19 @@ class SearchSession:
     def measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Warm up, run the passes, and leave ids and raw times in `request["spool"]` (npz)."""
         mode, threads, passes = request["mode"], int(request["threads"]), int(request["passes"])
+        query_set = request["query_set"]
         cores = tuple(request["cores"])
         pin(cores)
         params = _parsed(self.subject.kind.SearchParams, request["search"])
         self.adapter.configure(params, threads if mode == "batch" else 1)
         for _ in range(int(request["warmup"])):
-            self._pass(mode)
+            self._pass(mode, query_set)
         before = disturbance.counters(cores)
         kept: list[Pass] = []
         best: Pass | None = None
         checksums: list[int] = []
         for _ in range(passes):
-            done = self._pass(mode)
+            done = self._pass(mode, query_set)
             # Only the best pass keeps its outputs: ids and times of a point come from the same pass.
             if best is None or done.elapsed_ns < best.elapsed_ns:
                 best = done
@@ -139,7 +143,7 @@ class SearchSession:
             checksums.append(_checksum(done.outputs))
         disturbed = disturbance.since(before, cores)
         assert best is not None
-        ids = self.task.ids(best.outputs, len(self.rows), self.k)
+        ids = self.task.ids(best.outputs, len(self.rows[query_set]), self.k)
         latencies = [p.latencies_ns for p in kept if p.latencies_ns is not None]
         np.savez(
             request["spool"],
@@ -153,7 +157,7 @@ class SearchSession:
             "thread_count": thread_count(),
             "resident_after_search_bytes": grown_bytes(self.resident_before),
             "unpinned": list(unpinned(cores)),
-            "overhead_ns": None if mode == "batch" else self.overhead_ns,
+            "overhead_ns": None if mode == "batch" else self.overhead_ns[query_set],
             "passes_agree": len(set(checksums)) == 1,
             "disturbance": disturbed,
             "counters": {str(k): int(v) for k, v in self.adapter.counters().items()},
@@ -163,21 +167,21 @@ class SearchSession:
         timed = time_call(lambda: self.adapter.load(folder, self.metric, self.dim, self.subject.params))
         return timed.seconds
 
-    def _pass(self, mode: str) -> Pass:
-        clients = clients_of(mode)
+    def _pass(self, mode: str, query_set: str) -> Pass:
+        clients, queries, rows = clients_of(mode), self.queries[query_set], self.rows[query_set]
         if mode == "batch":
-            return time_batch(self.task.batch(self.adapter), self.queries, self.k)
+            return time_batch(self.task.batch(self.adapter), queries, self.k)
         if clients is not None:
-            return time_clients(self.task.single(self.adapter), self.rows, self.k, clients, self.adapter.enter_thread)
-        return time_each(self.task.single(self.adapter), self.rows, self.k)
+            return time_clients(self.task.single(self.adapter), rows, self.k, clients, self.adapter.enter_thread)
+        return time_each(self.task.single(self.adapter), rows, self.k)
 
-    def _overhead(self) -> float:
+    def _overhead(self, query_set: str) -> float:
         """Nanoseconds that a call to an adapter which does nothing takes here and now."""
         null = load_algorithm("null", Path()).cls()
-        null.build(self.queries[:1], self.metric, null.BuildParams(), 1)
+        null.build(self.queries[query_set][:1], self.metric, null.BuildParams(), 1)
         null.configure(null.SearchParams(), 1)
-        means = [time_each(null.search, self.rows, self.k).elapsed_ns for _ in range(OVERHEAD_PASSES)]
-        return min(means) / max(len(self.rows), 1)
+        means = [time_each(null.search, self.rows[query_set], self.k).elapsed_ns for _ in range(OVERHEAD_PASSES)]
+        return min(means) / max(len(self.rows[query_set]), 1)
 
 
 def _parsed(model: type[Params], raw: Mapping[str, Any]) -> Params:

@@ -74,7 +74,7 @@ def test_the_config_in_a_record_is_the_point(
     (entry,) = config.algorithms
     for params in expand(entry.build[0]):
         for search in expand(entry.search[0]):
-            key = record.key.model_copy(update={"mode": "single", "search": search})
+            key = record.key.model_copy(update={"mode": "single", "search": search, "query_set": config.query_set[0]})
             build = PlannedBuild(
                 digest="d", dataset=dataset, dataset_ref=config.dataset[0], algorithm="x", spec=entry.algorithm,
                 base_dir=folder, python=None, params=params, build_threads=3, can_save=True, unsupported=None,
