@@ -21,15 +21,12 @@ def test_labels_make_one_configuration_two_sides(bench) -> None:
     }
     blocks = {record.block_id for record in records}
     assert len(blocks) == 2
-    firsts = set()
     for block in blocks:
         rows = sorted((r for r in records if r.block_id == block), key=lambda r: r.order)
         assert [r.order for r in rows] == list(range(6))
         for one, other in zip(rows[::2], rows[1::2], strict=True):  # the two sides of a search back to back
             assert one.key.search == other.key.search
             assert {one.key.label, other.key.label} == {"old", "new"}
-            firsts.add(one.key.label)
-    assert firsts == {"old", "new"}  # in random order
 
 
 def test_a_point_without_a_label_is_the_point_it_was(bench) -> None:
@@ -54,6 +51,9 @@ def test_searches_of_another_name_are_taken_by_their_place(bench) -> None:
     )
     group = [_Subject(build, list(build.points)) for build in bench.plan(bench.config(entries)).builds]
     turns = in_turns(group, 0, random.Random(3))
+    assert {in_turns(group, 0, random.Random(seed))[0][1].key.algorithm for seed in range(20)} == {
+        "hnswlib", "faiss-hnsw"
+    }  # in random order  # fmt: skip
     for one, other in zip(turns[::2], turns[1::2], strict=True):
         assert one[0] is not other[0]
         assert next(iter(one[1].key.search.values())) == next(iter(other[1].key.search.values()))
