@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from annbench.cli.data import app
-from annbench.errors import DatasetError
+from annbench.errors import DatasetError, UsageError
 
 
 def run(*arguments: str) -> tuple[str, str]:
@@ -62,3 +62,41 @@ def test_add(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["add", "other", *arguments, "--memory", "much"])
     assert result.exit_code == 2
     assert "8GiB or 500MB" in result.stderr
+
+
+def test_convert(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).standard_normal((200, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", values)
+    source = str(tmp_path / "x.npy")
+    out, err = run("convert", source, str(tmp_path / "x.fvecs"), "--limit", "150")
+    assert out == f"{tmp_path / 'x.fvecs'}: 150 x 8 float32, 5.3 KiB\n"
+    assert err == ""
+    out, err = run("convert", source, str(tmp_path / "x.i8bin"), "--lossy")
+    assert "200 x 8 int8" in out
+    assert "values changed to be int8, by 0.4996 at most" in err
+    out, _ = run("convert", str(tmp_path / "x.hdf5"), "--base", source, "--metric", "cosine", "--k", "5")
+    assert "x.hdf5: 180 x 8 float32" in out
+    out, _ = run("convert", "x", str(tmp_path / "ids.ivecs"), "--part", "neighbors", "--data-dir", str(tmp_path))
+    assert "ids.ivecs: 20 x 5 int32" in out
+    for arguments, message in (
+        ((source,), "1 files were given, and SRC and DST are expected"),
+        ((source, "y.npy", "--base", source), "2 files were given, and DST alone"),
+        ((source, "y.npy", "--metric", "ip"), "are about a dataset"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            run("convert", *arguments)
+
+
+def test_add_of_vector_files(tmp_path: Path) -> None:
+    run_here = ("--data-dir", str(tmp_path), "--metric", "euclidean")
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).standard_normal((200, 8)).astype(np.float32))
+    for arguments in (("x.npy", "b.fvecs"), ("x.npy", "q.fbin", "--limit", "9")):
+        run("convert", *(str(tmp_path / name) if "." in name else name for name in arguments))
+    base, queries = ("--base", str(tmp_path / "b.fvecs")), ("--queries", str(tmp_path / "q.fbin"))
+    out, _ = run("add", "mine", *base, *queries, *run_here, "--k", "7")
+    assert "mine: 200 x 8 float32, euclidean, 9 queries, 7 neighbours each" in out
+    run("convert", "mine", str(tmp_path / "gt.ivecs"), "--part", "neighbors", "--data-dir", str(tmp_path))
+    truth = ("--truth", str(tmp_path / "gt.ivecs"), "--learn", str(tmp_path / "q.fbin"))
+    out, err = run("add", "again", *base, *queries, *truth, *run_here)
+    assert "again: 200 x 8 float32, euclidean, 9 queries, 7 neighbours each" in out
+    assert "9 base vectors are exact copies of a query" in err
