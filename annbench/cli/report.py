@@ -23,6 +23,9 @@ def report(
         list[str] | None,
         typer.Option("--algorithm", help="Only this algorithm; repeatable.", autocompletion=algorithm_names),
     ] = None,
+    queries: Annotated[
+        list[str] | None, typer.Option("--queries", metavar="NAME", help="Only this query set; repeatable.")
+    ] = None,
     title: Annotated[str, typer.Option("--title", help="Title of the report.")] = "annbench report",
     formats: Annotated[
         list[str] | None,
@@ -35,16 +38,21 @@ def report(
     from annbench.cli.progress import warn
     from annbench.report import FORMATS, report_content, write_content
     from annbench.report.select import select_records
-    from annbench.report.terminal import answers_as_tables
+    from annbench.report.terminal import answers_as_tables, shifts_as_tables
     from annbench.results.store import ResultStore
 
     records = ResultStore(results).records(on_damage=lambda error: warn(f"passed over: {error}"))
-    chosen = select_records(records, datasets=dataset or (), algorithms=algorithm or ())
+    chosen = select_records(records, datasets=dataset or (), algorithms=algorithm or (), query_sets=queries or ())
     content = report_content(chosen, title=title)
     paths = write_content(content, out, formats=formats or FORMATS)
     if as_json:
-        print_json({"answers": content.answers_json(), "paths": [str(path) for path in paths.all()]})
+        shifts = [shift.as_json() for shift in content.shifts]
+        print_json(
+            {"answers": content.answers_json(), "query_sets": shifts, "paths": [str(path) for path in paths.all()]}
+        )
         return
     stdout().print(answers_as_tables(zip(content.settings, content.answers, strict=True)))
+    if content.shifts:
+        stdout().print(shifts_as_tables(content.shifts))
     for path in paths.all():
         typer.echo(str(path))

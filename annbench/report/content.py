@@ -12,6 +12,7 @@ from annbench.errors import NothingComparableError
 from annbench.report.answer import Answer, answers
 from annbench.report.evidence import Machine, Overhead, VerdictGroup, machines, overheads, verdict_groups
 from annbench.report.palette import Style, styles
+from annbench.report.query_sets import QuerySetShift, query_set_shifts
 from annbench.report.setting import Setting, settings_of
 from annbench.results.frame import OVERHEAD_ALGORITHM, points_frame, records_frame
 from annbench.results.schema import Record
@@ -26,6 +27,7 @@ class Content:
     points: pd.DataFrame  # one row a point
     settings: list[Setting]
     answers: list[list[Answer]]
+    shifts: list[QuerySetShift]
     verdicts: list[VerdictGroup]
     overheads: list[Overhead]
     machines: list[Machine]
@@ -70,6 +72,7 @@ def report_content(records: Iterable[Record], *, title: str) -> Content:
         points=points,
         settings=settings,
         answers=[answers(setting) for setting in settings],
+        shifts=query_set_shifts(points),
         verdicts=verdict_groups(points),
         overheads=overheads(points),
         machines=machines(rows),

@@ -19,7 +19,14 @@ from markupsafe import Markup
 from annbench.report import formatting as fmt
 from annbench.report.content import Content
 from annbench.report.equal_recall import equal_recall
-from annbench.report.markdown import EQUAL_RECALL_NOTES, NOTES, OVERHEAD_NOTES, miss_text, share_text
+from annbench.report.markdown import (
+    EQUAL_RECALL_NOTES,
+    NOTES,
+    OVERHEAD_NOTES,
+    QUERY_SET_NOTES,
+    miss_text,
+    share_text,
+)
 from annbench.report.page_data import BUDGETS, page_data
 from annbench.report.palette import Style
 
@@ -49,6 +56,7 @@ def html_report(content: Content) -> str:
         notes=NOTES,
         equal_recall_notes=EQUAL_RECALL_NOTES,
         overhead_notes=OVERHEAD_NOTES,
+        query_set_notes=QUERY_SET_NOTES,
         datasets=list(dict.fromkeys(s.dataset for s in content.settings)),
         modes=list(dict.fromkeys(s.mode for s in content.settings)),
         style=Markup((_PAGE / "style.css").read_text(encoding="utf-8")),

@@ -10,6 +10,7 @@ from annbench.report.answer import Answer
 from annbench.report.content import Content
 from annbench.report.equal_recall import equal_recall
 from annbench.report.point import Point
+from annbench.report.query_sets import QuerySetShift
 from annbench.report.setting import Setting
 
 NOTES = (
@@ -22,6 +23,11 @@ EQUAL_RECALL_NOTES = (
     "extrapolated; p99, bytes and build seconds are of the same place on that front. ≈ the two points "
     "around the target differ by more than 2× in 1 − recall. ≥ even the fastest point exceeds the "
     "target, and its own figures are shown. A row marked suspect has a suspect point beside the target."
+)
+QUERY_SET_NOTES = (
+    "The same indexes asked two sets of queries. Recall is of one configuration on both: the fastest that reaches "
+    "the target on the first set, or the nearest to it where none does. QPS is at that recall on each set's own "
+    "front, interpolated as above; a dash where a front does not tell. Their ratio is what the other queries cost."
 )
 OVERHEAD_NOTES = (
     "The null adapter answers nothing: its time per query is what annbench itself costs. Nothing is "
@@ -42,6 +48,7 @@ def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
     parts += ["## At equal recall", EQUAL_RECALL_NOTES]
     for setting in content.settings:
         parts += _equal_recall_section(setting)
+    parts += _query_sets(content.shifts)
     parts += _evidence(content)
     return "\n\n".join(parts) + "\n"
 
@@ -133,6 +140,36 @@ def _equal_recall_section(setting: Setting) -> list[str]:
             figures = (cells[c] for c in ("qps", "interval", "p99", "bytes", "build"))
             rows.append([f"{target:.2f}", name, *figures, note])
     return [f"### {escape(setting.title)} at equal recall", table(head, rows, frozenset(range(2, 7)))]
+
+
+def _query_sets(shifts: Sequence[QuerySetShift]) -> list[str]:
+    if not shifts:
+        return []
+    parts = ["## Other queries", QUERY_SET_NOTES]
+    for shift in shifts:
+        mine, theirs = escape(shift.reference_set), escape(shift.other_set)
+        head = (
+            "recall ≥",
+            "algorithm",
+            "configuration",
+            f"recall {mine}",
+            f"recall {theirs}",
+            "change",
+            f"QPS {mine}",
+            f"QPS {theirs}",
+            "ratio",
+        )
+        rows = [
+            [
+                f"{row.target:.2f}",
+                f"**{escape(row.algorithm)}**",
+                escape(row.configuration) + ("" if row.reached else " (the nearest)"),
+                *row.cells().values(),
+            ]
+            for row in shift.rows
+        ]
+        parts += [f"### {escape(shift.title)}", table(head, rows, frozenset(range(3, 9)))]
+    return parts
 
 
 def _evidence(content: Content) -> list[str]:

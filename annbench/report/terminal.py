@@ -11,6 +11,7 @@ from rich.text import Text
 from annbench.report import formatting as fmt
 from annbench.report.answer import Answer, answers
 from annbench.report.point import Point
+from annbench.report.query_sets import QuerySetShift, query_set_shifts
 from annbench.report.setting import Setting, settings_of
 from annbench.results.frame import points_frame, records_frame
 from annbench.results.schema import Record
@@ -25,9 +26,11 @@ _VERDICT_STYLES = {"ok": "green", "suspect": "yellow"}
 
 
 def answer_table(records: Iterable[Record]) -> Group:
-    """The answer, a table for every setting of `records`."""
-    settings = settings_of(points_frame(records_frame(records)))
-    return answers_as_tables([(setting, answers(setting)) for setting in settings])
+    """The answer, a table for every setting of `records`, and one for every further query set."""
+    points = points_frame(records_frame(records))
+    answered = answers_as_tables([(setting, answers(setting)) for setting in settings_of(points)])
+    shifts = query_set_shifts(points)
+    return Group(answered, shifts_as_tables(shifts)) if shifts else answered
 
 
 def answers_as_tables(found: Iterable[tuple[Setting, list[Answer]]]) -> Group:
@@ -51,6 +54,37 @@ def _answers_of(setting: Setting, rows: list[Answer]) -> Table:
         same = again and fastest is not None and fastest.point == answer.point
         cells = _cells(answer.point, answer.miss, singly, same_as_fastest=same)
         table.add_row("" if again else f"≥ {answer.target:.2f}", _SHORT[answer.wish.name], *cells)
+    return table
+
+
+def shifts_as_tables(shifts: Iterable[QuerySetShift]) -> Group:
+    """What each further query set changes, a table each."""
+    tables = [_shift_table(shift) for shift in shifts]
+    if tables:
+        tables[-1].caption = (
+            "recall: of the configuration named, the fastest that reaches the target on the first set; "
+            "QPS: at that recall on each set's own front"
+        )
+    return Group(*tables)
+
+
+def _shift_table(shift: QuerySetShift) -> Table:
+    table = _table(f"Other queries: {shift.title}")
+    table.add_column("recall", no_wrap=True)
+    table.add_column("configuration", overflow="fold", ratio=1, min_width=16)
+    sets = (shift.reference_set, shift.other_set)
+    headings = (*(f"recall\n{name}" for name in sets), "change", *(f"QPS\n{name}" for name in sets), "ratio")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    target: float | None = None
+    for row in shift.rows:
+        name = Text(row.algorithm, style="bold cyan")
+        if row.configuration != "default":
+            name.append(f" {row.configuration}", style="not bold default")
+        if not row.reached:
+            name.append(" (the nearest)", style="not bold dim")
+        table.add_row("" if row.target == target else f"≥ {row.target:.2f}", name, *row.cells().values())
+        target = row.target
     return table
 
 

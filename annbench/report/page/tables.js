@@ -81,6 +81,9 @@ function filterRows(filter) {
       (filter.mode && mode !== undefined && mode !== filter.mode);
     row.hidden = Boolean(outOfBudget || unticked || elsewhere);
   }
+  for (const block of document.querySelectorAll('#query-sets .shift')) {
+    block.hidden = [...block.querySelectorAll('tbody tr')].every(row => row.hidden);
+  }
 }
 
 const MOST_ROWS = 500;
