@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +58,7 @@ FAULTS: dict[int, tuple[str, str]] = {
     31: ("parameters that differ by sign or punctuation", "distinct ids"),
     32: ("dataset truncated mid-run (SIGBUS)", "contained in the worker"),
     33: ("`ANNBENCH_ISA` misspelt or not on this CPU", "error listing those available; never SIGILL"),
-    34: ("concurrent search; search during load", "same answers as serial; ThreadSanitizer clean"),
+    34: ("concurrent search", "same answers as serial"),
 }
 REQUIRED = range(7, 34)
 
@@ -74,18 +75,20 @@ generated from the tests' marks (`python tests/faults/table.py`), and a test ask
 """
 
 
+@cache
 def marked_tests(folder: Path = ROOT / "tests") -> dict[int, list[str]]:
     """For every fault, the tests that are marked with it: `file.py::test_name`, relative to tests/."""
     found: dict[int, list[str]] = defaultdict(list)
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-        shared = [number for node in tree.body if _is_pytestmark(node) for number in _numbers(node)]
+        named = _named_faults(tree)
+        shared = [number for node in tree.body if _is_pytestmark(node) for number, _ in _numbers(node, named)]
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 name = f"{path.relative_to(folder).as_posix()}::{node.name}"
-                own = [number for decorator in node.decorator_list for number in _numbers(decorator)]
-                for number in dict.fromkeys((*shared, *own)):
-                    found[number].append(name)
+                own = [pair for decorator in node.decorator_list for pair in _numbers(decorator, named)]
+                for number, case in dict.fromkeys((*((number, "") for number in shared), *own)):
+                    found[number].append(f"{name}[{case}]" if case else name)
     return dict(sorted(found.items()))
 
 
@@ -114,10 +117,26 @@ def _is_pytestmark(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "pytestmark" for t in node.targets)
 
 
-def _numbers(node: ast.AST) -> Iterator[int]:
+def _named_faults(tree: ast.Module) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Tables of a module that say which case of a test shows which faults: `FAULTS = {"padding": (18, 19)}`."""
+    tables = {}
+    for node in tree.body:
+        target = node.target if isinstance(node, ast.AnnAssign) else None
+        if isinstance(target, ast.Name) and target.id == "FAULTS" and isinstance(node.value, ast.Dict):
+            tables[target.id] = ast.literal_eval(node.value)
+    return tables
+
+
+def _numbers(node: ast.AST, named: dict[str, dict[str, tuple[int, ...]]]) -> Iterator[tuple[int, str]]:
+    """The faults of every mark in `node`, each with the case that shows it, or with nothing."""
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.mark.fault":
-            yield from (ast.literal_eval(argument) for argument in call.args)
+            for argument in call.args:
+                if isinstance(argument, ast.Constant):
+                    yield int(argument.value), ""
+                else:  # *FAULTS[case]; anything else is a KeyError, which says that this reader must learn it
+                    table = named[ast.unparse(argument).removeprefix("*").partition("[")[0]]
+                    yield from ((number, case) for case, numbers in table.items() for number in numbers)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,6 @@ def test_refused_with_the_line(path: Path, kind: str) -> None:
     assert error.where == f"trial.yaml:{line}"
 
 
-@pytest.mark.fault(11)
 def test_the_small_config_itself_is_accepted(path: Path) -> None:
     path.write_text("\ufeff" + SMALL, encoding="utf-8")
     assert load_config(path).config.k == 10

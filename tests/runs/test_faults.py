@@ -34,7 +34,7 @@ def test_one_bad_point_does_not_take_the_others(bench, misbehaving, name, status
     assert again.measured == 1
 
 
-@pytest.mark.fault(25)
+@pytest.mark.fault(22, 25)
 @pytest.mark.parametrize(
     ("name", "status", "phase", "said"),
     [
