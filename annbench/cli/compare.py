@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from annbench.cli.completion import dataset_names
 from annbench.cli.options import RESULTS, AsJson, ResultsDir
 
 SideArgument = "FOLDER[:SELECTOR]"
@@ -28,7 +29,9 @@ def compare(
             "p99 by time a query). Default: recall=0.002,bytes=1%,qps=1.5% and counters as the rule says.",
         ),
     ] = None,
-    dataset: Annotated[list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Only this dataset; repeatable.", autocompletion=dataset_names)
+    ] = None,
     results: ResultsDir = RESULTS,
     markdown: Annotated[
         str | None,

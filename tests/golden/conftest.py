@@ -73,6 +73,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
     def check(name: str, text: str) -> None:
         path = TEXTS / f"{name}.txt"
+        assert "Traceback" not in text, text
         if request.config.getoption("--renew", default=False):
             path.parent.mkdir(exist_ok=True)
             path.write_text(text + "\n", encoding="utf-8")

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from synthetic_records import make_record
 
 from annbench import errors
+from annbench.results.store import ResultStore
 
 README = Path(__file__).parents[3] / "README.md"
 PROMISED = {
@@ -55,6 +57,17 @@ def test_exit_code(annbench, arguments: list[str], code: int) -> None:
     assert done.returncode == code, done.stderr
     assert b"Traceback" not in done.stderr
     assert (done.stdout != b"") == (code == 0), "errors go to stderr alone"
+
+
+def test_a_regression_exits_1_and_none_exits_0(annbench, tmp_path: Path) -> None:
+    for version, name, recall in (("1", "before", 0.95), ("2", "worse", 0.90), ("3", "same", 0.95)):
+        record = make_record(search={"ef": 40}, recall=recall)
+        key = record.key.model_copy(update={"library_versions": {"hnswlib": version}})
+        ResultStore(tmp_path / name).write(record.model_copy(update={"key": key}), {})
+    worse = annbench("compare", "before", "worse", "--fail-on", "recall=0.002")
+    assert worse.returncode == 1, worse.stderr
+    assert b"Traceback" not in worse.stderr
+    assert annbench("compare", "before", "same", "--fail-on", "recall=0.002").returncode == 0
 
 
 def test_runs_that_failed_exit_4(annbench, tmp_path: Path) -> None:
