@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from annbench.errors import EXIT_INTERRUPTED, AnnbenchError, DatasetError
 
 # Address space beyond the files, which may be mapped, and what the request allows: libraries reserve much of it.
 SPARE_BYTES = 8 << 30
+SPARE_BYTES_PER_CPU = 256 << 20  # a thread's stack, and an arena of the allocator
 
 Progress = Callable[[str, float], None]
 
@@ -41,7 +43,7 @@ def limit_memory(files: Iterable[Path], more_bytes: int) -> None:
     """Keep a hostile file from taking the machine's memory: beyond the limit, allocation fails."""
     import resource
 
-    limit = SPARE_BYTES + more_bytes
+    limit = SPARE_BYTES + SPARE_BYTES_PER_CPU * (os.cpu_count() or 1) + more_bytes
     for path in files:
         with suppress(OSError):
             limit += 3 * path.stat().st_size
