@@ -44,7 +44,8 @@ KernelTable table_of(Isa isa) {
           float32_squared_l2_table[row],
           float16_dot_table[row],
           float16_squared_l2_table[row],
-          hadamard_table[row]};
+          hadamard_table[row],
+          version_of(plane_dot_table, counting)};
 }
 
 const std::array<KernelTable, isa_count>& tables() {

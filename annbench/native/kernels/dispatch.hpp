@@ -11,6 +11,7 @@
 #include "kernels/hadamard.hpp"
 #include "kernels/hamming.hpp"
 #include "kernels/isa.hpp"
+#include "kernels/plane_dot.hpp"
 #include "kernels/threshold_select.hpp"
 
 namespace annbench {
@@ -29,6 +30,7 @@ struct KernelTable {
   FloatDistanceFn float16_dot;
   FloatDistanceFn float16_squared_l2;
   HadamardFn hadamard;
+  PlaneDotFn plane_dot;
 };
 
 std::string_view isa_name(Isa isa);

@@ -68,6 +68,7 @@ void test_fast_rotation();
 void test_float_distance();
 void test_hamming();
 void test_neighbor_collector();
+void test_plane_dot();
 void test_uniform();
 void test_uniform_rows();
 

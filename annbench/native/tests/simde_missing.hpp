@@ -7,6 +7,7 @@
 
 #include "support/half.hpp"
 
+using __mmask8 = std::uint8_t;
 using __mmask16 = std::uint16_t;
 
 namespace annbench::simde_missing {
@@ -16,6 +17,13 @@ inline simde__m512 maskz_loadu_ps(__mmask16 mask, const void* from) {
   for (int i = 0; i < 16; ++i)
     if ((mask >> i) & 1) std::memcpy(lanes + i, static_cast<const float*>(from) + i, sizeof(float));
   return simde_mm512_loadu_ps(lanes);
+}
+
+inline simde__m512i maskz_loadu_epi64(__mmask8 mask, const void* from) {
+  std::int64_t lanes[8] = {};
+  for (int i = 0; i < 8; ++i)
+    if ((mask >> i) & 1) std::memcpy(lanes + i, static_cast<const std::int64_t*>(from) + i, sizeof(std::int64_t));
+  return simde_mm512_loadu_si512(lanes);
 }
 
 template <class T, class Vector>
@@ -54,12 +62,14 @@ inline float reduce_add_ps(simde__m512 value) {
 }  // namespace annbench::simde_missing
 
 #undef _mm512_maskz_loadu_ps
+#undef _mm512_maskz_loadu_epi64
 #undef _mm512_mask_storeu_ps
 #undef _mm512_mask_storeu_epi32
 #undef _mm512_cvtps_pd
 #undef _mm512_cvtph_ps
 #undef _mm512_reduce_add_ps
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
+#define _mm512_maskz_loadu_epi64(mask, from) annbench::simde_missing::maskz_loadu_epi64(mask, from)
 #define _mm512_mask_storeu_ps(to, mask, value) annbench::simde_missing::mask_storeu<float>(to, mask, value)
 #define _mm512_mask_storeu_epi32(to, mask, value) annbench::simde_missing::mask_storeu<std::int32_t>(to, mask, value)
 #define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)
