@@ -12,7 +12,7 @@ from rich.table import Column
 
 from annbench.cli.output import bytes_text, seconds_text, stderr
 from annbench.cli.terminal import WISHES
-from annbench.results.schema import BuildSummary, Record
+from annbench.results.schema import BuildSummary, Record, parameters_text
 from annbench.runner.estimate import Estimator
 from annbench.runner.execute import Observer
 from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
@@ -76,6 +76,13 @@ class ProgressObserver(Observer):
         self.weight_left += sum(self.point_weight[point.key.digest] for point in points)
         if self.done and points and not self.quiet:
             say(f"{self.done} of {self.count} points are stored already; measuring the rest")
+
+    def adding(self, points: Sequence[PlannedPoint]) -> None:
+        self.count += len(points)
+        self.progress.update(self.task, total=self.count)
+        if not self.quiet:
+            searches = dict.fromkeys(parameters_text(point.key.search) for point in points)
+            say(f"{len(points)} points added around the recalls asked for: {', '.join(searches)}")
 
     def building(self, build: PlannedBuild, reused: bool) -> None:
         verb = "reusing" if reused else "building"

@@ -11,6 +11,7 @@ from annbench.cli.completion import algorithm_names, config_names, dataset_names
 from annbench.cli.options import RESULTS, AsJson, DataDir, ResultsDir
 
 if TYPE_CHECKING:
+    from annbench.runner.execute import More
     from annbench.runner.plan import Plan
 
 SHOWN_POINTS = 16
@@ -48,6 +49,15 @@ def run(
     ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try points again that failed.")] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Also write the report into this folder.")] = None,
+    at_recall: Annotated[
+        str | None,
+        typer.Option(
+            "--at-recall",
+            metavar="R,R,…",
+            help="Also measure points that CONFIG does not name, until those around each of these recalls are close "
+            "enough to be compared: at most 2x apart in 1 − recall.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every point of CONFIG that is not measured yet, then print the answer."""
@@ -60,13 +70,16 @@ def run(
     from annbench.results.store import ResultStore
     from annbench.runner.execute import Execution
 
+    more = _points_around(at_recall)
     store = ResultStore(results)
     busy = "another run is measuring into this folder; waiting for it to finish"
     with store.measuring(lambda: say(busy)) as scratch:
         planned = _plan(config, only, dataset, queries, data_dir)
         detail(_decisions(planned, results))
         with ProgressObserver(planned, quiet=as_json) as observer:
-            outcome = Execution(planned, store, scratch, observer, fresh, retry_failed).run()
+            execution = Execution(planned, store, scratch, observer, fresh, retry_failed, more)
+            outcome = execution.run()
+    planned = execution.plan
     wanted = {point.key.digest for point in planned.points}
     records = [record for record in store.records() if record.key.digest in wanted]
     if as_json:
@@ -111,6 +124,16 @@ def plan(
         print_json({"builds": rows, "total": plan_totals(planned, rows)})
     else:
         stdout().print(plan_table(planned, rows))
+
+
+def _points_around(at_recall: str | None) -> More | None:
+    if at_recall is None:
+        return None
+    from annbench.compare.gates import parse_targets
+    from annbench.compare.refine import points_to_add
+
+    targets = parse_targets(at_recall)
+    return lambda records: points_to_add(records, targets)
 
 
 def _plan(

@@ -11,7 +11,7 @@ from annbench.compare.matching import Matched, Point, match
 from annbench.compare.quality import quality_cells
 from annbench.compare.result import ORDER, Cell, Comparison, SideFacts
 from annbench.compare.side import Side, refuse_same
-from annbench.compare.times import TAKEN_APART, time_cells
+from annbench.compare.times import TAKEN_APART, TOO_FAR_APART, time_cells
 from annbench.errors import EXIT_NOTHING_COMPARABLE, EXIT_OK, EXIT_REGRESSION
 
 SHOWN_MISSING = 5
@@ -96,6 +96,10 @@ def _notes(base: Side, new: Side, matched: Matched, cells: Sequence[Cell]) -> It
             "times of results taken apart are never compared: put both sides into one config with "
             "`label:` and `measure: {interleave: true, workers: 28}`"
         )
+    wide = sorted({cell.target for cell in cells if cell.target and cell.reason.startswith(TOO_FAR_APART)})
+    if wide:
+        recalls = ",".join(f"{target:g}" for target in wide)
+        yield f"annbench run CONFIG --at-recall {recalls} adds the points that are missing"
     waiting = [cell for cell in cells if cell.verdict == "inconclusive" and cell.gates]
     if waiting:
         yield f"{len(waiting)} cells have no answer: an inconclusive cell is no pass"

@@ -40,7 +40,7 @@ class Located:
         if not ends:
             return ""
         low, high = ends[0], ends[-1]
-        changed = _changed(low, high)
+        changed = changed_parameter(low, high)
         if len(ends) == 1 or changed is None:
             return " … ".join(end.configuration for end in ends)
         name, before, after = changed
@@ -88,7 +88,7 @@ class Located:
     def advice(self) -> str:
         """What to measure where the points around the target are too far apart."""
         low, high = (end.first for end in self.ends)
-        changed = _changed(low, high)
+        changed = changed_parameter(low, high)
         recalls = f"recall {self.ends[0].recall:.4f} and {self.ends[1].recall:.4f}"
         if changed is None:
             return f"add points between {low.configuration} and {high.configuration} ({recalls})"
@@ -133,7 +133,7 @@ def _timed_on(one: Taken, machine: str | None) -> Taken:
     return replace(one, times=None)
 
 
-def _changed(low: Taken, high: Taken) -> tuple[str, Any, Any] | None:
+def changed_parameter(low: Taken, high: Taken) -> tuple[str, Any, Any] | None:
     """The one search parameter in which two points of one build differ, with both values; None if it is not one."""
     if low.build_text != high.build_text:
         return None

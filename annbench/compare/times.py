@@ -30,6 +30,7 @@ Timed = Literal["qps", "p99"]
 Logs = Mapping[Place, float]
 FigureOf = Callable[[Taken], float | None]
 TAKEN_APART = "taken apart"
+TOO_FAR_APART = "points too far apart"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def _unreachable(cell: Cell, left: Located, right: Located, matched: bool) -> Ce
         return _closed(cell, "regression" if missing[1] else "improvement", f"not reached: {below}")
     for name, side in (("base", left), ("new", right)):
         if side.place.wide:
-            return _closed(cell, "not comparable", f"points too far apart in {name}: {side.advice}")
+            return _closed(cell, "not comparable", f"{TOO_FAR_APART} in {name}: {side.advice}")
     return None
 
 

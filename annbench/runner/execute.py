@@ -6,9 +6,9 @@ import os
 import random
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,13 @@ class Observer:
 
     def stored(self, record: Record) -> None:
         """A point was measured, or failed, and is on disk."""
+
+    def adding(self, points: Sequence[PlannedPoint]) -> None:
+        """These points were not planned, and will be measured too."""
+
+
+# From what is stored of a plan to what else is worth measuring: digest of a point's key → searches to add beside it.
+More = Callable[[Sequence[Record]], Mapping[str, Sequence[Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class Execution:
     observer: Observer = field(default_factory=Observer)
     fresh: bool = False
     retry_failed: bool = False
+    more: More | None = None
 
     def __post_init__(self) -> None:
         limits = self.plan.config.limits
@@ -101,13 +109,36 @@ class Execution:
             subjects = [_Subject(build, self._missing(build)) for build in self.plan.builds]
             missing = [subject for subject in subjects if subject.todo]
             self.observer.starting([s.build for s in missing], [point for s in missing for point in s.todo])
-            if missing:
+            if missing or self.more is not None:
                 self.recorder = Recorder(self.plan, capture_environment())
-            for group in self._groups(subjects):
-                self._run_group([subject for subject in group if subject.todo])
+            if self.more is not None:
+                # One worker is enough to find the points; then all others measure all of them in the same blocks.
+                self._run_all(subjects, first_workers=True)
+                while self._add_points(subjects, self.more):
+                    self._run_all(subjects, first_workers=True)
+            self._run_all(subjects)
             for subject in subjects:  # also what a run left that was killed after its last point
                 self.store.drop_build(subject.build.digest)
         return Outcome(self.statuses, self.measured)
+
+    def _run_all(self, subjects: list[_Subject], *, first_workers: bool = False) -> None:
+        for group in self._groups(subjects):
+            self._run_group([subject for subject in group if subject.todo], first_workers)
+
+    def _add_points(self, subjects: list[_Subject], more: More) -> bool:
+        """Plan what `more` asks for beside the points measured so far; whether that was anything new."""
+        stored = [self._stored(subject.build, point) for subject in subjects for point in subject.build.points]
+        wanted = more([record for record in stored if record is not None])
+        added: list[PlannedPoint] = []
+        for subject in subjects:
+            fresh = list(_beside(subject.build, wanted))
+            subject.build = replace(subject.build, points=(*subject.build.points, *fresh))
+            subject.todo += self._missing(replace(subject.build, points=tuple(fresh)))
+            added += fresh
+        self.plan = replace(self.plan, builds=tuple(subject.build for subject in subjects))
+        if added:
+            self.observer.adding(added)
+        return bool(added)
 
     def _missing(self, build: PlannedBuild) -> list[PlannedPoint]:
         missing = []
@@ -130,7 +161,8 @@ class Execution:
         for name in dict.fromkeys(subject.build.dataset.name for subject in subjects):
             yield [subject for subject in subjects if subject.build.dataset.name == name]
 
-    def _run_group(self, group: list[_Subject]) -> None:
+    def _run_group(self, group: list[_Subject], first_workers: bool) -> None:
+        """Measure what is missing of these builds; with `first_workers`, only in the first worker of each."""
         if not group:
             return
         ready = [subject for subject in group if self._make_ready(subject)]
@@ -138,10 +170,11 @@ class Execution:
         for together in by_build:
             self._check_together(together)
         for together in by_build:
-            for worker in sorted({point.key.worker_index for subject in together for point in subject.todo}):
+            workers = {point.key.worker_index for subject in together for point in subject.todo}
+            for worker in sorted(workers & {0} if first_workers else workers):
                 while self._run_block(together, worker):
                     pass
-        if not self.plan.config.measure.interleave:
+        if not self.plan.config.measure.interleave and not first_workers:
             self.store.drop_build(group[0].build.digest)
 
     def _make_ready(self, subject: _Subject) -> bool:
@@ -150,7 +183,7 @@ class Execution:
         if build.unsupported:
             self._fail(subject, subject.todo, ChildFailedError("unsupported", build.unsupported), "build")
             return False
-        if not build.can_save:
+        if not build.can_save or subject.kept is not None:
             return True
         subject.kept = None if self.fresh else self.store.kept_build(build.digest)
         self.observer.building(build, reused=subject.kept is not None)
@@ -334,6 +367,21 @@ class Execution:
     def _close_scorer(self) -> None:
         if self.scorer is not None:
             self.scorer.close()
+
+
+def _beside(build: PlannedBuild, wanted: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[PlannedPoint]:
+    """The points that `wanted` adds to a build, in every worker of those that they stand beside."""
+    known = {point.key.digest for point in build.points}
+    searches: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for point in build.points:
+        for search in wanted.get(point.key.digest, ()):
+            searches.setdefault(_search_of(point), []).append(search)
+    for point in build.points:
+        for search in searches.get(_search_of(point), ()):
+            key = point.key.model_copy(update={"search": dict(search)})
+            if key.digest not in known:
+                known.add(key.digest)
+                yield PlannedPoint(key, None)
 
 
 def in_turns(group: Sequence[_Subject], worker: int, dice: random.Random) -> list[tuple[_Subject, PlannedPoint]]:

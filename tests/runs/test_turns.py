@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 
-from annbench.runner.execute import Observer, _Subject, in_turns
+from annbench.runner.execute import Execution, Observer, _Subject, in_turns
 
 TWO_SIDES = """  - {algorithm: hnswlib, label: old, build: {M: 4}, search: {ef: [5, 10, 20]}}
   - {algorithm: hnswlib, label: new, build: {M: 4}, search: {ef: [5, 10, 20]}}
@@ -73,3 +73,31 @@ def test_a_death_ends_its_block_so_that_no_pair_has_two_ages(bench, misbehaving)
     assert outcome.statuses == {"ok": 5, "crashed": 1}
     for statuses in blocks.values():
         assert "crashed" not in statuses[:-1]
+
+
+def test_points_that_are_added_share_the_blocks_of_all_later_workers(bench) -> None:
+    entries = """  - {algorithm: hnswlib, label: old, build: {M: 4}, search: {ef: [5, 20]}}
+  - {algorithm: hnswlib, label: new, build: {M: 4}, search: {ef: [5, 20]}}
+"""
+    asked: list[int] = []
+
+    def more(records):
+        asked.append(len(records))
+        return {record.key.digest: [{"ef": 10}] for record in records if record.key.search == {"ef": 5}}
+
+    config = bench.config(entries, measure="modes: batch, interleave: true, workers: 2")
+    with bench.store.measuring() as scratch:
+        execution = Execution(bench.plan(config), bench.store, scratch, more=more)
+        outcome = execution.run()
+    assert asked == [4, 6]  # one worker finds the points, and asks until there are no more
+    assert outcome.statuses == {"ok": 12}
+    assert len(execution.plan.points) == 12
+    last = [record for record in bench.store.records() if record.key.worker_index == 1]
+    assert len({record.block_id for record in last}) == 1
+    assert {(record.key.label, record.key.search["ef"]) for record in last} == {
+        (label, ef) for label in ("old", "new") for ef in (5, 10, 20)
+    }
+    assert not list((bench.folder / "results" / ".builds").glob("*"))
+    with bench.store.measuring() as scratch:  # a rerun asks again, and finds everything stored
+        again = Execution(bench.plan(config), bench.store, scratch, more=more).run()
+    assert (again.measured, again.statuses) == (0, {"ok": 12})
