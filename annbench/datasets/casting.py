@@ -63,7 +63,9 @@ class Casting:
     def _refusal(self, block: NDArray[Any], wrong: NDArray[np.bool_], start: int) -> DatasetError:
         row, column = np.argwhere(wrong)[0]
         value = block[row, column]
-        possible = np.isfinite(value) and (self._dtype.kind in "iu" or abs(float(value)) <= float(np.finfo(self._dtype).max))
+        possible = np.isfinite(value) and (
+            self._dtype.kind in "iu" or abs(float(value)) <= float(np.finfo(self._dtype).max)
+        )
         return DatasetError(
             f"holds {value} in column {column}, which {self._dtype.name} cannot",
             where=f"{self._rows.where}: row {start + int(row)}",
