@@ -11,6 +11,7 @@ import pytest
 from synthetic_records import make_record
 
 from annbench import errors
+from annbench.cli.main import main
 from annbench.results.store import ResultStore
 
 README = Path(__file__).parents[3] / "README.md"
@@ -52,11 +53,16 @@ def test_the_readme_lists_them_all() -> None:
         (["results", "export", "all.csv"], 3),
     ],
 )
-def test_exit_code(annbench, arguments: list[str], code: int) -> None:
-    done = annbench(*arguments)
-    assert done.returncode == code, done.stderr
-    assert b"Traceback" not in done.stderr
-    assert (done.stdout != b"") == (code == 0), "errors go to stderr alone"
+def test_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert ended.value.code == code, err
+    assert "Traceback" not in err
+    assert (out != "") == (code == 0), "errors go to stderr alone"
 
 
 def test_a_regression_exits_1_and_none_exits_0(annbench, tmp_path: Path) -> None:
