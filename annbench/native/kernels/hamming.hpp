@@ -278,6 +278,11 @@ inline constexpr HammingSelectFn hamming_select_table[isa_count] = {
 #else
     nullptr,
 #endif
+#if ANNBENCH_HAS_NEON
+    hamming_select_neon,
+#else
+    nullptr,
+#endif
 };
 
 }  // namespace annbench
