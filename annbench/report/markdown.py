@@ -16,7 +16,8 @@ from annbench.report.setting import Setting
 NOTES = (
     "QPS is of the best pass, the median over workers; recall is tie-aware recall@k with its 95 % "
     "interval over queries; bytes are the serialized index ÷ n, with their ratio to the raw float32 "
-    "base (of bits and sets: to the packed bits, or to 4 bytes an element); build seconds name the threads that took them."
+    "base (of bits and sets: to the packed bits, or to 4 bytes an element); build seconds name the "
+    "threads that took them."
 )
 EQUAL_RECALL_NOTES = (
     "Interpolated on each algorithm's own QPS–recall front (log QPS against −ln(1 − recall)), never "
