@@ -44,9 +44,11 @@ class Hnswlib(Algorithm):
     random_build = True
     seed_parameter = "random_seed"
     known_limits = (
-        "ip is not a metric: the graph's pruning rule assumes a triangle inequality, so recall can stay low",
+        "ip is not a metric, and the graph's pruning rule assumes a triangle inequality: where queries point away from "
+        "the base, nothing right is found however large ef is",
         "space ip scores 1 − x·q in float32: products far below 1e-7 are indistinguishable",
-        "a search that reaches fewer than k vectors raises instead of returning what it found",
+        "a search that reaches fewer than k vectors raises instead of returning what it found (many equal vectors, or "
+        "few links)",
         "loading trusts the sizes in the file",
     )
 

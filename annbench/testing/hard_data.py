@@ -73,7 +73,7 @@ def integers_in_many_dimensions(case: Case) -> None:
             base = np.full((24, dim), -128 if low else 255, dtype=np.float32)
             for row in range(len(base)):
                 base[row, : 200 * row] = high if low else low
-            queries = np.stack([base[0], base[-1]])
+            queries = np.stack([base[0], base[-1], np.full(dim, high if low else low, dtype=np.float32)])
             small = case.refusal(len(base), dim) is not None
             found = judge(batch(case.build(base, small=small), queries), case.metric, queries, base)
             require(found.recall == 1, f"dim={dim}, values {low} to {high}: recall {found.recall:.3f}")

@@ -116,7 +116,7 @@ class FaissFactory(FaissFamily):
 
     @classmethod
     def estimate(cls, context: PointContext, build: FactoryBuild, search: FactorySearch) -> Cost | None:
-        """Bytes a vector are what the library says of its codes; graphs and lists come on top, so this is a floor.
+        """Codes as long as the library says, with ids and centroids of lists; links of graphs come on top.
 
         Its times are anybody's guess, so they are those of an exhaustive scan.
         """
@@ -127,8 +127,10 @@ class FaissFactory(FaissFamily):
             code_bytes = index.sa_code_size()
         except RuntimeError:
             code_bytes = 4 * context.dim  # no stand-alone codec: graphs over float32
+        ivf = faiss.try_extract_index_ivf(index)
+        lists = 0 if ivf is None else 8 * context.n + 4 * ivf.nlist * ivf.d
         size = float(context.n * context.dim)
-        return Cost(index_bytes=float(context.n * code_bytes), build_operations=size, search_operations=size)
+        return Cost(index_bytes=float(context.n * code_bytes + lists), build_operations=size, search_operations=size)
 
     def prepare(self, index: Any, params: FactoryBuild) -> None:
         """Seed it, and set the parameters that training and adding look at."""

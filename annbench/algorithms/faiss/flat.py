@@ -13,8 +13,8 @@ class FaissFlat(FaissFamily):
 
     known_limits = (
         WRAPPER,
-        "a batch of 20 queries or more computes L2 as ‖x‖² − 2·x·q + ‖q‖² in float32, where near-ties of "
-        "long vectors can swap; smaller batches and single calls subtract first",
+        "a batch of at least 128,000 ÷ dim queries computes L2 as ‖x‖² − 2·x·q + ‖q‖² in float32, where near-ties of "
+        "vectors far from the origin swap (faiss 1.15); smaller batches and single calls subtract first",
     )
 
     trials = (Trial(recall=1.0),)

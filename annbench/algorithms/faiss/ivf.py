@@ -70,9 +70,10 @@ class FaissIvf(FaissFamily):
     trials = (
         Trial({"nlist": 8, "storage": "Flat"}, {"nprobe": 8}, recall=1.0, **ONE_LIST),
         Trial({"nlist": 8, "storage": "SQ8"}, {"nprobe": 8}, recall=0.95, **ONE_LIST),
-        Trial({"nlist": 8, "storage": "SQ6"}, {"nprobe": 8}, recall=0.85, **ONE_LIST),
         Trial({"nlist": 8, "storage": "SQ4"}, {"nprobe": 8}, recall=0.5, **ONE_LIST),
-        Trial({"nlist": 8, "storage": "SQbf16"}, {"nprobe": 8}, recall=0.93, **ONE_LIST),
+        Trial(
+            {"nlist": 8, "storage": "SQ6", "refine": "SQbf16"}, {"nprobe": 8, "k_factor": 5.0}, recall=0.93, **NO_REFINE
+        ),
         Trial({"nlist": 8, "storage": "SQfp16"}, {"nprobe": 8}, recall=0.98, **ONE_LIST, exceptions=FP16_OVERFLOWS),
         Trial(
             {"nlist": 8, "storage": "SQ4", "refine": "Flat"}, {"nprobe": 8, "k_factor": 10.0}, recall=0.99, **NO_REFINE

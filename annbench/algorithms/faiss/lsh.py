@@ -36,8 +36,9 @@ class FaissLsh(FaissFamily):
     seed_parameter = "seed"
     known_limits = (
         WRAPPER,
-        "a code of signs says little about distance: 2,048 bits a vector, more than 4-bit codes of 384 dimensions "
-        "take, reach about the recall of one-bit RaBitQ",
+        "a code of signs says little about distance: on wordnet-minilm-384-angular, 384 bits reach recall 0.61 where "
+        "one-bit RaBitQ reaches 0.77, and 2,048 bits reach 0.81 where 1,536 bits of RaBitQ reach 0.96",
+        "the rotation is made by a slow QR of nbits × nbits where nbits exceeds dim",
         "without train_thresholds the code knows directions only: under euclidean it ranks by angle",
         "inner product is left out: the library builds it for L2 only, and signs do not know lengths",
     )

@@ -16,6 +16,7 @@ from annbench.errors import UnsupportedError
 
 BRUTE_FORCE, NN_DESCENT = 0, 1
 NN_DESCENT_MINIMUM = 101
+NN_DESCENT_DISTANCES = 10_000  # a vector: about ten rounds of some hundreds of pairs
 EXTRA_BUILD_POOL = 32  # NSG's own L is R + 32
 ROWS_PER_BLOCK = 4096
 EXTRA_NN_DESCENT_POOL = 50  # nndescent_L is raised to GK + 50
@@ -36,18 +37,13 @@ INNER_PRODUCT = (
 class NsgBuild(Params):
     """`NSG{R},{storage}`, with faiss' names and defaults.
 
-    Its starting graph has `GK` neighbours a vector, found by brute force (`build_type` 0) or NN-descent (1), whose
-    pool, sample, reverse sample and rounds are the `nndescent_…` values.
+    Its starting graph has `GK` neighbours a vector, found by brute force (`build_type` 0) or NN-descent (1).
     """
 
     R: int = Field(default=32, ge=2)
     storage: Literal["Flat", "SQ8", "SQ6", "SQ4", "SQfp16", "SQbf16"] = "Flat"
     GK: int = Field(default=64, ge=1)
     build_type: Literal[0, 1] = 1
-    nndescent_S: int = Field(default=10, ge=1)  # noqa: N815 (the library's names)
-    nndescent_R: int = Field(default=100, ge=1)  # noqa: N815
-    nndescent_L: int = Field(default=114, ge=1)  # noqa: N815
-    nndescent_iter: int = Field(default=10, ge=1)
 
 
 class NsgSearch(Params):
@@ -77,12 +73,7 @@ class FaissNsg(FaissFamily):
         "cannot grow: the library builds it in one call",
     )
     trials = (
-        Trial(
-            {"R": 32, "GK": 20, "nndescent_L": 70, "nndescent_R": 20, "nndescent_iter": 5},
-            {"search_L": 150},
-            recall=0.98,
-            exceptions={"all_vectors_equal": DUPLICATES},
-        ),
+        Trial({"R": 32, "GK": 16}, {"search_L": 150}, recall=0.98, exceptions={"all_vectors_equal": DUPLICATES}),
         Trial(
             {"R": 32, "build_type": BRUTE_FORCE, "GK": 40},
             {"search_L": 150},
@@ -124,7 +115,7 @@ class FaissNsg(FaissFamily):
             return f"R={build.R} needs {build.R + EXTRA_BUILD_POOL} vectors to build with, n={n}"
         if n <= build.GK:
             return f"GK={build.GK} needs more than {build.GK} vectors, n={n}"
-        needed = max(NN_DESCENT_MINIMUM, build.GK + EXTRA_NN_DESCENT_POOL, build.nndescent_L)
+        needed = max(NN_DESCENT_MINIMUM, build.GK + EXTRA_NN_DESCENT_POOL)
         if build.build_type == NN_DESCENT and n < needed:
             return f"build_type={NN_DESCENT} needs {needed} vectors, n={n}; 0 needs fewer"
         return None
@@ -134,7 +125,7 @@ class FaissNsg(FaissFamily):
         """Code and up to R links of 4 bytes a vector; the starting graph and the candidates of each vector."""
         n, dim = context.n, context.dim
         brute = build.build_type == BRUTE_FORCE
-        start = n if brute else build.nndescent_iter * build.nndescent_S * (build.nndescent_S + build.nndescent_R)
+        start = n if brute else NN_DESCENT_DISTANCES
         return Cost(
             # The pruning rule fills about two thirds of the links.
             index_bytes=n * (dim * SCALAR_BYTES[build.storage] + 4 * (0.65 * build.R + 1)) + 200,
@@ -165,8 +156,9 @@ class FaissNsg(FaissFamily):
 
     def prepare(self, index: Any, params: NsgBuild) -> None:
         """Set what the factory string cannot carry."""
-        for name in ("GK", "build_type", "nndescent_S", "nndescent_R", "nndescent_L", "nndescent_iter"):
-            setattr(index, name, getattr(params, name))
+        index.GK = params.GK
+        index.build_type = params.build_type
+        index.nndescent_L = params.GK + EXTRA_NN_DESCENT_POOL
 
     def apply(self, index: Any, params: NsgSearch) -> None:
         """Set `search_L`."""
