@@ -27,7 +27,7 @@ def run(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_core_for_arm_agrees_with_its_reference(tmp_path: Path) -> None:
+def test_the_core_for_arm_agrees_with_its_reference(pytestconfig: pytest.Config) -> None:
     if platform.machine() == "aarch64":
         pytest.skip("this machine is one: test_cpp.py runs the same, without emulation")
     cmake, ctest = tool("cmake"), tool("ctest")
@@ -35,7 +35,9 @@ def test_the_core_for_arm_agrees_with_its_reference(tmp_path: Path) -> None:
     assert ctest is not None, "pip install cmake"
     if tool("aarch64-linux-gnu-g++") is None or tool("qemu-aarch64-static", "qemu-aarch64") is None:
         pytest.skip(f"NEON not run: no cross compiler or no emulator ({INSTALL})")
-    build = str(tmp_path / "build")
+    # Kept from one run to the next: only what has changed is compiled again.
+    assert pytestconfig.cache is not None
+    build = str(pytestconfig.cache.mkdir("aarch64"))
     options = ("-DANNBENCH_PYTHON=OFF", "-DANNBENCH_EMULATE_AVX512=OFF", "-DANNBENCH_WERROR=ON")
     configured = run(cmake, "-S", str(SOURCE), "-B", build, f"-DCMAKE_TOOLCHAIN_FILE={TOOLCHAIN}", *options)
     assert "Warning" not in configured
