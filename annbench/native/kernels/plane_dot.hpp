@@ -74,27 +74,43 @@ inline const std::uint8_t* row_of(const PlaneShape& shape, const std::uint8_t* b
   return base + (rows == nullptr ? i : rows[i]) * shape.stride;
 }
 
+// Asks for a gathered row some rows ahead of row i.
+inline void ask_ahead(const PlaneShape& shape, const std::uint8_t* base, const std::uint32_t* rows, std::size_t i,
+                      std::size_t count) {
+  constexpr std::size_t ahead = 8, most = 1024;  // bytes; beyond, the hardware has understood
+  if (rows == nullptr || i + ahead >= count) return;
+  const std::uint8_t* row = row_of(shape, base, rows, i + ahead);
+  const std::size_t bytes = 8 * shape.words * shape.planes;
+  for (std::size_t b = 0; b < bytes && b < most; b += 64) __builtin_prefetch(row + b);
+  if (bytes > 0) __builtin_prefetch(row + bytes - 1);  // rows need not begin on a line
+}
+
 inline std::uint64_t word_at(const std::uint8_t* from) {
   std::uint64_t word;
   std::memcpy(&word, from, sizeof(word));
   return word;
 }
 
+// The weight, as a power of two, of plane a of a row against the last plane of the query's chunk of up to four from b on.
+inline int weight_of(const PlaneShape& shape, std::size_t a, std::size_t b) {
+  const std::size_t left = shape.query_planes - b;
+  return static_cast<int>(shape.planes - 1 - a + (left > 4 ? left - 4 : 0));
+}
+
+// The commonest shape by far, documents of 1 bit and a query of 4: without loops over planes it takes a fifth less time.
+inline bool is_one_by_four(const PlaneShape& shape) { return shape.planes == 1 && shape.query_planes == 4; }
+
 using GroupFn = void (*)(const PlaneShape&, const std::uint8_t*, const std::uint8_t* const*, std::uint32_t*);
 
-// Rows by groups, the rest by ones; gathered rows are asked for a group ahead.
+// Rows by groups, the rest by ones.
 template <std::size_t group, GroupFn many, GroupFn one>
 inline void by_groups(const PlaneShape& shape, const std::uint8_t* query, const std::uint8_t* base,
                       const std::uint32_t* rows, std::size_t count, std::uint32_t* out) {
-  const std::size_t bytes = 8 * shape.words * shape.planes;
   std::size_t i = 0;
   for (; i + group <= count; i += group) {
     const std::uint8_t* row[group];
     for (std::size_t r = 0; r < group; ++r) row[r] = row_of(shape, base, rows, i + r);
-    if (rows != nullptr)
-      for (std::size_t next = i + 4; next < i + 4 + group && next < count; ++next)
-        for (std::size_t b = 0; b < bytes && b < 1024; b += 64)
-          __builtin_prefetch(row_of(shape, base, rows, next) + b);
+    for (std::size_t r = 0; r < group; ++r) ask_ahead(shape, base, rows, i + r, count);
     many(shape, query, row, out + i);
   }
   for (; i < count; ++i) {
@@ -125,6 +141,53 @@ inline void plane_dot_scalar(const PlaneShape& shape, const std::uint8_t* query,
   }
 }
 
+// ---- word by word, for short planes on x86, where setting up vectors and adding up their lanes takes longer than counting
+
+#if ANNBENCH_HAS_AVX2 || ANNBENCH_HAS_AVX512
+#if ANNBENCH_HAS_AVX2
+#define ANNBENCH_TARGET_PLANES_POPCNT __attribute__((target("popcnt")))
+#else
+#define ANNBENCH_TARGET_PLANES_POPCNT
+#endif
+namespace plane_dot_detail {
+
+// Queries of exactly `known` planes, or of any number where that is 0.
+template <std::size_t known>
+ANNBENCH_TARGET_PLANES_POPCNT void words_popcnt(const PlaneShape& shape, const std::uint8_t* query,
+                                                const std::uint8_t* base, const std::uint32_t* rows, std::size_t count,
+                                                std::uint32_t* out) {
+  const std::size_t words = shape.words, query_planes = known != 0 ? known : shape.query_planes;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* plane = row_of(shape, base, rows, i);
+    ask_ahead(shape, base, rows, i, count);
+    std::uint64_t sum = 0;
+    for (std::size_t a = 0; a < shape.planes; ++a, plane += 8 * words) {
+      std::uint64_t counts[max_planes] = {};
+      for (std::size_t w = 0; w < words; ++w) {
+        const std::uint64_t bits = word_at(plane + 8 * w);
+        for (std::size_t b = 0; b < query_planes; ++b)
+          counts[b] += static_cast<std::uint64_t>(__builtin_popcountll(bits & word_at(query + 8 * (b * words + w))));
+      }
+      std::uint64_t weighted = 0;
+      for (std::size_t b = 0; b < query_planes; ++b) weighted = 2 * weighted + counts[b];
+      sum = 2 * sum + weighted;
+    }
+    out[i] = static_cast<std::uint32_t>(sum);
+  }
+}
+
+inline void short_planes(const PlaneShape& shape, const std::uint8_t* query, const std::uint8_t* base,
+                         const std::uint32_t* rows, std::size_t count, std::uint32_t* out) {
+  switch (shape.query_planes) {
+    case 1: return words_popcnt<1>(shape, query, base, rows, count, out);
+    case 4: return words_popcnt<4>(shape, query, base, rows, count, out);
+    default: return words_popcnt<0>(shape, query, base, rows, count, out);
+  }
+}
+
+}  // namespace plane_dot_detail
+#endif
+
 // ---- AVX2: up to four planes of the query at a time. Bits of a nibble by a table in a register (Muła, Kurz, Lemire,
 // Computer Journal 2018), one table for each plane that holds its weight already; words beyond a vector one by one
 
@@ -132,17 +195,21 @@ inline void plane_dot_scalar(const PlaneShape& shape, const std::uint8_t* query,
 #define ANNBENCH_TARGET_PLANES_AVX2 __attribute__((target("avx2,popcnt")))
 namespace plane_dot_detail {
 
+inline constexpr std::size_t short_words_avx2 = 8;  // measured on Zen 3: vectors gain from 12 words on, lose below 8
+
 ANNBENCH_TARGET_PLANES_AVX2 inline __m256i load_avx2(const std::uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
 
-// Adds Σ_{b < chunk} 2^(chunk − 1 − b)·popcount(row & query plane b) for the plane at `offset` of each row: to `sums` what
-// whole vectors hold, to `tails` the rest. |byte| of the weighted counts <= 8·15.
+// Σ_{b < chunk} 2^(chunk − 1 − b)·popcount(row & query plane b) for the plane at `offset` of each row, times 2^weight, added
+// to `totals` for what whole vectors hold, to `tails` for the rest. A byte of the weighted counts is at most 8·15.
 template <int group, int chunk>
 ANNBENCH_TARGET_PLANES_AVX2 inline void chunk_avx2(std::size_t words, const std::uint8_t* query,
-                                                   const std::uint8_t* const* row, std::size_t offset, __m256i* sums,
-                                                   std::uint64_t* tails) {
+                                                   const std::uint8_t* const* row, std::size_t offset, int weight,
+                                                   __m256i* totals, std::uint64_t* tails) {
   const __m256i low = _mm256_set1_epi8(0x0f), zero = _mm256_setzero_si256();
+  __m256i sums[group];
+  for (__m256i& sum : sums) sum = zero;
   __m256i tables[chunk];
   tables[chunk - 1] = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
                                        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
@@ -166,39 +233,34 @@ ANNBENCH_TARGET_PLANES_AVX2 inline void chunk_avx2(std::size_t words, const std:
     }
     for (int r = 0; r < group; ++r) sums[r] = _mm256_add_epi64(sums[r], _mm256_sad_epu8(counts[r], zero));
   }
+  for (int r = 0; r < group; ++r)
+    totals[r] = _mm256_add_epi64(totals[r], _mm256_sll_epi64(sums[r], _mm_cvtsi32_si128(weight)));
   for (; w < words; ++w)
     for (int b = 0; b < chunk; ++b) {
       const std::uint64_t q = word_at(query + 8 * (static_cast<std::size_t>(b) * words + w));
       for (int r = 0; r < group; ++r)
         tails[r] += static_cast<std::uint64_t>(__builtin_popcountll(q & word_at(row[r] + offset + 8 * w)))
-                    << (chunk - 1 - b);
+                    << (chunk - 1 - b + weight);
     }
 }
 
-template <int group>
+template <int group, bool one_by_four>
 ANNBENCH_TARGET_PLANES_AVX2 inline void group_avx2(const PlaneShape& shape, const std::uint8_t* query,
                                                    const std::uint8_t* const* row, std::uint32_t* out) {
   __m256i totals[group];
   std::uint64_t tails[group] = {};
   for (__m256i& total : totals) total = _mm256_setzero_si256();
-  for (std::size_t a = 0; a < shape.planes; ++a) {
+  if constexpr (one_by_four) chunk_avx2<group, 4>(shape.words, query, row, 0, 0, totals, tails);
+  for (std::size_t a = 0; !one_by_four && a < shape.planes; ++a) {
     const std::size_t offset = 8 * a * shape.words;
     for (std::size_t b = 0; b < shape.query_planes; b += 4) {
       const std::uint8_t* chunk = query + 8 * b * shape.words;
-      __m256i sums[group];
-      std::uint64_t rest[group] = {};
-      for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+      const int weight = weight_of(shape, a, b);
       switch (shape.query_planes - b) {
-        case 1: chunk_avx2<group, 1>(shape.words, chunk, row, offset, sums, rest); break;
-        case 2: chunk_avx2<group, 2>(shape.words, chunk, row, offset, sums, rest); break;
-        case 3: chunk_avx2<group, 3>(shape.words, chunk, row, offset, sums, rest); break;
-        default: chunk_avx2<group, 4>(shape.words, chunk, row, offset, sums, rest);
-      }
-      const std::size_t below = shape.query_planes - b > 4 ? shape.query_planes - b - 4 : 0;
-      const int weight = static_cast<int>(below + shape.planes - 1 - a);
-      for (int r = 0; r < group; ++r) {
-        totals[r] = _mm256_add_epi64(totals[r], _mm256_sll_epi64(sums[r], _mm_cvtsi32_si128(weight)));
-        tails[r] += rest[r] << weight;
+        case 1: chunk_avx2<group, 1>(shape.words, chunk, row, offset, weight, totals, tails); break;
+        case 2: chunk_avx2<group, 2>(shape.words, chunk, row, offset, weight, totals, tails); break;
+        case 3: chunk_avx2<group, 3>(shape.words, chunk, row, offset, weight, totals, tails); break;
+        default: chunk_avx2<group, 4>(shape.words, chunk, row, offset, weight, totals, tails);
       }
     }
   }
@@ -214,7 +276,11 @@ ANNBENCH_TARGET_PLANES_AVX2 inline void group_avx2(const PlaneShape& shape, cons
 inline void plane_dot_avx2(const PlaneShape& shape, const std::uint8_t* query, const std::uint8_t* base,
                            const std::uint32_t* rows, std::size_t count, std::uint32_t* out) {
   using namespace plane_dot_detail;
-  by_groups<2, group_avx2<2>, group_avx2<1>>(shape, query, base, rows, count, out);
+  if (shape.words < short_words_avx2) return short_planes(shape, query, base, rows, count, out);
+  if (is_one_by_four(shape))
+    by_groups<2, group_avx2<2, true>, group_avx2<1, true>>(shape, query, base, rows, count, out);
+  else
+    by_groups<2, group_avx2<2, false>, group_avx2<1, false>>(shape, query, base, rows, count, out);
 }
 #endif
 
@@ -229,11 +295,13 @@ inline void plane_dot_avx2(const PlaneShape& shape, const std::uint8_t* query, c
 #endif
 namespace plane_dot_detail {
 
+inline constexpr std::size_t short_words_avx512 = 3;  // by the number of instructions
+
 // As chunk_avx2, without a tail.
 template <int group, int chunk>
 ANNBENCH_TARGET_PLANES_AVX512 inline void chunk_vpopcntdq(std::size_t words, const std::uint8_t* query,
                                                           const std::uint8_t* const* row, std::size_t offset,
-                                                          __m512i* sums) {
+                                                          int weight, __m512i* totals) {
   __m512i counts[group][chunk];
   for (auto& of_row : counts)
     for (__m512i& count : of_row) count = _mm512_setzero_si512();
@@ -249,8 +317,9 @@ ANNBENCH_TARGET_PLANES_AVX512 inline void chunk_vpopcntdq(std::size_t words, con
     }
   }
   for (int r = 0; r < group; ++r) {
-    sums[r] = counts[r][0];
-    for (int b = 1; b < chunk; ++b) sums[r] = _mm512_add_epi64(_mm512_add_epi64(sums[r], sums[r]), counts[r][b]);
+    __m512i sum = counts[r][0];
+    for (int b = 1; b < chunk; ++b) sum = _mm512_add_epi64(_mm512_add_epi64(sum, sum), counts[r][b]);
+    totals[r] = _mm512_add_epi64(totals[r], _mm512_slli_epi64(sum, static_cast<unsigned>(weight)));
   }
 }
 
@@ -260,25 +329,23 @@ ANNBENCH_TARGET_PLANES_AVX512 inline std::uint32_t reduce_avx512(__m512i total) 
   return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two))));
 }
 
-template <int group>
+template <int group, bool one_by_four>
 ANNBENCH_TARGET_PLANES_AVX512 inline void group_vpopcntdq(const PlaneShape& shape, const std::uint8_t* query,
                                                           const std::uint8_t* const* row, std::uint32_t* out) {
   __m512i totals[group];
   for (__m512i& total : totals) total = _mm512_setzero_si512();
-  for (std::size_t a = 0; a < shape.planes; ++a) {
+  if constexpr (one_by_four) chunk_vpopcntdq<group, 4>(shape.words, query, row, 0, 0, totals);
+  for (std::size_t a = 0; !one_by_four && a < shape.planes; ++a) {
     const std::size_t offset = 8 * a * shape.words;
     for (std::size_t b = 0; b < shape.query_planes; b += 4) {
       const std::uint8_t* chunk = query + 8 * b * shape.words;
-      __m512i sums[group];
+      const int weight = weight_of(shape, a, b);
       switch (shape.query_planes - b) {
-        case 1: chunk_vpopcntdq<group, 1>(shape.words, chunk, row, offset, sums); break;
-        case 2: chunk_vpopcntdq<group, 2>(shape.words, chunk, row, offset, sums); break;
-        case 3: chunk_vpopcntdq<group, 3>(shape.words, chunk, row, offset, sums); break;
-        default: chunk_vpopcntdq<group, 4>(shape.words, chunk, row, offset, sums);
+        case 1: chunk_vpopcntdq<group, 1>(shape.words, chunk, row, offset, weight, totals); break;
+        case 2: chunk_vpopcntdq<group, 2>(shape.words, chunk, row, offset, weight, totals); break;
+        case 3: chunk_vpopcntdq<group, 3>(shape.words, chunk, row, offset, weight, totals); break;
+        default: chunk_vpopcntdq<group, 4>(shape.words, chunk, row, offset, weight, totals);
       }
-      const std::size_t below = shape.query_planes - b > 4 ? shape.query_planes - b - 4 : 0;
-      const auto weight = static_cast<unsigned>(below + shape.planes - 1 - a);
-      for (int r = 0; r < group; ++r) totals[r] = _mm512_add_epi64(totals[r], _mm512_slli_epi64(sums[r], weight));
     }
   }
   for (int r = 0; r < group; ++r) out[r] = reduce_avx512(totals[r]);
@@ -289,7 +356,11 @@ ANNBENCH_TARGET_PLANES_AVX512 inline void group_vpopcntdq(const PlaneShape& shap
 inline void plane_dot_vpopcntdq(const PlaneShape& shape, const std::uint8_t* query, const std::uint8_t* base,
                                 const std::uint32_t* rows, std::size_t count, std::uint32_t* out) {
   using namespace plane_dot_detail;
-  by_groups<4, group_vpopcntdq<4>, group_vpopcntdq<1>>(shape, query, base, rows, count, out);
+  if (shape.words < short_words_avx512) return short_planes(shape, query, base, rows, count, out);
+  if (is_one_by_four(shape))
+    by_groups<4, group_vpopcntdq<4, true>, group_vpopcntdq<1, true>>(shape, query, base, rows, count, out);
+  else
+    by_groups<4, group_vpopcntdq<4, false>, group_vpopcntdq<1, false>>(shape, query, base, rows, count, out);
 }
 #endif
 
@@ -320,12 +391,13 @@ inline void plane_dot_neon(const PlaneShape& shape, const std::uint8_t* query, c
   using namespace plane_dot_detail;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint8_t* row = row_of(shape, base, rows, i);
+    ask_ahead(shape, base, rows, i, count);
     uint32x4_t total = vdupq_n_u32(0);
     for (std::size_t a = 0; a < shape.planes; ++a)
       for (std::size_t b = 0; b < shape.query_planes; b += 4) {
         const std::size_t left = shape.query_planes - b, chunk = left < 4 ? left : 4;
         const uint32x4_t sums = chunk_neon(shape.words, query + 8 * b * shape.words, chunk, row + 8 * a * shape.words);
-        total = vaddq_u32(total, vshlq_u32(sums, vdupq_n_s32(static_cast<int>(left - chunk + shape.planes - 1 - a))));
+        total = vaddq_u32(total, vshlq_u32(sums, vdupq_n_s32(weight_of(shape, a, b))));
       }
     out[i] = vaddvq_u32(total);
   }
