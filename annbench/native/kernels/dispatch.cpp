@@ -26,6 +26,7 @@ Function version_of(const Function (&table)[isa_count], Isa isa) {
 
 bool machine_has_vpopcntdq();
 bool machine_has_vnni();
+bool machine_has_vbmi();
 
 // The AVX-512 versions of some kernels need what the first processors with AVX-512 lack; those run the AVX2 version.
 Isa only_with(bool extension, Isa isa) { return isa == Isa::avx512 && !extension ? Isa::avx2 : isa; }
@@ -33,6 +34,7 @@ Isa only_with(bool extension, Isa isa) { return isa == Isa::avx512 && !extension
 KernelTable table_of(Isa isa) {
   const auto row = static_cast<std::size_t>(isa);
   const Isa counting = only_with(machine_has_vpopcntdq(), isa), multiplying = only_with(machine_has_vnni(), isa);
+  const Isa permuting = only_with(machine_has_vbmi() && machine_has_vnni(), isa);
   return {isa,
           threshold_select_table[row],
           exact_dot_table[row],
@@ -45,7 +47,10 @@ KernelTable table_of(Isa isa) {
           float16_dot_table[row],
           float16_squared_l2_table[row],
           hadamard_table[row],
-          version_of(plane_dot_table, counting)};
+          version_of(plane_dot_table, counting),
+          version_of(table_scan_table, permuting),
+          projection_table[row],
+          half_projection_table[row]};
 }
 
 const std::array<KernelTable, isa_count>& tables() {
@@ -91,12 +96,14 @@ bool machine_has(Isa isa) {
 
 bool machine_has_vpopcntdq() { return all_bits(Cpuid(7, 0).ecx, 1u << 14); }
 bool machine_has_vnni() { return all_bits(Cpuid(7, 0).ecx, 1u << 11); }
+bool machine_has_vbmi() { return all_bits(Cpuid(7, 0).ecx, 1u << 1); }
 
 #else
 
 bool machine_has(Isa) { return true; }
 bool machine_has_vpopcntdq() { return true; }
 bool machine_has_vnni() { return true; }
+bool machine_has_vbmi() { return true; }
 
 #endif
 

@@ -12,6 +12,8 @@
 #include "kernels/hamming.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/plane_dot.hpp"
+#include "kernels/projection.hpp"
+#include "kernels/table_scan.hpp"
 #include "kernels/threshold_select.hpp"
 
 namespace annbench {
@@ -31,6 +33,9 @@ struct KernelTable {
   FloatDistanceFn float16_squared_l2;
   HadamardFn hadamard;
   PlaneDotFn plane_dot;
+  TableScanFn table_scan;
+  ProjectionFn<float> projection;
+  ProjectionFn<std::uint16_t> half_projection;
 };
 
 std::string_view isa_name(Isa isa);

@@ -69,6 +69,8 @@ void test_float_distance();
 void test_hamming();
 void test_neighbor_collector();
 void test_plane_dot();
+void test_projection();
+void test_table_scan();
 void test_uniform();
 void test_uniform_rows();
 

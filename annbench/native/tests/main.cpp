@@ -30,6 +30,8 @@ int main() {
   annbench::tests::test_neighbor_collector();
   annbench::tests::test_code_dot();
   annbench::tests::test_plane_dot();
+  annbench::tests::test_table_scan();
+  annbench::tests::test_projection();
   annbench::tests::test_uniform();
   annbench::tests::test_uniform_rows();
   annbench::tests::test_flat_scan();

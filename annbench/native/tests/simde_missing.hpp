@@ -2,6 +2,7 @@
 // After the operation sections of the instruction-set reference: a lane whose mask bit is 0 is not accessed.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -51,6 +52,16 @@ inline simde__m512 cvtph_ps(simde__m256i value) {
   return simde_mm512_loadu_ps(lanes);
 }
 
+// SIMDe has it, but rounds twice.
+inline simde__m512 fmadd_ps(simde__m512 a, simde__m512 b, simde__m512 c) {
+  float x[16], y[16], z[16];
+  std::memcpy(x, &a, sizeof(x));
+  std::memcpy(y, &b, sizeof(y));
+  std::memcpy(z, &c, sizeof(z));
+  for (int i = 0; i < 16; ++i) z[i] = std::fma(x[i], y[i], z[i]);
+  return simde_mm512_loadu_ps(z);
+}
+
 inline float reduce_add_ps(simde__m512 value) {
   float lanes[16];
   std::memcpy(lanes, &value, sizeof(lanes));
@@ -67,6 +78,7 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_mask_storeu_epi32
 #undef _mm512_cvtps_pd
 #undef _mm512_cvtph_ps
+#undef _mm512_fmadd_ps
 #undef _mm512_reduce_add_ps
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
 #define _mm512_maskz_loadu_epi64(mask, from) annbench::simde_missing::maskz_loadu_epi64(mask, from)
@@ -75,3 +87,4 @@ inline float reduce_add_ps(simde__m512 value) {
 #define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)
 #define _mm512_cvtph_ps(value) annbench::simde_missing::cvtph_ps(value)
 #define _mm512_reduce_add_ps(value) annbench::simde_missing::reduce_add_ps(value)
+#define _mm512_fmadd_ps(a, b, c) annbench::simde_missing::fmadd_ps(a, b, c)
