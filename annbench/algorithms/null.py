@@ -57,6 +57,6 @@ class Null(Algorithm):
         self._many = np.empty((0, 0), dtype=np.int64)
 
     def _allocate(self, rows: int, k: int) -> None:
-        self._k = k
         self._one = padded(np.arange(min(k, self._n)), k)
         self._many = np.ascontiguousarray(np.broadcast_to(self._one, (rows, k)))
+        self._k = k  # last: another thread that sees it must find the rest

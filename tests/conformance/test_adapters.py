@@ -65,9 +65,9 @@ def test_every_registered_algorithm_is_tried_under_all_its_metrics() -> None:
     assert set(FAULTS) <= CHECKS.keys()
 
 
-@pytest.mark.parametrize("name", sorted(ABSENT))
-def test_conforms_once_installed(name: str) -> None:
-    pytest.skip(ABSENT[name])
+def test_names_what_is_not_installed() -> None:
+    if ABSENT:
+        pytest.skip("; ".join(ABSENT.values()))
 
 
 def test_exceptions_quote_a_known_limit_and_name_a_check() -> None:
