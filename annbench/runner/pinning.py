@@ -39,7 +39,7 @@ def unpinned(cores: tuple[int, ...]) -> tuple[str, ...]:
     if not hasattr(os, "sched_getaffinity"):
         reasons.append("unpinned: this system does not bind a process to cores; its times are of any core")
     elif cores and os.sched_getaffinity(0) != set(cores):
-        reasons.append(f"unpinned: could not be bound to cores {', '.join(map(str, cores))}")
+        reasons.append(f"unpinned: it may have run on other cores than {', '.join(map(str, cores))}")
     if not _readable(_MEMORY):
         reasons.append("unpinned: this system does not account for a process' own memory; it was not measured")
     if not _readable(_DISTURBANCES):
