@@ -80,6 +80,21 @@ void check_by_hand() {
   check(y[0] == 3210 && y[1] == 4990, "projection by hand");
 }
 
+// Sums that come out otherwise in any other order, or with products rounded on their own.
+void check_order_of_summation() {
+  const auto project = [](const std::vector<float>& w, const std::vector<float>& x) {
+    std::vector<float> packed(packed_projection_size(x.size(), 1));
+    pack_projection(w.data(), x.size(), 1, packed.data());
+    float y = 0;
+    kernels_named("scalar").projection(packed.data(), x.size(), 1, x.data(), 1, &y);
+    return y;
+  };
+  std::vector<float> x(512, 1.0f);
+  x[0] = 0x1p24f;  // one more is lost, 256 together are not
+  check(project(std::vector<float>(512, 1.0f), x) == 0x1p24f + 256, "a block of 256 from its first to its last, then the next");
+  check(project({-(1 + 0x1p-11f), 1 + 0x1p-12f}, {1, 1 + 0x1p-12f}) == 0x1p-24f, "products are not rounded");
+}
+
 void check_corner_values() {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   for (const float corner : {inf, -inf, nan, 3e38f, 1e-40f}) {
@@ -103,6 +118,7 @@ void check_corner_values() {
 
 void test_projection() {
   check_by_hand();
+  check_order_of_summation();
   std::mt19937 random(271);
   for (std::size_t dim = 0; dim <= 257; ++dim) {
     compare({dim, 1 + random() % 70, 1 + random() % 3}, random);
