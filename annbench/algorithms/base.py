@@ -10,6 +10,8 @@ alone computes distances and recall, outside the timed part. The smallest useful
         def build(self, base, metric, params, threads): ...
         def search(self, query, k): ...
 
+`annbench.testing.check_adapter("file.py:Mine")` tells whether it does what the harness relies on.
+
 Nothing of a third-party library may be imported at module level: the process that plans a run and reports on
 it must never load one. Import it inside the methods.
 """
