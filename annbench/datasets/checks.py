@@ -197,8 +197,10 @@ def _check_sample(dataset: Dataset, query_set: str, where: str) -> None:
 
 
 def stored_explanation(distance: Distance, stored: Floats, query: Any, vectors: Any) -> str:
-    """What the stored distances (k,) of one query to `vectors` (k rows) are, if they are something known; `query` is the
-    query k times."""
+    """What the stored distances (k,) of one query to `vectors` (k rows) are, if they are something known.
+
+    `query` is the query k times.
+    """
     metric = distance.metric
     with np.errstate(all="ignore"):  # Poincaré of vectors outside the ball, SNR of constants
         known = {

@@ -91,6 +91,14 @@ class Dataset:
         relevant = self._queries(query_set).relevant
         return None if relevant is None else relevant.stored().astype("int64", copy=False)
 
+    def max_norm(self) -> float:
+        """The length of the longest vector of a dense base, reading it once in blocks."""
+        longest = 0.0
+        for _, block in self.base_raw.blocks():
+            wide = block.astype("float64")
+            longest = max(longest, float((wide * wide).sum(axis=1).max()))
+        return float(longest**0.5)
+
     def query_rows(self) -> Iterator[tuple[str, QuerySource]]:
         """Each query set's name and its arrays as stored, to be read in blocks."""
         yield from self._source.query_sets.items()

@@ -22,7 +22,7 @@ def compare_stored(dataset: Dataset, query_set: str, queries: Any, truth: Ground
     distance = distance_of(dataset.info.metric)
     stored_ids, stored = dataset.neighbors(query_set), dataset.distances(query_set)
     kth = truth.distances[:, -1]
-    slack = distance.tie_slack(queries, kth, _max_norm(dataset) if dataset.info.metric == "ip" else 1.0)
+    slack = distance.tie_slack(queries, kth, dataset.max_norm() if dataset.info.metric == "ip" else 1.0)
     wrong_neighbors = wrong_distances = 0
     examples: list[str] = []
     for row in range(len(stored_ids)):
@@ -56,12 +56,3 @@ def _words(
         f"query {row}: the stored distance to id {ids[at]} is {stored[at]:.7g}, and it is {true[at]:.7g}"
         for at in np.flatnonzero(off)[:1]
     ]
-
-
-def _max_norm(dataset: Dataset) -> float:
-    """The longest vector of the base, reading it once in blocks."""
-    longest = 0.0
-    for _, block in dataset.base_raw.blocks():
-        wide = block.astype(np.float64)
-        longest = max(longest, float(np.einsum("nd,nd->n", wide, wide).max()))
-    return float(np.sqrt(longest))

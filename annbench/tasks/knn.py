@@ -42,17 +42,8 @@ class Knn:
                 metric=info.metric,
                 rows=dataset.base_rows,
                 n=info.n,
-                max_norm=_max_norm(dataset) if info.metric == "ip" else 1.0,
+                max_norm=dataset.max_norm() if info.metric == "ip" else 1.0,
             )
         except DatasetError as error:
             where = error.where or f"{dataset.path}, query set {query_set}"
             raise DatasetError(error.message, where=where, remedy=error.remedy) from error
-
-
-def _max_norm(dataset: Dataset) -> float:
-    """The longest vector of the base, reading it once in blocks."""
-    longest = 0.0
-    for _, block in dataset.base_raw.blocks():
-        wide = block.astype(np.float64)
-        longest = max(longest, float(np.einsum("nd,nd->n", wide, wide).max()))
-    return float(np.sqrt(longest))
