@@ -135,7 +135,8 @@ def test_at_full_dimension_inner_products_are_kept(kind: str) -> None:
     maps = whole.fit(base, queries, seed=SEED)
     mean = 0 if maps.mean is None else maps.mean
     expected = (queries - mean) @ (base - mean).T
-    assert maps.queries(queries) @ maps.base(base).T == pytest.approx(expected, abs=1e-4 * float(np.abs(expected).max()))
+    slack = 1e-4 * float(np.abs(expected).max())
+    assert maps.queries(queries) @ maps.base(base).T == pytest.approx(expected, abs=slack)
 
 
 def test_a_rotation_of_the_reduced_space_changes_nothing_but_the_coordinates() -> None:
