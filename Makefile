@@ -16,6 +16,13 @@ help: ## Show the targets
 run: $(VENV)/.installed ## Set up, run the quickstart on the bundled vectors, write report/report.html
 	$(BIN)/annbench run quickstart --report report
 
+.PHONY: peers
+peers: $(VENV)/.installed-peers ## Set up the libraries of configs/peers.yaml (docs/peers.md), for annbench run peers
+
+.PHONY: test-peers
+test-peers: $(VENV)/.installed-dev $(VENV)/.installed-peers ## The conformance suite over those libraries
+	$(BIN)/python -m pytest tests/conformance tests/unit/algorithms -k 'pyglass or rabitqlib or scann or svs or peers'
+
 .PHONY: test
 test: $(VENV)/.installed-dev ## Lint, types, every test; the report page only where a browser is present
 	$(BIN)/python -m ruff check annbench tests benchmarks
@@ -78,4 +85,8 @@ $(VENV)/.installed: pyproject.toml $(NATIVE) | prerequisites
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-peers: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[peers]'
 	touch $@

@@ -34,6 +34,12 @@ ALGORITHMS: dict[str, str] = {
     "faiss-rabitq": "annbench.algorithms.faiss.rabitq:FaissRabitq",
     "hnswlib": "annbench.algorithms.hnswlib:Hnswlib",
     "null": "annbench.algorithms.null:Null",
+    "pyglass": "annbench.algorithms.pyglass:Pyglass",
+    "rabitqlib-hnsw": "annbench.algorithms.rabitqlib.hnsw:RabitqlibHnsw",
+    "rabitqlib-ivf": "annbench.algorithms.rabitqlib.ivf:RabitqlibIvf",
+    "rabitqlib-symqg": "annbench.algorithms.rabitqlib.symqg:RabitqlibSymqg",
+    "scann": "annbench.algorithms.scann:Scann",
+    "svs-vamana": "annbench.algorithms.svs:SvsVamana",
 }
 ENTRY_POINTS = "annbench.algorithms"
 

@@ -33,7 +33,12 @@ class Metricless(Algorithm):
 
 @pytest.mark.parametrize("name", sorted(registry.ALGORITHMS))
 def test_every_registered_name_loads_with_its_versions(name: str) -> None:
-    loaded = registry.load_algorithm(name, Path())
+    try:
+        loaded = registry.load_algorithm(name, Path())
+    except MissingLibraryError as error:
+        assert name not in {"bruteforce", "hnswlib", "null"}
+        assert not name.startswith("faiss")
+        pytest.skip(str(error))
     assert issubclass(loaded.cls, Algorithm)
     assert loaded.name == name
     assert loaded.source_sha256 is None
@@ -43,9 +48,9 @@ def test_every_registered_name_loads_with_its_versions(name: str) -> None:
 
 def test_loading_an_adapter_does_not_import_its_library() -> None:
     code = (
-        "import sys; from pathlib import Path; from annbench.algorithms import registry\n"
-        "[registry.load_algorithm(name, Path()) for name in registry.ALGORITHMS]\n"
-        "print(sorted({'faiss', 'hnswlib'} & set(sys.modules)))"
+        "import importlib, sys; from annbench.algorithms import registry\n"
+        "[importlib.import_module(target.partition(':')[0]) for target in registry.ALGORITHMS.values()]\n"
+        "print(sorted({'faiss', 'glass', 'hnswlib', 'rabitqlib', 'scann', 'svs'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
