@@ -19,21 +19,25 @@ from annbench.errors import UnsupportedError
 
 SPACES: dict[Metric, str] = {"euclidean": "squared_l2", "cosine": "dot_product", "ip": "dot_product"}
 HASH_CENTROIDS = 16
+TRAINED, ITERATIONS = 100_000, 12  # the library's defaults
 REORDER_BYTES = {"FLOAT32": 4, "BFLOAT16": 2, "INT8": 1}
 DOCUMENT_IDS = "scann_docids.pkl"
 SEED_ANCHOR = "partitioning {"
 
 
 class Tree(Params):
-    """Arguments of `tree()`, which cuts the base into partitions; SOAR (`soar_lambda`) puts each vector into two."""
+    """Arguments of `tree()`, which cuts the base into partitions; SOAR (`soar_lambda`) puts each vector into two.
+
+    What is not given, the library chooses.
+    """
 
     num_leaves: int = Field(ge=1)
-    training_sample_size: int = Field(default=100_000, ge=1)
-    min_partition_size: int = Field(default=50, ge=1)
-    training_iterations: int = Field(default=12, ge=1)
-    spherical: bool = False
-    quantize_centroids: bool = False
-    random_init: bool = True
+    training_sample_size: int | None = Field(default=None, ge=1)
+    min_partition_size: int | None = Field(default=None, ge=1)
+    training_iterations: int | None = Field(default=None, ge=1)
+    spherical: bool | None = None
+    quantize_centroids: bool | None = None
+    random_init: bool | None = None
     soar_lambda: float | None = None
     overretrieve_factor: float | None = None
 
@@ -43,8 +47,8 @@ class ScoreAh(Params):
 
     dimensions_per_block: int = Field(default=2, ge=1)
     anisotropic_quantization_threshold: float | None = None
-    training_sample_size: int = Field(default=100_000, ge=1)
-    training_iterations: int = Field(default=10, ge=1)
+    training_sample_size: int | None = Field(default=None, ge=1)
+    training_iterations: int | None = Field(default=None, ge=1)
 
 
 class Reorder(Params):
@@ -126,11 +130,11 @@ class Scann(Peer):
         n, dim, leaves = context.n, context.dim, build.tree.num_leaves
         blocks = -(-dim // build.score_ah.dimensions_per_block)
         copies = 1 if build.tree.soar_lambda is None else 2
-        trained = min(n, build.tree.training_sample_size)
+        trained = min(n, build.tree.training_sample_size or TRAINED)
         row_bytes = copies * (blocks / 2 + 4) + dim * REORDER_BYTES[build.reorder.quantize]
         return Cost(
             index_bytes=n * row_bytes + 4 * leaves * dim,
-            build_operations=float(leaves * dim * (trained * build.tree.training_iterations + n)),
+            build_operations=float(leaves * dim * (trained * (build.tree.training_iterations or ITERATIONS) + n)),
             search_operations=dim * (leaves + search.pre_reorder_num_neighbors)
             + n * copies * min(1.0, search.leaves_to_search / leaves) * blocks / 4,
         )

@@ -164,5 +164,5 @@ def digest_of(value: Any) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + " ".join(f"{k}={_short(v)}" for k, v in value.items()) + "}"
+        return "{" + " ".join(f"{k}={_short(v)}" for k, v in value.items() if v is not None) + "}"
     return f"{value:g}" if isinstance(value, float) else str(value)
