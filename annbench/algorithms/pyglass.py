@@ -70,7 +70,7 @@ class Pyglass(Peer):
         BASE_SAVED,
         RANGE,
         f"NSG ends the process when it is built over a few dozen vectors: below {NSG_MIN_VECTORS} it is refused",
-        "NSG builds a hundred times slower than HNSW",
+        "NSG builds 20 to 40 times slower than HNSW",
         "a search that reaches fewer than k vectors fills up with id 0, which counts as a duplicate",
         "quantizer FP16 returns wrong neighbours in some dimensions, and unknown names silently mean FP32: neither is "
         "offered",

@@ -28,7 +28,7 @@ ALGORITHMS: dict[str, str] = {
     "faiss-flat": "annbench.algorithms.faiss.flat:FaissFlat",
     "faiss-hnsw": "annbench.algorithms.faiss.hnsw:FaissHnsw",
     "faiss-ivf": "annbench.algorithms.faiss.ivf:FaissIvf",
-    "faiss-ivf-rabitq": "annbench.algorithms.faiss.ivf_rabitq:FaissIvfRabitq",
+    "faiss-rabitq-fastscan": "annbench.algorithms.faiss.ivf_rabitq:FaissIvfRabitq",
     "faiss-lsh": "annbench.algorithms.faiss.lsh:FaissLsh",
     "faiss-nsg": "annbench.algorithms.faiss.nsg:FaissNsg",
     "faiss-rabitq": "annbench.algorithms.faiss.rabitq:FaissRabitq",

@@ -1,3 +1,5 @@
+#include <string_view>
+
 #include "tests/check.hpp"
 
 namespace {
@@ -19,9 +21,14 @@ void print_coverage() {
 
 }  // namespace
 
-int main() {
+// With the argument `dispatch` only the choice of an instruction set is tested.
+int main(int count, char** arguments) {
   print_coverage();
   annbench::tests::test_dispatch();
+  if (count > 1 && std::string_view(arguments[1]) == "dispatch") {
+    std::printf("%d failed checks\n", annbench::tests::failures);
+    return annbench::tests::failures == 0 ? 0 : 1;
+  }
   annbench::tests::test_threshold_select();
   annbench::tests::test_exact_distance();
   annbench::tests::test_fast_rotation();
