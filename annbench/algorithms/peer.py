@@ -6,35 +6,11 @@ is: the build is then refused, with the reason, and the rest of a run goes on.
 
 from __future__ import annotations
 
-import platform
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import ClassVar
 
 from annbench.algorithms.base import Algorithm
 from annbench.errors import UnsupportedError
-
-
-@dataclass(frozen=True)
-class Processor:
-    """What Linux says about an x86-64 processor: `vendor` as in `GenuineIntel`, and its instruction sets."""
-
-    vendor: str
-    flags: frozenset[str]
-
-
-@cache
-def processor(path: Path = Path("/proc/cpuinfo")) -> Processor | None:
-    """The processor of this machine; None where nothing is known, so that nothing can be refused."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return None
-    try:
-        lines = path.read_text().partition("\n\n")[0].splitlines()
-    except OSError:
-        return None
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return Processor(facts.get("vendor_id", ""), frozenset(facts.get("flags", "").split()))
+from annbench.processor import processor
 
 
 class Peer(Algorithm):

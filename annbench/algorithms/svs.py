@@ -14,9 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from annbench.algorithms.base import Cost, Ids, Params, PointContext, Trial, Vectors, normalised, padded
-from annbench.algorithms.peer import Peer, processor
+from annbench.algorithms.peer import Peer
 from annbench.datasets.info import Metric
 from annbench.errors import UnsupportedError
+from annbench.processor import processor
 
 INTEL = "GenuineIntel"
 CONFIG, GRAPH, DATA = "config", "graph", "data"

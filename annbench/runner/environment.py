@@ -16,6 +16,7 @@ import psutil
 
 from annbench import __version__
 from annbench.isa import isa
+from annbench.processor import processor
 from annbench.runner.pinning import available_cores, unpinned
 
 LIBRARIES = ("numpy", "h5py", "faiss-cpu", "hnswlib", "pandas", "pydantic")
@@ -40,12 +41,9 @@ def machine_id() -> str:
 @cache
 def cpu_facts() -> dict[str, Any]:
     """Model, instruction sets and caches, as the operating system tells them."""
-    import cpuinfo
-
-    info = cpuinfo.get_cpu_info()
-    flags = set(info.get("flags", ()))
+    model, flags = _model_and_flags()
     return {
-        "model": info.get("brand_raw", platform.processor() or "unknown"),
+        "model": model,
         "architecture": platform.machine(),
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cores": os.cpu_count(),
@@ -53,6 +51,17 @@ def cpu_facts() -> dict[str, Any]:
         "caches": _caches(),
         "hypervisor": "hypervisor" in flags,
     }
+
+
+def _model_and_flags() -> tuple[str, frozenset[str]]:
+    known = processor()
+    if known is not None and known.model:
+        return known.model, known.flags
+    # It tries everything, in processes of its own, which takes a second: only where the system does not say.
+    import cpuinfo
+
+    info = cpuinfo.get_cpu_info()
+    return info.get("brand_raw", platform.processor() or "unknown"), frozenset(info.get("flags", ()))
 
 
 def capture_environment() -> dict[str, Any]:

@@ -18,7 +18,7 @@ PACKAGE = Path(annbench.__file__).parent
 # A part may import itself and those before it; parts in one row do not know each other.
 LAYERS = (
     ("errors", "_native"),
-    ("bundled", "isa", "processes"),
+    ("bundled", "isa", "processes", "processor"),
     ("distances",),
     ("datasets", "config"),
     ("metrics", "indexes"),

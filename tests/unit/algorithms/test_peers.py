@@ -14,7 +14,7 @@ import pytest
 
 from annbench.algorithms import peer, registry
 from annbench.algorithms.base import Algorithm, PointContext
-from annbench.algorithms.peer import Peer, Processor, processor
+from annbench.algorithms.peer import Peer
 from annbench.algorithms.pyglass import Pyglass
 from annbench.algorithms.rabitqlib.hnsw import RabitqlibHnsw
 from annbench.algorithms.rabitqlib.ivf import RabitqlibIvf
@@ -22,11 +22,15 @@ from annbench.algorithms.rabitqlib.symqg import RabitqlibSymqg
 from annbench.algorithms.scann import Scann
 from annbench.algorithms.svs import SvsVamana
 from annbench.errors import MissingLibraryError, UnsupportedError
+from annbench.processor import Processor, processor
 from annbench.testing.examples import example, judge
 
 PEERS = [Pyglass, RabitqlibHnsw, RabitqlibIvf, RabitqlibSymqg, Scann, SvsVamana]
 BUILDS: dict[type[Algorithm], dict[str, Any]] = {Scann: {"tree": {"num_leaves": 4}}}
-CPUINFO = "processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu sse2 {flags}\n\nprocessor\t: 1\nflags\t: fpu\n"
+CPUINFO = (
+    "processor\t: 0\nvendor_id\t: {vendor}\nmodel name\t: Any CPU\nflags\t\t: fpu sse2 {flags}\n\n"
+    "processor\t: 1\nflags\t: fpu\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +41,7 @@ def _asked_anew() -> Iterator[None]:
 
 
 def on(monkeypatch: pytest.MonkeyPatch, vendor: str, *flags: str) -> None:
-    known = Processor(vendor, frozenset(flags))
+    known = Processor(vendor, "Any CPU", frozenset(flags))
     monkeypatch.setattr(peer, "processor", lambda: known)
     monkeypatch.setattr("annbench.algorithms.svs.processor", lambda: known)
 
@@ -111,10 +115,12 @@ def test_small_dimensions_are_refused_by_name() -> None:
 def test_the_processor_as_linux_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(CPUINFO.format(vendor="GenuineIntel", flags="avx avx2 fma"))
-    monkeypatch.setattr(peer.platform, "machine", lambda: "x86_64")
-    assert processor(path) == Processor("GenuineIntel", frozenset({"fpu", "sse2", "avx", "avx2", "fma"}))
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert processor(path) == Processor(
+        "GenuineIntel", "Any CPU @ 3 GHz", frozenset({"fpu", "sse2", "avx", "avx2", "fma"})
+    )
     assert processor(tmp_path / "absent") is None
-    monkeypatch.setattr(peer.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert processor(tmp_path / "another") is None
 
 
