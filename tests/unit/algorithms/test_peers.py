@@ -116,9 +116,7 @@ def test_the_processor_as_linux_tells_it(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "cpuinfo"
     path.write_text(CPUINFO.format(vendor="GenuineIntel", flags="avx avx2 fma"))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert processor(path) == Processor(
-        "GenuineIntel", "Any CPU @ 3 GHz", frozenset({"fpu", "sse2", "avx", "avx2", "fma"})
-    )
+    assert processor(path) == Processor("GenuineIntel", "Any CPU", frozenset({"fpu", "sse2", "avx", "avx2", "fma"}))
     assert processor(tmp_path / "absent") is None
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert processor(tmp_path / "another") is None
