@@ -17,50 +17,76 @@ bool is_symmetric(UniformFit fit) { return fit == UniformFit::rabitq || fit == U
 UniformRows::UniformRows(std::size_t dim, int bits, UniformFit fit, float weight)
     : quantizer_(dim, bits, fit), layout_(dim, bits, is_symmetric(fit) ? 2 : 3), weight_(weight) {}
 
-void UniformRows::encode(const float* vectors, const float* bias, std::size_t count, std::uint8_t* rows) const {
-  std::vector<std::uint8_t> codes(dim());
+void UniformRows::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+                         const MutableCodes& codes, std::size_t first) const {
+  std::vector<std::uint8_t> one(dim());
+  float anchor_sum = 0;
+  for (std::size_t j = 0; anchor != nullptr && j < dim(); ++j) anchor_sum += anchor[j];
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim();
-    const UniformGrid grid = quantizer_.encode(v, codes.data());
-    const float scale = weight_ * uniform_rescale(v, codes.data(), grid, dim());
-    const std::array<float, 3> factors = {bias[i], scale * grid.step, scale * grid.lower};
-    layout_.pack(codes.data(), factors.data(), rows + i * layout_.row_bytes());
+    const UniformGrid grid = quantizer_.encode(v, one.data());
+    const float scale = weight_ * uniform_rescale(v, one.data(), grid, dim());
+    float correction = 0;
+    if (anchor != nullptr) {
+      float exact = 0, coded = 0;
+      for (std::size_t j = 0; j < dim(); ++j) {
+        exact += anchor[j] * v[j];
+        coded += anchor[j] * one[j];
+      }
+      correction = weight_ * exact - scale * (grid.step * coded + grid.lower * anchor_sum);
+    }
+    const std::array<float, 3> factors = {bias[i] + correction, scale * grid.step, scale * grid.lower};
+    layout_.pack(one.data(), factors.data(), codes[0] + (first + i) * layout_.row_bytes());
   }
 }
 
-void UniformRows::decode(const std::uint8_t* rows, std::size_t count, float* vectors) const {
-  std::vector<std::uint8_t> codes(dim());
+void UniformRows::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
+  std::memmove(codes[0] + to * layout_.row_bytes(), codes[0] + from * layout_.row_bytes(), layout_.row_bytes());
+}
+
+void UniformRows::decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
+  std::vector<std::uint8_t> one(dim());
   const float centre = -0.5f * static_cast<float>(quantizer_.max_code());
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint8_t* row = rows + i * layout_.row_bytes();
-    layout_.unpack(row, codes.data());
+    const std::uint8_t* row = codes[0] + (first + i) * layout_.row_bytes();
+    layout_.unpack(row, one.data());
     std::array<float, 3> factors{};
     std::memcpy(factors.data(), layout_.factors_of(row), 4 * layout_.factors());
     const float lower = symmetric() ? centre * factors[1] : factors[2];
-    for (std::size_t j = 0; j < dim(); ++j) vectors[i * dim() + j] = (lower + factors[1] * codes[j]) / weight_;
+    for (std::size_t j = 0; j < dim(); ++j) vectors[i * dim() + j] = (lower + factors[1] * one[j]) / weight_;
   }
 }
 
-UniformRows::Query UniformRows::prepare(const float* query) const {
-  Query prepared{AlignedBuffer<std::int8_t>(layout_.query_bytes())};
+void UniformRows::prepare(const float* query, Query& prepared) const {
+  if (prepared.values.size() != layout_.query_bytes())
+    prepared.values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
+  prepared.plain.resize(dim());
   float largest = 0;
   for (std::size_t j = 0; j < dim(); ++j) largest = std::max(largest, std::fabs(query[j]));
   prepared.step = largest / 127;
   const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;
-  std::vector<std::int8_t> values(dim());
   std::int64_t sum = 0;
   for (std::size_t j = 0; j < dim(); ++j) {
-    values[j] = static_cast<std::int8_t>(std::clamp(std::nearbyint(query[j] * inverse), -127.0f, 127.0f));
-    sum += values[j];
+    prepared.plain[j] = static_cast<std::int8_t>(std::clamp(std::nearbyint(query[j] * inverse), -127.0f, 127.0f));
+    sum += prepared.plain[j];
   }
   // Of the rounded values, not of the query's: its error then meets the codes less their middle, not all of them.
   prepared.sum = prepared.step * static_cast<float>(sum);
-  layout_.arrange(values.data(), prepared.values.data());
-  return prepared;
+  layout_.arrange(prepared.plain.data(), prepared.values.data());
 }
 
-void UniformRows::score(const KernelTable& kernels, const Query& query, const std::uint8_t* rows,
-                        const std::uint32_t* ids, std::size_t count, float* scores) const {
+void UniformRows::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+                        std::size_t first, std::size_t count, float* scores) const {
+  score_rows(kernels, query, probe.offset, codes[0] + first * layout_.row_bytes(), nullptr, count, scores);
+}
+
+void UniformRows::refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+                         const std::uint32_t* places, std::size_t count, float* scores) const {
+  score_rows(kernels, query, probe.offset, codes[0], places, count, scores);
+}
+
+void UniformRows::score_rows(const KernelTable& kernels, const Query& query, float offset, const std::uint8_t* rows,
+                             const std::uint32_t* places, std::size_t count, float* scores) const {
   const CodeDotFn dot = layout_.bits() == 4 ? kernels.nibble_dot : kernels.byte_dot;
   const std::size_t bytes = layout_.row_bytes();
   // ⟨q, codes⟩ + centre·Σq is ⟨q, symmetric grid⟩; for other grids the sum goes with the third factor.
@@ -68,15 +94,15 @@ void UniformRows::score(const KernelTable& kernels, const Query& query, const st
   std::array<std::int32_t, score_block> products;
   for (std::size_t first = 0; first < count; first += score_block) {
     const std::size_t block = std::min(score_block, count - first);
-    const std::uint8_t* base = ids == nullptr ? rows + first * bytes : rows;
-    const std::uint32_t* gathered = ids == nullptr ? nullptr : ids + first;
+    const std::uint8_t* base = places == nullptr ? rows + first * bytes : rows;
+    const std::uint32_t* gathered = places == nullptr ? nullptr : places + first;
     dot(query.values.data(), base, bytes, gathered, block, products.data());
     for (std::size_t i = 0; i < block; ++i) {
       const std::uint8_t* row = base + (gathered == nullptr ? i : gathered[i]) * bytes;
       float factors[3] = {};
       std::memcpy(factors, layout_.factors_of(row), symmetric() ? 8 : 12);
       const float inner = query.step * static_cast<float>(products[i]) + centre;
-      scores[first + i] = factors[0] + factors[1] * inner + factors[2] * query.sum;
+      scores[first + i] = offset + factors[0] + factors[1] * inner + factors[2] * query.sum;
     }
   }
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "codecs/code_layout.hpp"
+#include "codecs/codec.hpp"
 #include "codecs/uniform.hpp"
 #include "kernels/dispatch.hpp"
 #include "support/aligned_buffer.hpp"
@@ -25,8 +26,9 @@ class UniformRows {
   // A query as the kernels take it; made once, used against any number of rows.
   struct Query {
     AlignedBuffer<std::int8_t> values;
-    float step = 0;  // of its 8-bit grid, which is symmetric about 0
-    float sum = 0;   // of the values on that grid
+    std::vector<std::int8_t> plain;  // before they are arranged: kept for its memory
+    float step = 0;                  // of its 8-bit grid, which is symmetric about 0
+    float sum = 0;                   // of the values on that grid
   };
 
   // Rows for vectors of `dim` dimensions. `bits` is 4 or 8; `weight` as above. Throws std::invalid_argument.
@@ -36,22 +38,34 @@ class UniformRows {
   const CodeLayout& layout() const { return layout_; }
   const UniformQuantizer& quantizer() const { return quantizer_; }
 
-  // Codes `count` finite vectors (row-major) with their biases into `count` rows.
-  void encode(const float* vectors, const float* bias, std::size_t count, std::uint8_t* rows) const;
-  // The vectors that the codes stand for, rescaled.
-  void decode(const std::uint8_t* rows, std::size_t count, float* vectors) const;
+  static constexpr std::size_t parts = 1;
+  static constexpr std::size_t granule = 1;
+  static constexpr bool staged = false;
 
-  Query prepare(const float* query) const;
-  // Scores of rows `ids` of `rows`, or of the first `count` where ids is null.
-  void score(const KernelTable& kernels, const Query& query, const std::uint8_t* rows, const std::uint32_t* ids,
-             std::size_t count, float* scores) const;
+  std::size_t bytes(std::size_t part, std::size_t count) const { return part == 0 ? count * layout_.row_bytes() : 0; }
+  // As the concept Codec says.
+  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
+              std::size_t first) const;
+  void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
+  // The vectors that `count` codes from `first` on stand for, rescaled; without their anchor.
+  void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;
+
+  void prepare(const float* query, Query& prepared) const;
+  void score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+             std::size_t first, std::size_t count, float* scores) const;
+  void refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+              const std::uint32_t* places, std::size_t count, float* scores) const;
 
  private:
   bool symmetric() const { return layout_.factors() == 2; }
+  void score_rows(const KernelTable& kernels, const Query& query, float offset, const std::uint8_t* rows,
+                  const std::uint32_t* places, std::size_t count, float* scores) const;
 
   UniformQuantizer quantizer_;
   CodeLayout layout_;
   float weight_;
 };
+
+static_assert(Codec<UniformRows>);
 
 }  // namespace annbench

@@ -63,7 +63,6 @@ void test_code_dot();
 void test_dispatch();
 void test_threshold_select();
 void test_exact_distance();
-void test_flat_scan();
 void test_fast_rotation();
 void test_float_distance();
 void test_hamming();

@@ -41,7 +41,6 @@ int main(int count, char** arguments) {
   annbench::tests::test_projection();
   annbench::tests::test_uniform();
   annbench::tests::test_uniform_rows();
-  annbench::tests::test_flat_scan();
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;
 }

@@ -70,15 +70,16 @@ void check_scores() {
         const Vector base = normal_rows(count, dim, random, 0.2f), bias = normal_rows(count, 1, random);
         const Vector query = normal_rows(1, dim, random);
         AlignedBuffer<std::uint8_t> rows(count * codec.layout().row_bytes());
-        codec.encode(base.data(), bias.data(), count, rows.data());
+        codec.encode(base.data(), bias.data(), nullptr, count, {rows.data()}, 0);
         Vector decoded(count * dim), scores(count), gathered(count);
-        codec.decode(rows.data(), count, decoded.data());
-        const UniformRows::Query prepared = codec.prepare(query.data());
+        codec.decode({rows.data()}, 0, count, decoded.data());
+        UniformRows::Query prepared;
+        codec.prepare(query.data(), prepared);
         std::vector<std::uint32_t> ids(count);
         for (std::size_t i = 0; i < count; ++i) ids[i] = static_cast<std::uint32_t>((i * 17) % count);
         for (const KernelTable* kernels : available_kernels()) {
-          codec.score(*kernels, prepared, rows.data(), nullptr, count, scores.data());
-          codec.score(*kernels, prepared, rows.data(), ids.data(), count, gathered.data());
+          codec.score(*kernels, prepared, {0.5f}, {rows.data()}, 0, count, scores.data());
+          codec.refine(*kernels, prepared, {0.5f}, {rows.data()}, ids.data(), count, gathered.data());
           for (std::size_t i = 0; i < count; ++i) {
             double inner = 0, sizes = 0;
             for (std::size_t j = 0; j < dim; ++j) {
@@ -86,7 +87,7 @@ void check_scores() {
               sizes += std::fabs(decoded[i * dim + j]);
             }
             const double slack = 0.51 * prepared.step * weight * sizes + 1e-4 * (1 + std::fabs(inner));
-            check(std::fabs(scores[i] - (bias[i] + weight * inner)) <= slack, "score of fit " +
+            check(std::fabs(scores[i] - (0.5 + bias[i] + weight * inner)) <= slack, "score of fit " +
                   std::to_string(static_cast<int>(fit)) + " dim " + std::to_string(dim));
             check(gathered[i] == scores[ids[i]], "gathered rows score as consecutive ones");
           }
@@ -104,9 +105,11 @@ void check_that_more_bits_are_nearer() {
   for (int level = 0; level < 2; ++level) {
     const UniformRows codec(dim, level == 0 ? 4 : 8, UniformFit::rabitq_fast, 1.0f);
     AlignedBuffer<std::uint8_t> rows(count * codec.layout().row_bytes());
-    codec.encode(base.data(), bias.data(), count, rows.data());
+    codec.encode(base.data(), bias.data(), nullptr, count, {rows.data()}, 0);
     Vector scores(count);
-    codec.score(*available_kernels().back(), codec.prepare(query.data()), rows.data(), nullptr, count, scores.data());
+    UniformRows::Query prepared;
+    codec.prepare(query.data(), prepared);
+    codec.score(*available_kernels().back(), prepared, {}, {rows.data()}, 0, count, scores.data());
     double squares = 0, scale = 0;
     for (std::size_t i = 0; i < count; ++i) {
       double inner = 0;
@@ -126,21 +129,57 @@ void check_degenerate_rows() {
     const UniformRows codec(5, 4, fit, 2.0f);
     const Vector zeros(5, 0.0f), ones(5, 1.0f), bias = {3.0f};
     AlignedBuffer<std::uint8_t> row(codec.layout().row_bytes());
-    float score = 0;
-    codec.encode(zeros.data(), bias.data(), 1, row.data());
-    codec.score(*available_kernels().back(), codec.prepare(ones.data()), row.data(), nullptr, 1, &score);
-    check(score == 3.0f, "a zero vector's score is its own term");
-    codec.encode(ones.data(), bias.data(), 1, row.data());
-    codec.score(*available_kernels().back(), codec.prepare(zeros.data()), row.data(), nullptr, 1, &score);
-    check(score == 3.0f, "and so is every score of a zero query");
-    codec.score(*available_kernels().back(), codec.prepare(ones.data()), row.data(), nullptr, 1, &score);
+    const auto score_of = [&](const Vector& query) {
+      UniformRows::Query prepared;
+      codec.prepare(query.data(), prepared);
+      float score = 0;
+      codec.score(*available_kernels().back(), prepared, {}, {row.data()}, 0, 1, &score);
+      return score;
+    };
+    codec.encode(zeros.data(), bias.data(), nullptr, 1, {row.data()}, 0);
+    check(score_of(ones) == 3.0f, "a zero vector's score is its own term");
+    codec.encode(ones.data(), bias.data(), nullptr, 1, {row.data()}, 0);
+    check(score_of(zeros) == 3.0f, "and so is every score of a zero query");
+    const float score = score_of(ones);
     check(std::fabs(score - (3.0f + 10.0f)) < 1e-4f, "a constant vector is exact");
+  }
+}
+
+// With an anchor, the estimate at the anchor itself is exact but for the rounding of the query.
+void check_anchors() {
+  std::mt19937 random(4);
+  for (const UniformFit fit : {UniformFit::min_max, UniformFit::rabitq_fast, UniformFit::osq}) {
+    for (const int bits : {4, 8}) {
+      constexpr std::size_t dim = 100, count = 50;
+      const UniformRows codec(dim, bits, fit, 2.0f);
+      const Vector base = normal_rows(count, dim, random), bias = normal_rows(count, 1, random);
+      const Vector anchor = normal_rows(1, dim, random, 3.0f);
+      AlignedBuffer<std::uint8_t> rows(codec.bytes(0, count + 1));
+      codec.encode(base.data(), bias.data(), anchor.data(), count, {rows.data()}, 0);
+      codec.move({rows.data()}, 7, count);
+      UniformRows::Query prepared;
+      codec.prepare(anchor.data(), prepared);
+      Vector scores(count + 1), decoded(count * dim);
+      codec.score(*available_kernels().back(), prepared, {}, {rows.data()}, 0, count + 1, scores.data());
+      codec.decode({rows.data()}, 0, count, decoded.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        double inner = 0, sizes = 0;
+        for (std::size_t j = 0; j < dim; ++j) {
+          inner += static_cast<double>(anchor[j]) * base[i * dim + j];
+          sizes += std::fabs(decoded[i * dim + j]);
+        }
+        check(std::fabs(scores[i] - (bias[i] + 2 * inner)) <= 1.1 * prepared.step * sizes + 1e-3 * (1 + std::fabs(inner)),
+              "exact at the anchor, fit " + std::to_string(static_cast<int>(fit)));
+      }
+      check(scores[count] == scores[7], "a moved code scores as before");
+    }
   }
 }
 
 }  // namespace
 
 void test_uniform_rows() {
+  check_anchors();
   check_layout();
   check_scores();
   check_that_more_bits_are_nearer();
