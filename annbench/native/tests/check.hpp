@@ -60,7 +60,9 @@ inline std::vector<const KernelTable*> available_kernels() {
 }
 
 void test_code_dot();
+void test_crc32c();
 void test_dispatch();
+void test_thread_pool();
 void test_threshold_select();
 void test_exact_distance();
 void test_fast_rotation();
@@ -68,6 +70,7 @@ void test_float_distance();
 void test_hamming();
 void test_neighbor_collector();
 void test_plane_dot();
+void test_product_codes();
 void test_projection();
 void test_table_scan();
 void test_uniform();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 
 #include "tests/check.hpp"
@@ -19,28 +20,42 @@ void print_coverage() {
 #endif
 }
 
+// One line a test, in the order they run: what others stand on first.
+struct Test {
+  std::string_view name;
+  void (*run)();
+};
+constexpr Test tests[] = {
+    {"dispatch", annbench::tests::test_dispatch},
+    {"threshold_select", annbench::tests::test_threshold_select},
+    {"exact_distance", annbench::tests::test_exact_distance},
+    {"fast_rotation", annbench::tests::test_fast_rotation},
+    {"float_distance", annbench::tests::test_float_distance},
+    {"hamming", annbench::tests::test_hamming},
+    {"neighbor_collector", annbench::tests::test_neighbor_collector},
+    {"code_dot", annbench::tests::test_code_dot},
+    {"plane_dot", annbench::tests::test_plane_dot},
+    {"table_scan", annbench::tests::test_table_scan},
+    {"projection", annbench::tests::test_projection},
+    {"uniform", annbench::tests::test_uniform},
+    {"uniform_rows", annbench::tests::test_uniform_rows},
+    {"crc32c", annbench::tests::test_crc32c},
+    {"thread_pool", annbench::tests::test_thread_pool},
+};
+
 }  // namespace
 
-// With the argument `dispatch` only the choice of an instruction set is tested.
+// Runs every test, or those that the arguments name.
 int main(int count, char** arguments) {
   print_coverage();
-  annbench::tests::test_dispatch();
-  if (count > 1 && std::string_view(arguments[1]) == "dispatch") {
-    std::printf("%d failed checks\n", annbench::tests::failures);
-    return annbench::tests::failures == 0 ? 0 : 1;
+  const std::vector<std::string_view> wanted(arguments + 1, arguments + count);
+  std::size_t found = 0;
+  for (const Test& test : tests) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), test.name) == wanted.end()) continue;
+    ++found;
+    test.run();
   }
-  annbench::tests::test_threshold_select();
-  annbench::tests::test_exact_distance();
-  annbench::tests::test_fast_rotation();
-  annbench::tests::test_float_distance();
-  annbench::tests::test_hamming();
-  annbench::tests::test_neighbor_collector();
-  annbench::tests::test_code_dot();
-  annbench::tests::test_plane_dot();
-  annbench::tests::test_table_scan();
-  annbench::tests::test_projection();
-  annbench::tests::test_uniform();
-  annbench::tests::test_uniform_rows();
+  annbench::tests::check(wanted.empty() || found == wanted.size(), "every test that was named exists");
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;
 }

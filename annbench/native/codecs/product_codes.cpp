@@ -1,0 +1,168 @@
+#include "codecs/product_codes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+namespace annbench {
+namespace {
+
+using Sixteen = std::array<float, product_centroids>;
+
+float float_at(const std::uint8_t* place) {
+  float value;
+  std::memcpy(&value, place, sizeof(value));
+  return value;
+}
+
+void put_float(float value, std::uint8_t* place) { std::memcpy(place, &value, sizeof(value)); }
+
+std::size_t place_of_centroid(std::size_t start, std::size_t width, std::size_t centroid, std::size_t j) {
+  return product_centroids * start + centroid * width + j;
+}
+
+}  // namespace
+
+ProductCodes::ProductCodes(std::size_t dim, std::size_t groups, std::span<const float> codebooks, float weight,
+                           bool rescale)
+    : dim_(dim), groups_(groups), weight_(weight), rescale_(rescale) {
+  if (groups == 0 || groups > dim || groups > max_table_groups)
+    throw std::invalid_argument("groups must be 1 to dim and at most " + std::to_string(max_table_groups) + ", got " +
+                                std::to_string(groups) + " with dim " + std::to_string(dim));
+  if (codebooks.size() != product_centroids * dim)
+    throw std::invalid_argument("codebooks must hold 16 x dim = " + std::to_string(product_centroids * dim) +
+                                " floats, got " + std::to_string(codebooks.size()));
+  for (const float value : codebooks)
+    if (!std::isfinite(value)) throw std::invalid_argument("codebooks must be finite");
+  centroids_.resize(codebooks.size());
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::size_t start = start_of(g), width = start_of(g + 1) - start;
+    for (std::size_t c = 0; c < product_centroids; ++c)
+      for (std::size_t j = 0; j < width; ++j)
+        centroids_[product_centroids * (start + j) + c] = codebooks[place_of_centroid(start, width, c, j)];
+  }
+}
+
+std::size_t ProductCodes::start_of(std::size_t group) const {
+  return dim_ / groups_ * group + std::min(group, dim_ % groups_);
+}
+
+void ProductCodes::nearest(const float* v, std::uint8_t* code) const {
+  for (std::size_t g = 0, j = 0; g < groups_; ++g) {
+    Sixteen distances{};
+    for (const std::size_t end = start_of(g + 1); j < end; ++j)
+      for (std::size_t c = 0; c < product_centroids; ++c) {
+        const float difference = v[j] - centroids_[product_centroids * j + c];
+        distances[c] += difference * difference;
+      }
+    code[g] = static_cast<std::uint8_t>(std::min_element(distances.begin(), distances.end()) - distances.begin());
+  }
+}
+
+void ProductCodes::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+                          const MutableCodes& codes, std::size_t first) const {
+  std::vector<std::uint8_t> code(groups_);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* v = vectors + i * dim_;
+    nearest(v, code.data());
+    float square = 0, product = 0, exact = 0, coded = 0;
+    for (std::size_t g = 0, j = 0; g < groups_; ++g)
+      for (const std::size_t end = start_of(g + 1); j < end; ++j) {
+        const float w = value_of(code.data(), g, j), a = anchor == nullptr ? 0 : anchor[j];
+        square += v[j] * v[j];
+        product += v[j] * w;
+        exact += a * v[j];
+        coded += a * w;
+      }
+    // A vector whose code says nothing about its direction is best taken for 0.
+    const float rescale = !rescale_ ? 1 : product > 0 && std::isfinite(square / product) ? square / product : 0;
+    const std::size_t at = first + i, j = at % table_block;
+    std::uint8_t* block = codes[0] + at / table_block * block_bytes();
+    put_table_code(code.data(), groups_, j, block);
+    put_float(bias[i] + weight_ * (exact - rescale * coded), block + nibble_bytes() + 4 * j);
+    put_float(weight_ * rescale, block + nibble_bytes() + 4 * (table_block + j));
+  }
+}
+
+void ProductCodes::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
+  const std::uint8_t* source = codes[0] + from / table_block * block_bytes();
+  std::uint8_t* target = codes[0] + to / table_block * block_bytes();
+  std::array<std::uint8_t, max_table_groups> code;
+  get_table_code(source, groups_, from % table_block, code.data());
+  put_table_code(code.data(), groups_, to % table_block, target);
+  for (const std::size_t factors : {nibble_bytes(), nibble_bytes() + 4 * table_block})
+    put_float(float_at(source + factors + 4 * (from % table_block)), target + factors + 4 * (to % table_block));
+}
+
+void ProductCodes::decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
+  std::vector<std::uint8_t> code(groups_);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* block = codes[0] + (first + i) / table_block * block_bytes();
+    const std::size_t at = (first + i) % table_block;
+    get_table_code(block, groups_, at, code.data());
+    const float rescale = float_at(block + nibble_bytes() + 4 * (table_block + at)) / weight_;
+    for (std::size_t g = 0, j = 0; g < groups_; ++g)
+      for (const std::size_t end = start_of(g + 1); j < end; ++j)
+        vectors[i * dim_ + j] = rescale * value_of(code.data(), g, j);
+  }
+}
+
+void ProductCodes::prepare(const float* query, Query& prepared) const {
+  const std::size_t bytes = product_centroids * table_groups(groups_);
+  if (prepared.tables.size() != bytes) prepared.tables = AlignedBuffer<std::uint8_t>(bytes);
+  prepared.products.resize(product_centroids * groups_);
+  prepared.lower = 0;
+  float widest = 0;
+  for (std::size_t g = 0, j = 0; g < groups_; ++g) {
+    Sixteen products{};
+    for (const std::size_t end = start_of(g + 1); j < end; ++j)
+      for (std::size_t c = 0; c < product_centroids; ++c) products[c] += query[j] * centroids_[product_centroids * j + c];
+    const auto [least, most] = std::minmax_element(products.begin(), products.end());
+    const float low = *least;
+    widest = std::max(widest, *most - low);
+    prepared.lower += low;
+    for (std::size_t c = 0; c < product_centroids; ++c) prepared.products[product_centroids * g + c] = products[c] - low;
+  }
+  prepared.step = widest / 255 >= std::numeric_limits<float>::min() ? widest / 255 : 0;
+  const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;
+  for (std::size_t e = 0; e < prepared.products.size(); ++e) {
+    // Never negative, so that adding a half and cutting rounds to the nearest; NaN, of products that overflow, is 255.
+    const float rounded = prepared.products[e] * inverse + 0.5f;
+    prepared.tables[e] = static_cast<std::uint8_t>(static_cast<int>(rounded < 255 ? rounded : 255));
+  }
+}
+
+void ProductCodes::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+                         std::size_t first, std::size_t count, float* scores) const {
+  const std::uint8_t* block = codes[0] + first / table_block * block_bytes();
+  std::array<std::uint32_t, table_block> sums;
+  for (std::size_t done = 0; done < count; done += table_block, block += block_bytes()) {
+    const std::size_t some = std::min(table_block, count - done);
+    kernels.table_scan(query.tables.data(), block, table_groups(groups_), table_block, sums.data());
+    const std::uint8_t* factors = block + nibble_bytes();
+    for (std::size_t i = 0; i < some; ++i)
+      scores[done + i] = probe.offset + float_at(factors + 4 * i) +
+                         float_at(factors + 4 * (table_block + i)) *
+                             (query.lower + query.step * static_cast<float>(static_cast<std::int32_t>(sums[i])));
+  }
+}
+
+void ProductCodes::refine(const KernelTable&, const Query& query, const Probe& probe, const CodesView& codes,
+                          const std::uint32_t* places, std::size_t count, float* scores) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* block = codes[0] + places[i] / table_block * block_bytes();
+    const std::size_t at = places[i] % table_block;
+    std::int32_t sum = 0;
+    for (std::size_t g = 0; g < groups_; ++g)
+      sum += query.tables[product_centroids * g + ((block[16 * g + at % 16] >> (at < 16 ? 0 : 4)) & 15)];
+    const std::uint8_t* factors = block + nibble_bytes();
+    scores[i] = probe.offset + float_at(factors + 4 * at) +
+                float_at(factors + 4 * (table_block + at)) * (query.lower + query.step * static_cast<float>(sum));
+  }
+}
+
+}  // namespace annbench
