@@ -39,6 +39,7 @@ constexpr Test tests[] = {
     {"projection", annbench::tests::test_projection},
     {"uniform", annbench::tests::test_uniform},
     {"uniform_rows", annbench::tests::test_uniform_rows},
+    {"product_codes", annbench::tests::test_product_codes},
     {"crc32c", annbench::tests::test_crc32c},
     {"thread_pool", annbench::tests::test_thread_pool},
 };
