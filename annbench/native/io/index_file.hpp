@@ -37,12 +37,16 @@ class IndexFileError : public Error {
   using Error::Error;
 };
 
+struct IndexEntry;  // io/index_format.hpp
+
 // float16 values are u16.
 enum class DType : std::uint32_t { u8 = 1, u16 = 2, u32 = 3, u64 = 4, i8 = 5, i64 = 6, f32 = 7 };
 
 std::string_view dtype_name(DType dtype);
 // Bytes of one element; 0 for a number that is no DType.
 std::size_t dtype_bytes(DType dtype);
+
+bool is_section_name(std::string_view name);
 
 template <class T>
 constexpr DType dtype_of() {
@@ -66,7 +70,8 @@ class Shape {
  public:
   Shape() = default;
   // Throws std::invalid_argument for more than three.
-  Shape(std::initializer_list<std::uint64_t> extents) : Shape(std::span(extents.begin(), extents.size())) {}
+  Shape(std::initializer_list<std::uint64_t> extents)
+      : Shape(std::span<const std::uint64_t>(extents.begin(), extents.size())) {}
   explicit Shape(std::span<const std::uint64_t> extents);
 
   std::size_t rank() const { return rank_; }
@@ -181,8 +186,9 @@ class IndexFileReader {
   [[noreturn]] void fail(const std::string& field, const std::string& found) const;
   void require_at_most(const Section& section, std::uint64_t max_count) const;
   void open();
-  void read_header();
-  void check_layout();
+  std::vector<unsigned char> read_header() const;
+  void check_layout(std::span<const unsigned char> header);
+  Section checked(const IndexEntry& entry, std::size_t index, std::uint64_t end) const;
   void check_padding(std::uint64_t begin, std::uint64_t end) const;
   void read_exactly(std::uint64_t offset, void* data, std::size_t bytes) const;
   void check_crc(const Section& section, std::uint32_t crc);

@@ -12,6 +12,11 @@
 #define ANNBENCH_PROBE_X86 0
 #endif
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace annbench {
 namespace {
 
@@ -27,6 +32,7 @@ Function version_of(const Function (&table)[isa_count], Isa isa) {
 bool machine_has_vpopcntdq();
 bool machine_has_vnni();
 bool machine_has_vbmi();
+bool machine_has_arm_crc();
 
 // The AVX-512 versions of some kernels need what the first processors with AVX-512 lack; those run the AVX2 version.
 Isa only_with(bool extension, Isa isa) { return isa == Isa::avx512 && !extension ? Isa::avx2 : isa; }
@@ -35,6 +41,7 @@ KernelTable table_of(Isa isa) {
   const auto row = static_cast<std::size_t>(isa);
   const Isa counting = only_with(machine_has_vpopcntdq(), isa), multiplying = only_with(machine_has_vnni(), isa);
   const Isa permuting = only_with(machine_has_vbmi() && machine_has_vnni(), isa);
+  const Isa summing = isa == Isa::neon && !machine_has_arm_crc() ? Isa::scalar : isa;
   return {isa,
           threshold_select_table[row],
           exact_dot_table[row],
@@ -50,7 +57,8 @@ KernelTable table_of(Isa isa) {
           version_of(plane_dot_table, counting),
           version_of(table_scan_table, permuting),
           projection_table[row],
-          half_projection_table[row]};
+          half_projection_table[row],
+          version_of(crc32c_table, summing)};
 }
 
 const std::array<KernelTable, isa_count>& tables() {
@@ -84,9 +92,9 @@ bool machine_has(Isa isa) {
   const Cpuid extended(7, 0);
   const std::uint64_t states = enabled_register_states(features);
   constexpr std::uint64_t ymm_state = 0x6;  // XMM and YMM
-  constexpr std::uint32_t fma = 1u << 12, popcnt = 1u << 23, avx = 1u << 28, f16c = 1u << 29;
+  constexpr std::uint32_t fma = 1u << 12, sse42 = 1u << 20, popcnt = 1u << 23, avx = 1u << 28, f16c = 1u << 29;
   constexpr std::uint32_t avx2 = 1u << 5, bmi2 = 1u << 8;
-  if (!all_bits(states, ymm_state) || !all_bits(features.ecx, fma | popcnt | avx | f16c) || !all_bits(extended.ebx, avx2))
+  if (!all_bits(states, ymm_state) || !all_bits(features.ecx, fma | sse42 | popcnt | avx | f16c) || !all_bits(extended.ebx, avx2))
     return false;
   if (isa == Isa::avx2) return true;
   constexpr std::uint64_t zmm_state = 0xe6;  // … and the mask registers, the upper halves, the upper sixteen
@@ -105,6 +113,12 @@ bool machine_has_vpopcntdq() { return true; }
 bool machine_has_vnni() { return true; }
 bool machine_has_vbmi() { return true; }
 
+#endif
+
+#if defined(__aarch64__) && defined(__linux__)
+bool machine_has_arm_crc() { return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0; }
+#else
+bool machine_has_arm_crc() { return true; }
 #endif
 
 bool compiled(const KernelTable& table) { return table.threshold_select != nullptr; }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/code_dot.hpp"
+#include "kernels/crc32c.hpp"
 #include "kernels/exact_distance.hpp"
 #include "kernels/float_distance.hpp"
 #include "kernels/hadamard.hpp"
@@ -36,6 +37,7 @@ struct KernelTable {
   TableScanFn table_scan;
   ProjectionFn<float> projection;
   ProjectionFn<std::uint16_t> half_projection;
+  Crc32cFn crc32c;
 };
 
 std::string_view isa_name(Isa isa);
