@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "codecs/uniform_rows.hpp"
 #include "support/aligned_buffer.hpp"
 
 namespace annbench::bench {
@@ -49,8 +50,8 @@ std::shared_ptr<Data> make_data(std::size_t row_bytes, std::size_t count, std::s
   return data;
 }
 
-Case hamming(std::size_t bytes) {
-  const std::size_t row = dim / 8, count = bytes / row;
+Case hamming(std::size_t bytes, std::size_t bits) {
+  const std::size_t row = bits / 8, count = bytes / row;
   auto data = make_data(row, count, row);
   return {"", count, count * row, data->rows.data(), [=](const KernelTable& kernels) {
             kernels.hamming_select(data->query.data(), data->rows.data(), row, count, 0, data->indices.data(), data->out.data());
@@ -125,13 +126,36 @@ Case projection(std::size_t bytes, ProjectionFn<Weight> KernelTable::*kernel, bo
           }, data};
 }
 
+// Vectors of 384 normal values made rows; the codec chooses its kernels by itself, so that only one column tells something.
+Case encoding(int bits, UniformFit fit) {
+  constexpr std::size_t encoded_dim = 384, count = 512;
+  struct Encoding {
+    UniformRows codec;
+    std::vector<float> vectors, bias;
+    AlignedBuffer<std::uint8_t> rows;
+  };
+  UniformRows codec(encoded_dim, bits, fit, 1.0f);
+  AlignedBuffer<std::uint8_t> rows(codec.bytes(0, count));
+  auto data = std::make_shared<Encoding>(Encoding{std::move(codec), {}, std::vector<float>(count), std::move(rows)});
+  std::mt19937_64 random(1);
+  std::normal_distribution<float> normal;
+  for (std::size_t i = 0; i < count * encoded_dim; ++i) data->vectors.push_back(normal(random));
+  return {"", count, 0, data->rows.data(), [=](const KernelTable&) {
+            data->codec.encode(data->vectors.data(), data->bias.data(), nullptr, count, {data->rows.data(), nullptr}, 0);
+          }, data};
+}
+
 struct Maker {
   const char* name;
   Case (*make)(std::size_t bytes);
 };
 
 const Maker makers[] = {
-    {"hamming, 768 bits", hamming},
+    {"hamming, 128 bits", [](std::size_t bytes) { return hamming(bytes, 128); }},
+    {"hamming, 256 bits", [](std::size_t bytes) { return hamming(bytes, 256); }},
+    {"hamming, 512 bits", [](std::size_t bytes) { return hamming(bytes, 512); }},
+    {"hamming, 768 bits", [](std::size_t bytes) { return hamming(bytes, 768); }},
+    {"hamming, 1024 bits", [](std::size_t bytes) { return hamming(bytes, 1024); }},
     {"planes 1×1, 768", [](std::size_t bytes) { return planes(bytes, 1, 1, false); }},
     {"planes 1×4, 768", [](std::size_t bytes) { return planes(bytes, 1, 4, false); }},
     {"planes 1×4, 768, gathered", [](std::size_t bytes) { return planes(bytes, 1, 4, true); }},
@@ -151,6 +175,11 @@ const Maker makers[] = {
     {"projection 768→256, one, halves", [](std::size_t bytes) { return projection(bytes, &KernelTable::half_projection, false); }},
     {"projection 768→256, 128 rows", [](std::size_t bytes) { return projection(bytes, &KernelTable::projection, true); }},
     {"projection 768→256, 128 rows, halves", [](std::size_t bytes) { return projection(bytes, &KernelTable::half_projection, true); }},
+    {"encoding 384, 4 bits, fast", [](std::size_t) { return encoding(4, UniformFit::rabitq_fast); }},
+    {"encoding 384, 8 bits, fast", [](std::size_t) { return encoding(8, UniformFit::rabitq_fast); }},
+    {"encoding 384, 4 bits, min-max", [](std::size_t) { return encoding(4, UniformFit::min_max); }},
+    {"encoding 384, 4 bits, swept", [](std::size_t) { return encoding(4, UniformFit::rabitq); }},
+    {"encoding 384, 4 bits, osq", [](std::size_t) { return encoding(4, UniformFit::osq); }},
 };
 
 }  // namespace
