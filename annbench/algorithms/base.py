@@ -169,6 +169,12 @@ class Algorithm:
         """Write everything that a search needs into `folder` (it exists and is empty)."""
         raise UnsupportedError(f"{type(self).__name__} cannot save", remedy="set can_save = False")
 
+    def table_bytes(self) -> int | None:
+        """Bytes of what `save` wrote that stay the same however many vectors there are: rotations, codebooks,
+        centroids, headers; None where that is not known. Asked after `save`, in the process that has built.
+        """
+        return None
+
     def load(self, folder: Path, metric: Metric, dim: int, params: Any) -> None:
         """Read back what `save` wrote, without access to the base vectors; `dim` counts bits for metric hamming, and
         the elements that exist for jaccard.

@@ -11,7 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from annbench import __version__, errors
-from annbench.cli import compare, data, doctor, env, groundtruth, help, report, results, run, shared, terminal, usage
+from annbench.cli import (
+    budget,
+    compare,
+    data,
+    doctor,
+    env,
+    groundtruth,
+    help,
+    report,
+    results,
+    run,
+    shared,
+    terminal,
+    usage,
+)
 
 app = typer.Typer(
     name="annbench",
@@ -23,6 +37,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("plan")(run.plan)
 app.command("report")(report.report)
+app.command("budget")(budget.budget)
 app.command("compare")(compare.compare)
 app.command("baseline")(compare.baseline)
 app.add_typer(data.app, name="data", help="Datasets: list, describe, add your own vectors.")

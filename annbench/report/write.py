@@ -72,7 +72,7 @@ def _write_tables(content: Content, out_dir: Path) -> tuple[Path, Path]:
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:
-    return _write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.10g"))
+    return write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.10g"))
 
 
 def _write_plots(content: Content, out_dir: Path, formats: Sequence[str]) -> list[Path]:
@@ -91,16 +91,16 @@ def _write_markdown(content: Content, out_dir: Path, plots: Sequence[Path]) -> P
     pictures: dict[str, Any] = {}
     for path in sorted(plots):  # .png comes before .svg, which shows in fewer places
         pictures.setdefault(path.stem, f"plots/{path.name}")
-    return _write_text(out_dir / "report.md", markdown_report(content, pictures))
+    return write_text(out_dir / "report.md", markdown_report(content, pictures))
 
 
 def _write_html(content: Content, out_dir: Path) -> Path:
     from annbench.report.html import html_report
 
-    return _write_text(out_dir / "report.html", html_report(content))
+    return write_text(out_dir / "report.html", html_report(content))
 
 
-def _write_text(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
     """Replace `path` in one step, so that a reader never sees half a report."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")

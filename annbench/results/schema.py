@@ -91,6 +91,7 @@ class BuildSummary(Part):
     build_cpu_ratio: float  # CPU time ÷ wall time
     build_thread_count: int
     rebuilt_in_worker: bool = False
+    table_bytes: int | None = None  # the part of index_bytes that does not grow with the vectors; None if not told
 
 
 class LoadSummary(Part):
@@ -148,7 +149,7 @@ def is_usable(record: Record) -> bool:
 
 def parameters_text(parameters: Mapping[str, Any]) -> str:
     """`M=16 ef_construction=200`: what a reader tells configurations apart by; seeds and unset values are left out."""
-    shown = ((k, v) for k, v in parameters.items() if v is not None and k not in ("seed", "random_seed"))
+    shown = ((k, v) for k, v in parameters.items() if v not in (None, "") and k not in ("seed", "random_seed"))
     return " ".join(f"{k}={_short(v)}" for k, v in shown)
 
 

@@ -76,7 +76,13 @@ def build_and_save(request: Mapping[str, Any]) -> dict[str, Any]:
         figures = subject.build(dataset)
     saved = time_call(lambda: subject.adapter.save(folder))
     size, checksum = _measure_folder(folder)
-    summary = BuildSummary(**figures, save_seconds=saved.seconds, index_bytes=size, index_crc32c=checksum)
+    summary = BuildSummary(
+        **figures,
+        save_seconds=saved.seconds,
+        index_bytes=size,
+        index_crc32c=checksum,
+        table_bytes=subject.adapter.table_bytes(),
+    )
     return {"build": summary.model_dump(mode="json")}
 
 

@@ -35,8 +35,9 @@ OUTPUTS = {
     "plan-verbose": ["plan", "mine.yaml", "--verbose"],
     "results-ls": ["results", "ls"],
     "report": ["report", "--format", "md", "--out", "page"],
+    "budget": ["budget", "--out", "page"],
 }
-NARROW = ("data-list", "plan", "results-ls", "report")
+NARROW = ("data-list", "plan", "results-ls", "report", "budget")
 
 ERRORS = {
     "command": ["rnu"],

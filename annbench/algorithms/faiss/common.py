@@ -80,6 +80,8 @@ class FaissFamily(Algorithm):
         self.prepare(index, params)
         index.train(vectors)
         self.refuse(index, vectors, params)
+        # Writing the tables is nothing beside making them, so this may be part of the timed build.
+        self._table_bytes = len(faiss.serialize_index(index))
         index.add(vectors)
         self._open(index, metric, params)
 
@@ -113,6 +115,10 @@ class FaissFamily(Algorithm):
         import faiss
 
         faiss.write_index(self._index, str(folder / FILE))
+
+    def table_bytes(self) -> int:
+        """The trained index as it is written before a vector is in it."""
+        return self._table_bytes
 
     def load(self, folder: Path, metric: Metric, dim: int, params: Any) -> None:
         """Read the library's own file."""
