@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bindings.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/hamming_collector.hpp"
 #include "structures/neighbor_collector.hpp"
@@ -23,29 +24,6 @@ using namespace nb::literals;
 
 namespace annbench {
 namespace {
-
-template <class T>
-using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using NumpyVector = nb::ndarray<nb::numpy, T, nb::ndim<1>, nb::c_contig>;
-
-void require(bool condition, const char* message) {
-  if (!condition) throw std::invalid_argument(message);
-}
-
-const KernelTable& kernels_for(std::optional<std::string_view> isa) {
-  return isa ? kernels_named(*isa) : active_kernels();
-}
-
-// Hands a buffer to numpy without copying it.
-template <class T>
-NumpyVector<T> owned_by_numpy(std::unique_ptr<T[]> values, std::size_t count) {
-  T* data = values.release();
-  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<T*>(p); });
-  return NumpyVector<T>(data, {count}, owner);
-}
 
 std::vector<std::string> isa_names() {
   std::vector<std::string> names(available_isas().size());
@@ -101,13 +79,6 @@ void fill_squared_norms(Matrix<const float> rows, Vector<double> out, std::optio
   require(out.shape(0) == rows.shape(0), "out must have one entry a row");
   nb::gil_scoped_release unlocked;
   squared_norms(rows.data(), rows.shape(0), rows.shape(1), out.data(), kernels);
-}
-
-Metric metric_named(std::string_view name) {
-  if (name == "euclidean") return Metric::euclidean;
-  if (name == "cosine") return Metric::cosine;
-  if (name == "ip") return Metric::inner_product;
-  throw std::invalid_argument("metric must be 'euclidean', 'cosine' or 'ip'");
 }
 
 // Keeps the arrays alive that the collector refers to.
@@ -230,6 +201,13 @@ class BoundHammingCollector {
 
 }  // namespace
 
+Metric metric_named(std::string_view name) {
+  if (name == "euclidean") return Metric::euclidean;
+  if (name == "cosine") return Metric::cosine;
+  if (name == "ip") return Metric::inner_product;
+  throw std::invalid_argument("metric must be 'euclidean', 'cosine' or 'ip'");
+}
+
 NB_MODULE(_native, m) {
   m.doc() = "Native kernels of annbench. An unusable ANNBENCH_ISA raises ValueError at every use, never at import.";
   m.def("isa", [] { return std::string(isa_name(active_kernels().isa)); });
@@ -250,6 +228,7 @@ NB_MODULE(_native, m) {
       .def("offer", &BoundHammingCollector::offer, "first"_a, "count"_a)
       .def("finish", &BoundHammingCollector::finish)
       .def_static("bytes", &HammingCollector::bytes, "queries"_a, "k"_a);
+  bind_composed_index(m);
   nb::class_<BoundCollector>(m, "NeighborCollector")
       .def(nb::init<std::string_view, Matrix<const float>, Vector<const double>, Vector<const float>, std::int64_t,
                     Matrix<const float>, Vector<const double>, Matrix<std::int64_t>, Matrix<double>,

@@ -9,9 +9,10 @@
 
 namespace annbench {
 
+// What is scored is named by a number of the structure's own: a row, or a place in a list (see inverted_lists.hpp).
 struct Scored {
   float score;
-  std::uint32_t id;
+  std::uint64_t id;
 
   // Larger scores are nearer; of equal ones the lower id is, so that an answer does not depend on the order of a scan.
   bool nearer_than(const Scored& other) const {
@@ -30,7 +31,9 @@ class TopK {
     return heap_.size() < k_ ? -std::numeric_limits<float>::infinity() : heap_.front().score;
   }
 
-  void push(float score, std::uint32_t id) {
+  bool full() const { return heap_.size() >= k_; }
+
+  void push(float score, std::uint64_t id) {
     const Scored item{score, id};
     if (heap_.size() < k_) {
       if (score != score) return;

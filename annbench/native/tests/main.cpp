@@ -42,6 +42,7 @@ constexpr Test tests[] = {
     {"product_codes", annbench::tests::test_product_codes},
     {"crc32c", annbench::tests::test_crc32c},
     {"thread_pool", annbench::tests::test_thread_pool},
+    {"composed", annbench::tests::test_composed},
 };
 
 }  // namespace

@@ -1,0 +1,199 @@
+// The Python face of the composed index.
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.hpp"
+#include "index/composed.hpp"
+#include "io/index_file.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace annbench {
+namespace {
+
+template <class E>
+E named(std::string_view what, std::string_view name, std::initializer_list<std::pair<std::string_view, E>> names) {
+  for (const auto& [candidate, value] : names)
+    if (candidate == name) return value;
+  throw std::invalid_argument(std::string(what) + " cannot be '" + std::string(name) + "'");
+}
+
+CodecKind codec_named(std::string_view name) {
+  return named<CodecKind>("codec", name,
+                          {{"float32", CodecKind::float32}, {"float16", CodecKind::float16},
+                           {"uniform", CodecKind::uniform}, {"planes", CodecKind::planes},
+                           {"two-level", CodecKind::two_level}, {"staged", CodecKind::staged},
+                           {"product", CodecKind::product}, {"va-file", CodecKind::va_file}});
+}
+
+UniformFit fit_named(std::string_view name) {
+  return named<UniformFit>("fit", name,
+                           {{"min-max", UniformFit::min_max}, {"rabitq", UniformFit::rabitq},
+                            {"rabitq-fast", UniformFit::rabitq_fast}, {"osq", UniformFit::osq}});
+}
+
+RerankKind rerank_named(std::string_view name) {
+  return named<RerankKind>("rerank", name,
+                           {{"none", RerankKind::none}, {"uniform", RerankKind::uniform},
+                            {"float16", RerankKind::float16}, {"float32", RerankKind::float32}});
+}
+
+template <class Array>
+auto values_of(const std::optional<Array>& array) {
+  using T = std::remove_const_t<typename Array::Scalar>;
+  return array ? std::vector<T>(array->data(), array->data() + array->size()) : std::vector<T>();
+}
+
+using OptionalMatrix = std::optional<Matrix<const float>>;
+using OptionalVector = std::optional<Vector<const float>>;
+
+void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in, std::size_t dim, OptionalVector mean,
+               OptionalMatrix query_map, OptionalMatrix base_map, bool normalise, bool mapped_metric,
+               std::string_view codec, std::uint32_t bits, std::uint32_t second_bits, std::string_view fit,
+               std::uint32_t query_bits, bool rescale, std::uint32_t scan_dim, float parameter, OptionalVector tables,
+               std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
+               std::uint32_t rerank_bits, std::string description, std::optional<std::string_view> isa) {
+  for (const OptionalMatrix& map : {query_map, base_map})
+    require(!map || (map->shape(0) == dim && map->shape(1) == dim_in), "maps must be dim × dim_in");
+  IndexSettings s;
+  s.metric = metric_named(metric);
+  s.dim_in = dim_in;
+  s.dim = dim;
+  s.mean = values_of(mean);
+  s.query_map = values_of(query_map);
+  s.base_map = values_of(base_map);
+  s.normalise = normalise;
+  s.mapped_metric = mapped_metric;
+  s.codec = {codec_named(codec), bits,      second_bits, fit_named(fit),    query_bits,
+             rescale,            scan_dim,  parameter,   values_of(tables), values_of(table_bits)};
+  s.centroids = values_of(centroids);
+  s.prefix_dim = centroids ? centroids->shape(1) : 0;
+  s.rerank = rerank_named(rerank);
+  s.rerank_bits = rerank_bits;
+  s.description = std::move(description);
+  nb::gil_scoped_release unlocked;
+  new (self) ComposedIndex(std::move(s), isa ? &kernels_named(*isa) : nullptr);
+}
+
+void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float> mapped,
+         Matrix<const std::uint32_t> lists, Vector<const std::int64_t> ids) {
+  const std::size_t n = originals.shape(0);
+  require(originals.shape(1) == self.settings().dim_in, "originals must have dim_in columns");
+  require(mapped.shape(0) == n && mapped.shape(1) == self.settings().dim, "mapped must be n × dim");
+  require(lists.shape(0) == n && ids.shape(0) == n, "lists and ids must have a row a vector");
+  nb::gil_scoped_release unlocked;
+  self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n);
+}
+
+SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads, bool shared) {
+  return {nprobe, rerank_k, epsilon, threads, shared};
+}
+
+nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::size_t k, std::size_t nprobe,
+                 std::size_t rerank_k, float epsilon, std::size_t threads, bool shared) {
+  const std::size_t count = queries.shape(0);
+  require(queries.shape(1) == self.settings().dim_in, "queries must have dim_in columns");
+  require(k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1), "that many answers do not fit into memory");
+  auto ids = std::make_unique<std::int64_t[]>(count * k);
+  auto distances = std::make_unique<float[]>(count * k);
+  {
+    nb::gil_scoped_release unlocked;
+    self.search(queries.data(), count, k, settings(nprobe, rerank_k, epsilon, threads, shared), ids.get(),
+                distances.get());
+  }
+  return nb::make_tuple(owned_by_numpy(std::move(ids), count, k), owned_by_numpy(std::move(distances), count, k));
+}
+
+nb::tuple search_one(const ComposedIndex& self, Vector<const float> query, std::size_t k, std::size_t nprobe,
+                     std::size_t rerank_k, float epsilon, std::size_t threads) {
+  require(query.shape(0) == self.settings().dim_in, "a query must have dim_in values");
+  require(k < std::size_t{1} << 32, "that many answers do not fit into memory");
+  auto ids = std::make_unique<std::int64_t[]>(k);
+  auto distances = std::make_unique<float[]>(k);
+  {
+    nb::gil_scoped_release unlocked;
+    self.search(query.data(), 1, k, settings(nprobe, rerank_k, epsilon, threads, false), ids.get(), distances.get());
+  }
+  return nb::make_tuple(owned_by_numpy(std::move(ids), k), owned_by_numpy(std::move(distances), k));
+}
+
+nb::object copied(const std::vector<float>& values, std::size_t columns) {
+  if (values.empty()) return nb::none();
+  auto copy = std::make_unique<float[]>(values.size());
+  std::copy(values.begin(), values.end(), copy.get());
+  if (columns == 0) return nb::cast(owned_by_numpy(std::move(copy), values.size()));
+  return nb::cast(owned_by_numpy(std::move(copy), values.size() / columns, columns));
+}
+
+nb::dict maps(const ComposedIndex& self) {
+  const IndexSettings& s = self.settings();
+  nb::dict found;
+  found["mean"] = copied(s.mean, 0);
+  found["query_map"] = copied(s.query_map, s.dim_in);
+  found["base_map"] = copied(s.base_map, s.dim_in);
+  found["centroids"] = copied(s.centroids, s.prefix_dim);
+  return found;
+}
+
+nb::dict nbytes(const ComposedIndex& self) {
+  nb::dict parts;
+  for (const auto& [name, bytes] : self.nbytes()) parts[nb::str(name.c_str())] = bytes;
+  return parts;
+}
+
+}  // namespace
+
+void bind_composed_index(nb::module_& m) {
+  // Raised with three arguments: where, what was found, what to do.
+  static nb::object index_file_error = nb::exception<IndexFileError>(m, "IndexFileError");
+  nb::register_exception_translator(
+      [](const std::exception_ptr& raised, void*) {
+        try {
+          std::rethrow_exception(raised);
+        } catch (const IndexFileError& error) {
+          PyErr_SetObject(index_file_error.ptr(), nb::make_tuple(error.where(), error.message(), error.remedy()).ptr());
+        }
+      },
+      nullptr);
+  nb::class_<ComposedIndex>(m, "ComposedIndex")
+      .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
+           "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(), "normalise"_a = false,
+           "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
+           "query_bits"_a = 8, "rescale"_a = true, "scan_dim"_a = 0, "parameter"_a = 1.0f,
+           "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),
+           "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "description"_a = "",
+           "isa"_a = nb::none())
+      .def("add", add, "originals"_a.noconvert(), "mapped"_a.noconvert(), "lists"_a.noconvert(), "ids"_a.noconvert())
+      .def("remove", [](ComposedIndex& self, Vector<const std::int64_t> ids) {
+            nb::gil_scoped_release unlocked;
+            self.remove(ids.data(), ids.shape(0));
+          }, "ids"_a.noconvert())
+      .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
+           "epsilon"_a = 1.9f, "threads"_a = 1, "shared"_a = true)
+      .def("search_one", search_one, "query"_a.noconvert(), "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
+           "threads"_a = 1)
+      .def("__len__", &ComposedIndex::size)
+      .def("save", &ComposedIndex::save, "path"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def_static("load", [](const std::string& path, std::optional<std::string_view> isa) {
+            return ComposedIndex::load(path, isa ? &kernels_named(*isa) : nullptr);
+          }, "path"_a, "isa"_a = nb::none(), nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("nbytes", nbytes)
+      .def_prop_ro("nlist", &ComposedIndex::nlist)
+      .def_prop_ro("description", [](const ComposedIndex& self) { return self.settings().description; })
+      .def_prop_ro("maps", maps)
+      .def_prop_ro("ids", [](const ComposedIndex& self) {
+        const std::vector<std::int64_t> all = self.ids();
+        auto copy = std::make_unique<std::int64_t[]>(all.size());
+        std::copy(all.begin(), all.end(), copy.get());
+        return owned_by_numpy(std::move(copy), all.size());
+      });
+}
+
+}  // namespace annbench

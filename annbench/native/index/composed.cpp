@@ -1,0 +1,469 @@
+#include "index/composed.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <unordered_set>
+
+#include "index/reranker.hpp"
+#include "support/thread_pool.hpp"
+
+namespace annbench {
+namespace {
+
+constexpr std::size_t max_lists = std::size_t{1} << 24;
+constexpr std::size_t most_at_once = 1024;  // queries of a batch that are prepared together
+constexpr std::size_t encode_rows = 256;    // vectors of a list that are coded together
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::invalid_argument(what);
+}
+
+float dot(const float* a, const float* b, std::size_t n) {
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
+  return static_cast<float>(sum);
+}
+
+}  // namespace
+
+// Queries as the index uses them, row by row.
+struct ComposedIndex::Prepared {
+  explicit Prepared(std::size_t queries) : count(queries) {}
+
+  std::size_t count;
+  std::vector<float> raw;      // count × dim_in, of length 1 for cosine
+  std::vector<float> centred;  // the same less the mean; empty where there is none
+  std::vector<float> mapped;   // count × dim; empty where that is what `centred` or `raw` is
+  std::vector<float> squares;  // of what is scanned with
+  std::vector<float> constants, rerank_constants;
+  std::vector<bool> zero;      // with cosine: at distance 1 from everything
+
+  const float* without_mean() const { return centred.empty() ? raw.data() : centred.data(); }
+  const float* scanned() const { return mapped.empty() ? without_mean() : mapped.data(); }
+};
+
+ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
+    : settings_(std::move(settings)), kernels_(kernels == nullptr ? active_kernels() : *kernels) {
+  const IndexSettings& s = settings_;
+  require(s.dim_in >= 1 && s.dim >= 1, "dimensions must be at least 1");
+  require(s.dim <= s.dim_in || !s.query_map.empty(), "more dimensions than the vectors have need a map");
+  require(s.mean.empty() || s.mean.size() == s.dim_in, "the mean must have a value a dimension");
+  require(s.query_map.empty() || s.query_map.size() == s.dim * s.dim_in, "the query map must be dim × dim_in");
+  require(s.base_map.empty() || s.base_map.size() == s.dim * s.dim_in, "the base map must be dim × dim_in");
+  require(!s.query_map.empty() || s.dim == s.dim_in, "without a map, dim must be dim_in");
+  require(s.centroids.empty() || (s.prefix_dim >= 1 && s.prefix_dim <= s.dim && s.centroids.size() % s.prefix_dim == 0),
+          "centroids must have between 1 and dim dimensions");
+  require(s.rerank != RerankKind::uniform || s.rerank_bits == 4 || s.rerank_bits == 8,
+          "vectors are re-ranked with 4 or 8 bits");
+  require(nlist() <= max_lists, "too many lists");
+  weight_ = s.metric == Metric::euclidean ? 2.0f : 1.0f;
+  exact_l2_ = s.metric == Metric::euclidean && s.codec.kind == CodecKind::float32 && s.mean.empty() &&
+              s.query_map.empty() && !s.normalise;
+  if (!s.query_map.empty()) {
+    packed_query_map_ = AlignedBuffer<float>(packed_projection_size(s.dim_in, s.dim));
+    pack_projection(s.query_map.data(), s.dim_in, s.dim, packed_query_map_.data());
+  }
+  lists_ = make_lists(nlist(), s.dim, s.codec, weight_, exact_l2_);
+  reranker_ = make_reranker(s, weight_);
+  if (!s.centroids.empty()) code_centroids();
+}
+
+ComposedIndex::~ComposedIndex() = default;
+
+std::size_t ComposedIndex::nlist() const {
+  return settings_.centroids.empty() ? 1 : settings_.centroids.size() / settings_.prefix_dim;
+}
+
+std::size_t ComposedIndex::size() const {
+  std::shared_lock lock(mutex_);
+  return size_;
+}
+
+// Centroids are looked through by 4-bit codes, and the best of them again as they are.
+void ComposedIndex::code_centroids() {
+  const std::size_t dim = settings_.prefix_dim, n = nlist();
+  centroid_norms_.resize(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float* c = settings_.centroids.data() + i * dim;
+    centroid_norms_[i] = dot(c, c, dim);
+  }
+  CodecSettings codec;
+  codec.fit = UniformFit::rabitq;
+  centroid_codes_ = make_lists(1, dim, codec, weight_, false);
+  std::vector<float> bias(n, 0.0f);
+  if (settings_.metric != Metric::inner_product)
+    for (std::size_t i = 0; i < n; ++i) bias[i] = -weight_ / 2 * centroid_norms_[i];
+  centroid_codes_->reserve_codes(0, n);
+  centroid_codes_->encode(0, settings_.centroids.data(), bias.data(), nullptr, n);
+  CodeList& list = centroid_codes_->all()[0];
+  list.ids.resize(n);
+  std::iota(list.ids.begin(), list.ids.end(), 0);
+}
+
+void ComposedIndex::add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
+                        const std::int64_t* ids, std::size_t n) {
+  std::unique_lock lock(mutex_);
+  require(assignments >= 1 && assignments <= nlist(), "a vector belongs to 1 to nlist lists");
+  require(size_ == 0 || assignments == assignments_, "vectors already added have another number of assignments");
+  if (size_ > 0) need_places();
+  std::unordered_set<std::int64_t> given;
+  given.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    require(ids[i] >= 0, "ids must not be negative");
+    if (!given.insert(ids[i]).second || (size_ > 0 && places_.contains(ids[i])))
+      throw std::invalid_argument("id " + std::to_string(ids[i]) + " is already in use");
+    for (std::size_t a = 0; a < assignments; ++a) {
+      require(lists[i * assignments + a] < nlist(), "there is no such list");
+      for (std::size_t b = 0; b < a; ++b)
+        require(lists[i * assignments + a] != lists[i * assignments + b], "a vector is assigned twice to one list");
+    }
+  }
+  assignments_ = assignments;
+
+  std::vector<std::vector<std::uint32_t>> members(nlist());
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t a = 0; a < assignments; ++a)
+      members[lists[i * assignments + a]].push_back(static_cast<std::uint32_t>(i));
+
+  std::vector<std::size_t> sizes(nlist());
+  for (std::size_t l = 0; l < nlist(); ++l) sizes[l] = lists_->all()[l].size();
+  try {
+    // All memory first, so that what fails fails before anything is coded.
+    for (std::size_t l = 0; l < nlist(); ++l) make_room(l, members[l].size());
+    for (std::size_t l = 0; l < nlist(); ++l) append(l, originals, mapped, members[l], ids);
+  } catch (...) {
+    for (std::size_t l = 0; l < nlist(); ++l) lists_->all()[l].ids.resize(sizes[l]);
+    places_.clear();
+    places_known_ = false;
+    throw;
+  }
+  size_ += n;
+}
+
+// The first vectors of a list take no more than they need; one that is added to grows by half.
+void ComposedIndex::make_room(std::size_t l, std::size_t count) {
+  CodeList& list = lists_->all()[l];
+  const std::size_t needed = list.size() + count;
+  if (count == 0 || needed <= list.room) return;
+  const std::size_t room = list.size() == 0 ? needed : std::max(needed, list.size() + list.size() / 2);
+  lists_->reserve_codes(l, room);
+  if (reranker_) reranker_->reserve_codes(list, room);
+  list.ids.reserve(room);
+  list.room = room;
+}
+
+void ComposedIndex::append(std::size_t l, const float* originals, const float* mapped,
+                           const std::vector<std::uint32_t>& members, const std::int64_t* ids) {
+  if (members.empty()) return;
+  const IndexSettings& s = settings_;
+  CodeList& list = lists_->all()[l];
+  const bool anchored = !s.centroids.empty() && s.codec.anchored(), l2 = s.metric == Metric::euclidean;
+  const bool raw = reranker_ != nullptr && !reranker_->centred();
+  std::vector<float> vectors(encode_rows * s.dim), finer(encode_rows * s.dim_in), bias(encode_rows), finer_bias(encode_rows);
+  std::vector<float> anchor(s.dim);
+  if (anchored) std::copy_n(s.centroids.data() + l * s.prefix_dim, s.prefix_dim, anchor.begin());
+  for (std::size_t first = 0; first < members.size(); first += encode_rows) {
+    const std::size_t block = std::min(encode_rows, members.size() - first);
+    for (std::size_t i = 0; i < block; ++i) {
+      const std::size_t row = members[first + i];
+      const float *x = originals + row * s.dim_in, *v = mapped + row * s.dim;
+      double squares = 0, with_mean = 0, mapped_squares = 0;
+      for (std::size_t j = 0; j < s.dim_in; ++j) {
+        const float mean = s.mean.empty() ? 0.0f : s.mean[j], centred = x[j] - mean;
+        squares += static_cast<double>(centred) * centred;
+        with_mean += static_cast<double>(centred) * mean;
+        finer[i * s.dim_in + j] = raw ? x[j] : centred;
+      }
+      for (std::size_t j = 0; j < s.dim; ++j) {
+        mapped_squares += static_cast<double>(v[j]) * v[j];
+        vectors[i * s.dim + j] = v[j] - anchor[j];
+      }
+      const auto own = static_cast<float>(l2 ? -squares : with_mean);
+      bias[i] = !s.mapped_metric ? own : l2 ? static_cast<float>(-mapped_squares) : 0.0f;
+      finer_bias[i] = raw ? 0.0f : own;
+    }
+    lists_->encode(l, vectors.data(), bias.data(), anchored ? anchor.data() : nullptr, block);
+    if (reranker_) reranker_->encode(list, finer.data(), finer_bias.data(), block);
+    for (std::size_t i = 0; i < block; ++i) {
+      if (places_known_) places_.emplace(ids[members[first + i]], handle_of(l, list.size()));
+      list.ids.push_back(ids[members[first + i]]);
+    }
+  }
+}
+
+void ComposedIndex::need_places() const {
+  if (places_known_) return;
+  places_.reserve(size_ * assignments_);
+  for (std::size_t l = 0; l < lists_->all().size(); ++l) {
+    const auto& ids = lists_->all()[l].ids;
+    for (std::size_t place = 0; place < ids.size(); ++place) places_.emplace(ids[place], handle_of(l, place));
+  }
+  places_known_ = true;
+}
+
+void ComposedIndex::remove(const std::int64_t* ids, std::size_t n) {
+  std::unique_lock lock(mutex_);
+  need_places();
+  std::unordered_set<std::int64_t> given;
+  for (std::size_t i = 0; i < n; ++i)
+    if (!places_.contains(ids[i]) || !given.insert(ids[i]).second)
+      throw std::out_of_range("there is no vector with id " + std::to_string(ids[i]) +
+                              (given.contains(ids[i]) ? " any more: it is named twice" : ""));
+  for (std::size_t i = 0; i < n; ++i) {
+    for (auto found = places_.find(ids[i]); found != places_.end(); found = places_.find(ids[i])) {
+      const std::size_t l = list_of(found->second), place = place_of(found->second);
+      places_.erase(found);
+      CodeList& list = lists_->all()[l];
+      const std::size_t last = list.size() - 1;
+      if (place != last) {
+        lists_->move(l, last, place);
+        if (reranker_) reranker_->move(list, last, place);
+        list.ids[place] = list.ids[last];
+        const auto [begin, end] = places_.equal_range(list.ids[last]);
+        for (auto moved = begin; moved != end; ++moved)
+          if (moved->second == handle_of(l, last)) moved->second = handle_of(l, place);
+      }
+      list.ids.pop_back();
+    }
+  }
+  size_ -= n;
+}
+
+void ComposedIndex::prepare(const float* queries, Prepared& p) const {
+  const IndexSettings& s = settings_;
+  const std::size_t n = p.count;
+  p.raw.assign(queries, queries + n * s.dim_in);
+  p.zero.assign(n, false);
+  if (s.metric == Metric::cosine) {
+    for (std::size_t q = 0; q < n; ++q) {
+      float* x = p.raw.data() + q * s.dim_in;
+      double squares = 0;
+      for (std::size_t j = 0; j < s.dim_in; ++j) squares += static_cast<double>(x[j]) * x[j];
+      p.zero[q] = squares == 0;
+      const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
+      for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
+    }
+  }
+  if (!s.mean.empty()) {
+    p.centred.resize(n * s.dim_in);
+    for (std::size_t q = 0; q < n; ++q)
+      for (std::size_t j = 0; j < s.dim_in; ++j) p.centred[q * s.dim_in + j] = p.raw[q * s.dim_in + j] - s.mean[j];
+  }
+  if (!s.query_map.empty()) {
+    p.mapped.resize(n * s.dim);
+    kernels_.projection(packed_query_map_.data(), s.dim_in, s.dim, p.without_mean(), n, p.mapped.data());
+  } else if (s.normalise) {
+    p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
+  }
+  if (s.normalise) {
+    for (std::size_t q = 0; q < n; ++q) {
+      float* v = p.mapped.data() + q * s.dim;
+      const float length = std::sqrt(dot(v, v, s.dim));
+      for (std::size_t j = 0; length > 0 && j < s.dim; ++j) v[j] /= length;
+    }
+  }
+  for (std::size_t q = 0; q < n; ++q)
+    require(std::isfinite(dot(p.raw.data() + q * s.dim_in, p.raw.data() + q * s.dim_in, s.dim_in)),
+            "a query has values that are NaN, infinite, or so large that distances are");
+  p.squares.resize(n);
+  p.constants.resize(n);
+  p.rerank_constants.resize(n);
+  for (std::size_t q = 0; q < n; ++q) {
+    const float* scanned = p.scanned() + q * s.dim;
+    const float* centred = p.without_mean() + q * s.dim_in;
+    p.squares[q] = dot(scanned, scanned, s.dim);
+    require(std::isfinite(p.squares[q]), "a query is mapped beyond float32");
+    float constant = 0;
+    if (s.metric == Metric::euclidean)
+      constant = dot(centred, centred, s.dim_in);
+    else if (!s.mean.empty())
+      constant = dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
+    p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
+    if (exact_l2_) p.constants[q] = 0;
+    p.rerank_constants[q] = reranker_ != nullptr && reranker_->exact() ? 0 : constant;
+  }
+}
+
+void ComposedIndex::choose_lists(const SearchSettings& how, Prepared& p, std::vector<std::vector<ListProbe>>& probes) const {
+  const IndexSettings& s = settings_;
+  probes.assign(p.count, {});
+  if (s.centroids.empty()) {
+    for (std::size_t q = 0; q < p.count; ++q) probes[q] = {{0, {0, std::sqrt(p.squares[q]), how.epsilon}}};
+    return;
+  }
+  const std::size_t n = nlist(), wanted = std::min(how.nprobe, n);
+  // A few more than wanted, because 4 bits confuse neighbours.
+  const std::size_t candidates = std::min(n, wanted + wanted / 2 + 8);
+  std::vector<TopK> best;
+  const bool all = candidates == n;
+  if (!all) {
+    std::vector<float> prefixes;
+    const float* queries = p.scanned();
+    if (s.prefix_dim < s.dim) {
+      prefixes.resize(p.count * s.prefix_dim);
+      for (std::size_t q = 0; q < p.count; ++q)
+        std::copy_n(p.scanned() + q * s.dim, s.prefix_dim, prefixes.begin() + static_cast<std::ptrdiff_t>(q * s.prefix_dim));
+      queries = prefixes.data();
+    }
+    best.assign(p.count, TopK(candidates));
+    const std::vector<std::vector<ListProbe>> only(p.count, {ListProbe{0, {}}});
+    centroid_codes_->scan(kernels_, {queries, only, p.count > 1, {}}, best);
+  }
+  struct Candidate {
+    float score, inner;
+    std::uint32_t list;
+  };
+  std::vector<std::uint32_t> rows(candidates);
+  std::vector<float> inner(candidates);
+  std::vector<Candidate> ranked(candidates);
+  for (std::size_t q = 0; q < p.count; ++q) {
+    if (all)
+      std::iota(rows.begin(), rows.end(), 0u);
+    else
+      std::ranges::transform(best[q].take(), rows.begin(), [](const Scored& c) { return static_cast<std::uint32_t>(place_of(c.id)); });
+    kernels_.float32_dot(p.scanned() + q * s.dim, s.centroids.data(), s.prefix_dim, rows.data(), candidates, inner.data());
+    for (std::size_t i = 0; i < candidates; ++i) {
+      const float own = s.metric == Metric::inner_product ? 0.0f : weight_ / 2 * centroid_norms_[rows[i]];
+      const float score = weight_ * inner[i] - own;
+      ranked[i] = {std::isnan(score) ? -std::numeric_limits<float>::infinity() : score, inner[i], rows[i]};
+    }
+    std::ranges::partial_sort(ranked, ranked.begin() + static_cast<std::ptrdiff_t>(wanted),
+                              [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.list < b.list; });
+    probes[q].reserve(wanted);
+    for (std::size_t i = 0; i < wanted; ++i) {
+      const Candidate& c = ranked[i];
+      const float apart = std::max(0.0f, p.squares[q] - 2 * c.inner + centroid_norms_[c.list]);
+      const bool anchored = s.codec.anchored();
+      probes[q].push_back({c.list, {anchored ? weight_ * c.inner : 0.0f, std::sqrt(anchored ? apart : p.squares[q]), how.epsilon}});
+    }
+  }
+}
+
+void ComposedIndex::search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                           std::int64_t* ids, float* distances) const {
+  require(k >= 1, "k must be at least 1");
+  require(how.nprobe >= 1, "nprobe must be at least 1");
+  std::shared_lock lock(mutex_);
+  const std::size_t threads = std::max<std::size_t>(1, how.threads);
+  if (count == 1 && threads > 1) {
+    search_split(queries, k, how, ids, distances);
+    return;
+  }
+  const std::size_t block = std::min(most_at_once, (count + threads - 1) / threads);
+  const std::size_t blocks = block == 0 ? 0 : (count + block - 1) / block;
+  parallel_for(blocks, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t b = begin; b < end; ++b) {
+      const std::size_t first = b * block, size = std::min(block, count - first);
+      search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
+    }
+  });
+}
+
+std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const {
+  const std::size_t wanted = reranker_ == nullptr ? k : std::max(k, how.rerank_k);
+  const std::size_t there = size_ * assignments_;
+  return std::max<std::size_t>(1, wanted > there / assignments_ ? there : wanted * assignments_);
+}
+
+void ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                                 std::int64_t* ids, float* distances) const {
+  Prepared prepared(count);
+  prepare(queries, prepared);
+  std::vector<std::vector<ListProbe>> probes;
+  choose_lists(how, prepared, probes);
+  std::vector<TopK> best(count, TopK(kept(k, how)));
+  lists_->scan(kernels_, {prepared.scanned(), probes, how.shared && count > 1, {}}, best);
+  for (std::size_t q = 0; q < count; ++q) answer(prepared, q, best[q].take(), k, ids + q * k, distances + q * k);
+}
+
+// One query, its lists shared between threads.
+void ComposedIndex::search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
+                                 float* distances) const {
+  Prepared prepared(1);
+  prepare(query, prepared);
+  std::vector<std::vector<ListProbe>> probes;
+  choose_lists(how, prepared, probes);
+  std::vector<TopK> best(how.threads, TopK(kept(k, how)));
+  parallel_for(how.threads, how.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t t = begin; t < end; ++t)
+      lists_->scan(kernels_, {prepared.scanned(), probes, false, {t, how.threads}}, std::span(best).subspan(t, 1));
+  });
+  TopK all(kept(k, how));
+  for (TopK& part : best)
+    for (const Scored& one : part.take()) all.push(one.score, one.id);
+  answer(prepared, 0, all.take(), k, ids, distances);
+}
+
+// `found` as ids and distances; re-ranked where there is something to do it with.
+void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k,
+                           std::int64_t* ids, float* distances) const {
+  const auto& lists = lists_->all();
+  if (reranker_ != nullptr) {
+    const float* query = (reranker_->centred() ? prepared.without_mean() : prepared.raw.data()) + q * settings_.dim_in;
+    reranker_->rescore(kernels_, query, lists, found);
+  }
+  const bool exact = reranker_ != nullptr ? reranker_->exact() : exact_l2_;
+  const float constant = (reranker_ != nullptr ? prepared.rerank_constants : prepared.constants)[q];
+  std::size_t filled = 0;
+  for (std::size_t i = 0; i < found.size() && filled < k; ++i) {
+    const std::int64_t id = lists[list_of(found[i].id)].ids[place_of(found[i].id)];
+    if (assignments_ > 1 && std::find(ids, ids + filled, id) != ids + filled) continue;
+    ids[filled] = id;
+    distances[filled++] = prepared.zero[q] ? 1.0f : distance_of(found[i].score, constant, exact);
+  }
+  std::fill(ids + filled, ids + k, -1);
+  std::fill(distances + filled, distances + k, std::numeric_limits<float>::infinity());
+}
+
+float ComposedIndex::distance_of(float score, float constant, bool exact) const {
+  switch (settings_.metric) {
+    case Metric::euclidean: return std::sqrt(std::max(0.0f, exact ? -score : constant - score));
+    case Metric::cosine: return std::max(0.0f, 1 - (score + constant));
+    case Metric::inner_product: break;
+  }
+  return -(score + constant);
+}
+
+std::vector<std::int64_t> ComposedIndex::ids() const {
+  std::shared_lock lock(mutex_);
+  std::vector<std::int64_t> all;
+  all.reserve(size_ * assignments_);
+  for (const CodeList& list : lists_->all()) all.insert(all.end(), list.ids.begin(), list.ids.end());
+  if (assignments_ > 1) {
+    std::ranges::sort(all);
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+  }
+  return all;
+}
+
+std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
+  std::shared_lock lock(mutex_);
+  const IndexSettings& s = settings_;
+  std::size_t codes = 0, second = 0, rerank = 0, ids = 0, lists = 0;
+  for (const CodeList& list : lists_->all()) {
+    codes += list.codes[0].size();
+    second += list.codes[1].size();
+    rerank += list.rerank[0].size() + list.rerank[1].size();
+    ids += list.ids.capacity() * sizeof(std::int64_t);
+    lists += sizeof(CodeList);
+  }
+  if (places_known_) ids += places_.size() * (sizeof(Place) + 2 * sizeof(void*)) + places_.bucket_count() * sizeof(void*);
+  std::size_t centroids = (s.centroids.size() + centroid_norms_.size()) * sizeof(float);
+  if (centroid_codes_ != nullptr)
+    for (const CodeList& list : centroid_codes_->all()) centroids += list.codes[0].size() + list.ids.size() * sizeof(std::int64_t);
+  const std::size_t maps = (s.mean.size() + s.query_map.size() + s.base_map.size() + packed_query_map_.size()) * sizeof(float);
+  return {{"codes", codes},
+          {"fine codes", second},
+          {"rerank", rerank},
+          {"ids", ids},
+          {"lists", lists},
+          {"centroids", centroids},
+          {"maps", maps},
+          {"tables", s.codec.tables.size() * sizeof(float) + s.codec.table_bits.size() + s.description.size()}};
+}
+
+}  // namespace annbench

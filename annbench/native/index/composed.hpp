@@ -1,0 +1,164 @@
+// The composed index: transform × codec × structure × rerank, each chosen at run time.
+//
+// A vector x is centred and mapped to v = B(x − μ), coded relative to the centroid of its list, and, if wanted, kept once
+// more in a finer form to re-rank with. A query is mapped by A. With ⟨A(q − μ), B(x − μ)⟩ standing for ⟨q − μ, x − μ⟩,
+//
+//   euclidean   −‖q − x‖² + ‖q − μ‖² = −‖x − μ‖² + 2⟨q − μ, x − μ⟩
+//   ip, cosine  ⟨q, x⟩ − ⟨q, μ⟩     = ⟨x − μ, μ⟩ + ⟨q − μ, x − μ⟩
+//
+// so a code needs one bias a vector, and the scores of one query are its distances but for a constant.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "codecs/uniform.hpp"
+#include "kernels/dispatch.hpp"
+#include "structures/inverted_lists.hpp"
+#include "structures/neighbor_collector.hpp"
+#include "support/aligned_buffer.hpp"
+
+namespace annbench {
+
+enum class CodecKind : std::uint32_t {
+  float32 = 0,
+  float16 = 1,
+  uniform = 2,
+  planes = 3,
+  two_level = 4,
+  staged = 5,
+  product = 6,
+  va_file = 7,
+};
+
+enum class RerankKind : std::uint32_t { none = 0, uniform = 1, float16 = 2, float32 = 3 };
+
+// What a codec is made of. `tables` are what was learnt for it: codebooks, cell boundaries, scales; `table_bits` bits per
+// dimension. Which of them a kind looks at: see make_lists.cpp.
+struct CodecSettings {
+  CodecKind kind = CodecKind::uniform;
+  std::uint32_t bits = 4;
+  std::uint32_t second_bits = 0;  // of the residual, or of the rows behind a one-bit scan
+  UniformFit fit = UniformFit::rabitq_fast;
+  std::uint32_t query_bits = 8;
+  bool rescale = true;
+  std::uint32_t scan_dim = 0;  // dimensions that the one-bit scan looks at; 0 for all
+  float parameter = 1;         // va_file: the share of codes that pass its first stage
+  std::vector<float> tables;
+  std::vector<std::uint8_t> table_bits;
+
+  bool anchored() const { return kind != CodecKind::float32 && kind != CodecKind::float16 && kind != CodecKind::va_file; }
+};
+
+struct IndexSettings {
+  Metric metric = Metric::euclidean;
+  std::size_t dim_in = 0;
+  std::size_t dim = 0;
+  std::vector<float> mean;       // dim_in, or empty for 0
+  std::vector<float> query_map;  // dim × dim_in, or empty for the identity
+  std::vector<float> base_map;   // only kept for those who add vectors later
+  bool normalise = false;        // mapped vectors have length 1
+  bool mapped_metric = false;    // the metric is that of the mapped vectors, not of the originals
+  CodecSettings codec;
+  std::vector<float> centroids;  // nlist × prefix_dim, or empty: one list without anchor
+  std::size_t prefix_dim = 0;
+  RerankKind rerank = RerankKind::none;
+  std::uint32_t rerank_bits = 8;
+  std::string description;  // of the caller, kept as it is
+};
+
+struct SearchSettings {
+  std::size_t nprobe = 1;
+  std::size_t rerank_k = 0;  // candidates that are re-ranked; at least k are
+  float epsilon = 1.9f;
+  std::size_t threads = 1;
+  bool shared = true;  // queries of a batch share the lists that they probe
+};
+
+class Reranker;
+
+// Thread-safe: searches run side by side; add, remove and save wait for them.
+class ComposedIndex {
+ public:
+  // Throws std::invalid_argument for settings that contradict each other.
+  explicit ComposedIndex(IndexSettings settings, const KernelTable* kernels = nullptr);
+  ~ComposedIndex();
+
+  const IndexSettings& settings() const { return settings_; }
+  std::size_t size() const;
+  std::size_t nlist() const;
+
+  // Adds n vectors: originals (n × dim_in; of length 1 for cosine), mapped (n × dim), the `assignments` lists that each
+  // goes to (n × assignments), and ids that are not in use and not negative. All finite. Throws std::invalid_argument and
+  // adds nothing for a list or an id that cannot be, nor where memory does not suffice (std::bad_alloc).
+  void add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
+           const std::int64_t* ids, std::size_t n);
+  // Removes vectors by their ids. Throws std::out_of_range naming the first unknown one, and removes nothing.
+  void remove(const std::int64_t* ids, std::size_t n);
+
+  // The k nearest of each of `count` queries (count × dim_in): ids and distances, count × k, nearest first, filled up with
+  // −1 and infinity. Distances are L2, 1 − cosine, or the negative inner product: estimated, unless re-ranked exactly.
+  // Throws std::invalid_argument for nprobe 0 or k 0.
+  void search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
+              float* distances) const;
+
+  // The caller's ids, in the order in which codes lie; a vector with two assignments is named once.
+  std::vector<std::int64_t> ids() const;
+  // Bytes by what they are for.
+  std::vector<std::pair<std::string, std::size_t>> nbytes() const;
+
+  // Writes the index to a file, replacing it at once or not at all. Throws IndexFileError.
+  void save(const std::string& path) const;
+  // Throws IndexFileError for a file that is no index or not intact, std::bad_alloc.
+  static std::unique_ptr<ComposedIndex> load(const std::string& path, const KernelTable* kernels = nullptr);
+
+ private:
+  struct Prepared;
+  using Place = std::pair<const std::int64_t, std::uint64_t>;
+
+  void make_room(std::size_t list, std::size_t count);
+  void append(std::size_t list, const float* originals, const float* mapped, const std::vector<std::uint32_t>& members,
+              const std::int64_t* ids);
+  void prepare(const float* queries, Prepared& prepared) const;
+  void choose_lists(const SearchSettings& how, Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
+  void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
+                    float* distances) const;
+  void search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
+                    float* distances) const;
+  void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
+              float* distances) const;
+  std::size_t kept(std::size_t k, const SearchSettings& how) const;
+  float distance_of(float score, float constant, bool exact) const;
+  void code_centroids();
+  void need_places() const;
+
+  IndexSettings settings_;
+  const KernelTable& kernels_;
+  float weight_;
+  bool exact_l2_ = false;  // scores are −‖q − x‖² as they are
+  AlignedBuffer<float> packed_query_map_;
+  std::vector<float> centroid_norms_;
+  std::unique_ptr<Lists> lists_;
+  std::unique_ptr<Lists> centroid_codes_;  // one list of all centroids
+  std::unique_ptr<Reranker> reranker_;
+  std::size_t size_ = 0;
+  std::size_t assignments_ = 1;
+  mutable std::unordered_multimap<std::int64_t, std::uint64_t> places_;  // id → handles; made when first needed
+  mutable bool places_known_ = false;
+  mutable std::shared_mutex mutex_;
+};
+
+// The lists for these settings: the one table of codecs that an index can be made of.
+std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const CodecSettings& codec, float weight,
+                                  bool exact_l2);
+
+}  // namespace annbench

@@ -1,0 +1,73 @@
+#include "index/reranker.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "codecs/uniform_rows.hpp"
+
+namespace annbench {
+namespace {
+
+constexpr std::size_t rows_ahead = 4;    // that are asked for before they are needed
+constexpr std::size_t bytes_ahead = 512;  // of each: the processor's own prefetching follows
+
+template <Codec C>
+class RerankerOf final : public Reranker {
+ public:
+  RerankerOf(C codec, bool centred, bool exact) : codec_(std::move(codec)), centred_(centred), exact_(exact) {}
+
+  std::size_t code_bytes(std::size_t part, std::size_t count) const override { return codec_.bytes(part, count); }
+  void reserve_codes(CodeList& list, std::size_t count) const override { reserve(codec_, list.rerank, count); }
+  void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count) const override {
+    codec_.encode(vectors, bias, nullptr, count, view(list.rerank), list.size());
+  }
+  void move(CodeList& list, std::size_t from, std::size_t to) const override { codec_.move(view(list.rerank), from, to); }
+  bool centred() const override { return centred_; }
+  bool exact() const override { return exact_; }
+
+  void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
+               std::span<Scored> found) const override {
+    typename C::Query prepared;
+    codec_.prepare(query, prepared);
+    for (std::size_t i = 0; i < std::min(rows_ahead, found.size()); ++i) prefetch(lists, found[i]);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (i + rows_ahead < found.size()) prefetch(lists, found[i + rows_ahead]);
+      const auto place = static_cast<std::uint32_t>(place_of(found[i].id));
+      float score = 0;
+      codec_.refine(kernels, prepared, {}, view(lists[list_of(found[i].id)].rerank), &place, 1, &score);
+      found[i].score = score == score ? score : -std::numeric_limits<float>::infinity();
+    }
+    std::ranges::sort(found, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
+  }
+
+ private:
+  void prefetch(const std::vector<CodeList>& lists, const Scored& one) const {
+    const std::size_t place = place_of(one.id), begin = codec_.bytes(0, place);
+    const std::size_t end = std::min(codec_.bytes(0, place + 1), begin + bytes_ahead);
+    const std::uint8_t* rows = lists[list_of(one.id)].rerank[0].data();
+    for (std::size_t b = begin; b < end; b += cache_line) __builtin_prefetch(rows + b);
+  }
+
+  C codec_;
+  bool centred_, exact_;
+};
+
+template <class C>
+std::unique_ptr<Reranker> reranker_of(C codec, bool centred, bool exact) {
+  return std::make_unique<RerankerOf<C>>(std::move(codec), centred, exact);
+}
+
+}  // namespace
+
+std::unique_ptr<Reranker> make_reranker(const IndexSettings& s, float weight) {
+  switch (s.rerank) {
+    case RerankKind::none: return nullptr;
+    case RerankKind::uniform:
+      return reranker_of(UniformRows(s.dim_in, static_cast<int>(s.rerank_bits), UniformFit::rabitq_fast, weight), true, false);
+    default: break;
+  }
+  throw std::invalid_argument("there is no such way to re-rank");
+}
+
+}  // namespace annbench

@@ -1,0 +1,35 @@
+// The finer copy of the vectors that the short list is decided by.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "index/composed.hpp"
+#include "structures/code_list.hpp"
+
+namespace annbench {
+
+class Reranker {
+ public:
+  virtual ~Reranker() = default;
+
+  virtual std::size_t code_bytes(std::size_t part, std::size_t count) const = 0;
+  virtual void reserve_codes(CodeList& list, std::size_t count) const = 0;
+  // At the end of a list that has room: vectors (count × dim_in) as the index takes them, centred or not as `centred` says.
+  virtual void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count) const = 0;
+  virtual void move(CodeList& list, std::size_t from, std::size_t to) const = 0;
+  // Replaces the scores of what is found by its own, and sorts it.
+  virtual void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
+                       std::span<Scored> found) const = 0;
+  // Whether vectors and queries come without the mean; else as they are.
+  virtual bool centred() const = 0;
+  // Whether scores are −‖q − x‖², or ⟨q, x⟩, as they are.
+  virtual bool exact() const = 0;
+};
+
+// Null for RerankKind::none.
+std::unique_ptr<Reranker> make_reranker(const IndexSettings& settings, float weight);
+
+}  // namespace annbench

@@ -1,0 +1,207 @@
+// The composed index as a file. Sections:
+//
+//   settings     u64 (settings_count): see pack_settings
+//   description  text
+//   mean, query_map, base_map, centroids, tables   f32;   table_bits   u8: only where there are any
+//   list_sizes   u64 (nlist)
+//   ids          i64 (codes), list by list
+//   codes0, codes1, rerank0, rerank1   u8, list by list, each list filled to whole cache lines as its codec says
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
+
+#include "index/composed.hpp"
+#include "index/reranker.hpp"
+#include "io/checked_math.hpp"
+#include "io/index_file.hpp"
+
+namespace annbench {
+namespace {
+
+constexpr std::size_t settings_count = 16;
+constexpr std::uint64_t largest_dim = 1 << 20;
+constexpr std::uint64_t largest_list = std::uint64_t{1} << 32;
+constexpr std::uint64_t most_assignments = 16;
+constexpr std::uint64_t longest_description = 1 << 20;
+
+using Packed = std::array<std::uint64_t, settings_count>;
+
+Packed pack_settings(const IndexSettings& s, std::size_t assignments) {
+  std::uint32_t parameter;
+  std::memcpy(&parameter, &s.codec.parameter, sizeof(parameter));
+  return {static_cast<std::uint64_t>(s.metric), s.dim_in, s.dim, s.prefix_dim, s.normalise, s.mapped_metric,
+          static_cast<std::uint64_t>(s.codec.kind), s.codec.bits, s.codec.second_bits,
+          static_cast<std::uint64_t>(s.codec.fit), s.codec.query_bits,
+          static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{parameter} << 32, s.codec.scan_dim,
+          static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments};
+}
+
+// The settings that numbers of a file stand for; each within what it can be.
+IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
+  const auto within = [&](std::size_t i, std::uint64_t least, std::uint64_t most) {
+    if (p[i] < least || p[i] > most)
+      reader.reject("settings", "value " + std::to_string(i) + " is " + std::to_string(p[i]) + ", not between " +
+                                    std::to_string(least) + " and " + std::to_string(most));
+    return p[i];
+  };
+  IndexSettings s;
+  s.metric = static_cast<Metric>(within(0, 0, 2));
+  s.dim_in = within(1, 1, largest_dim);
+  s.dim = within(2, 1, largest_dim);
+  s.prefix_dim = within(3, 0, s.dim);
+  s.normalise = within(4, 0, 1) == 1;
+  s.mapped_metric = within(5, 0, 1) == 1;
+  s.codec.kind = static_cast<CodecKind>(within(6, 0, static_cast<std::uint64_t>(CodecKind::va_file)));
+  s.codec.bits = static_cast<std::uint32_t>(within(7, 0, 32));
+  s.codec.second_bits = static_cast<std::uint32_t>(within(8, 0, 32));
+  s.codec.fit = static_cast<UniformFit>(within(9, 0, 3));
+  s.codec.query_bits = static_cast<std::uint32_t>(within(10, 0, 32));
+  const auto low = static_cast<std::uint32_t>(p[11]), high = static_cast<std::uint32_t>(p[11] >> 32);
+  if (low > 1) reader.reject("settings", "value 11 is no flag");
+  s.codec.rescale = low == 1;
+  std::memcpy(&s.codec.parameter, &high, sizeof(high));
+  if (!std::isfinite(s.codec.parameter)) reader.reject("settings", "value 11 holds no finite number");
+  s.codec.scan_dim = static_cast<std::uint32_t>(within(12, 0, s.dim));
+  s.rerank = static_cast<RerankKind>(within(13, 0, 3));
+  s.rerank_bits = static_cast<std::uint32_t>(within(14, 0, 32));
+  within(15, 1, most_assignments);
+  return s;
+}
+
+// A section of floats of a given shape, or nothing where it is missing.
+std::vector<float> read_floats(IndexFileReader& reader, const char* name, const Shape* shape) {
+  if (!reader.has(name)) return {};
+  const Section& section = shape == nullptr ? reader.section(name) : reader.section(name, DType::f32, *shape);
+  if (section.dtype != DType::f32) reader.reject(name, "it has no floats");
+  std::vector<float> values(section.count());
+  reader.read(section, values.data());
+  if (!std::ranges::all_of(values, [](float v) { return std::isfinite(v); })) reader.reject(name, "a value is not finite");
+  return values;
+}
+
+void add_floats(IndexFileWriter& writer, const char* name, const Shape& shape, const std::vector<float>& values) {
+  if (!values.empty()) writer.add(name, DType::f32, shape, values.data());
+}
+
+}  // namespace
+
+void ComposedIndex::save(const std::string& path) const {
+  std::shared_lock lock(mutex_);
+  const IndexSettings& s = settings_;
+  IndexFileWriter writer(path);
+  const Packed packed = pack_settings(s, assignments_);
+  writer.add("settings", std::span<const std::uint64_t>(packed));
+  writer.add_text("description", s.description);
+  add_floats(writer, "mean", {s.dim_in}, s.mean);
+  add_floats(writer, "query_map", {s.dim, s.dim_in}, s.query_map);
+  add_floats(writer, "base_map", {s.dim, s.dim_in}, s.base_map);
+  if (!s.centroids.empty()) add_floats(writer, "centroids", {nlist(), s.prefix_dim}, s.centroids);
+  add_floats(writer, "tables", {s.codec.tables.size()}, s.codec.tables);
+  if (!s.codec.table_bits.empty()) writer.add("table_bits", std::span<const std::uint8_t>(s.codec.table_bits));
+  const auto& lists = lists_->all();
+  std::vector<std::uint64_t> sizes;
+  std::vector<Piece> ids;
+  std::uint64_t codes = 0;
+  for (const CodeList& list : lists) {
+    sizes.push_back(list.size());
+    ids.push_back({list.ids.data(), list.size() * sizeof(std::int64_t)});
+    codes += list.size();
+  }
+  writer.add("list_sizes", std::span<const std::uint64_t>(sizes));
+  writer.add("ids", DType::i64, {codes}, ids);
+  for (std::size_t part = 0; part < max_parts; ++part) {
+    std::vector<Piece> scanned, finer;
+    std::uint64_t scanned_bytes = 0, finer_bytes = 0;
+    for (const CodeList& list : lists) {
+      scanned.push_back({list.codes[part].data(), lists_->code_bytes(part, list.size())});
+      finer.push_back({list.rerank[part].data(), reranker_ == nullptr ? 0 : reranker_->code_bytes(part, list.size())});
+      scanned_bytes += scanned.back().bytes;
+      finer_bytes += finer.back().bytes;
+    }
+    writer.add("codes" + std::to_string(part), DType::u8, {scanned_bytes}, scanned);
+    writer.add("rerank" + std::to_string(part), DType::u8, {finer_bytes}, finer);
+  }
+  writer.commit();
+}
+
+std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, const KernelTable* kernels) {
+  IndexFileReader reader(path);
+  Packed packed;
+  reader.read(reader.section("settings", DType::u64, Shape{settings_count}), packed.data());
+  IndexSettings s = unpack_settings(packed, reader);
+  const std::size_t assignments = packed[15];
+  s.description = reader.read_text("description", longest_description);
+  const Shape mean{s.dim_in}, map{s.dim, s.dim_in};
+  s.mean = read_floats(reader, "mean", &mean);
+  s.query_map = read_floats(reader, "query_map", &map);
+  s.base_map = read_floats(reader, "base_map", &map);
+  s.codec.tables = read_floats(reader, "tables", nullptr);
+  if (reader.has("table_bits")) s.codec.table_bits = reader.read_vector<std::uint8_t>("table_bits", s.dim);
+  if (reader.has("centroids")) {
+    const Section& centroids = reader.section("centroids", DType::f32, 2);
+    if (centroids.shape[1] != s.prefix_dim) reader.reject("centroids", "they have another dimension than the settings say");
+    s.centroids = read_floats(reader, "centroids", nullptr);
+  }
+  const std::size_t nlist = s.centroids.empty() ? 1 : s.centroids.size() / s.prefix_dim;
+
+  std::unique_ptr<ComposedIndex> index;
+  try {
+    index = std::make_unique<ComposedIndex>(std::move(s), kernels);
+  } catch (const std::invalid_argument& error) {
+    reader.reject("settings", error.what());
+  }
+  const auto sizes = reader.read_vector<std::uint64_t>("list_sizes", nlist);
+  if (sizes.size() != nlist) reader.reject("list_sizes", "there are " + std::to_string(sizes.size()) + " for " + std::to_string(nlist) + " lists");
+  const std::uint64_t limit = reader.file_bytes();
+  std::uint64_t codes = 0;
+  for (const std::uint64_t size : sizes) {
+    if (size >= largest_list || size > limit / sizeof(std::int64_t)) reader.reject("list_sizes", "a list has " + std::to_string(size) + " codes");
+    codes += size;  // at most 2³² lists of less than 2³² codes
+  }
+  if (codes % assignments != 0) reader.reject("list_sizes", "the codes are no multiple of the assignments");
+  const Section& ids = reader.section("ids", DType::i64, Shape{codes});
+  // Sizes are compared with the file before memory is taken for them.
+  std::array<std::uint64_t, max_parts> scanned{}, finer{};
+  const Reranker* reranker = index->reranker_.get();
+  for (const std::uint64_t size : sizes)
+    for (std::size_t part = 0; part < max_parts; ++part) {
+      scanned[part] += index->lists_->code_bytes(part, size);
+      finer[part] += reranker == nullptr ? 0 : reranker->code_bytes(part, size);
+    }
+  std::array<const Section*, max_parts> scanned_sections, finer_sections;
+  for (std::size_t part = 0; part < max_parts; ++part) {
+    scanned_sections[part] = &reader.section("codes" + std::to_string(part), DType::u8, Shape{scanned[part]});
+    finer_sections[part] = &reader.section("rerank" + std::to_string(part), DType::u8, Shape{finer[part]});
+  }
+
+  auto& lists = index->lists_->all();
+  std::vector<MutablePiece> pieces;
+  for (std::size_t l = 0; l < nlist; ++l) {
+    index->make_room(l, sizes[l]);
+    lists[l].ids.resize(sizes[l]);
+    pieces.push_back({lists[l].ids.data(), sizes[l] * sizeof(std::int64_t)});
+  }
+  reader.read(ids, pieces);
+  for (const CodeList& list : lists)
+    if (!std::ranges::all_of(list.ids, [](std::int64_t id) { return id >= 0; })) reader.reject("ids", "one is negative");
+  for (std::size_t part = 0; part < max_parts; ++part) {
+    const auto read = [&](const Section& section, auto bytes_of, auto buffer_of) {
+      pieces.clear();
+      for (CodeList& list : lists) pieces.push_back({buffer_of(list), bytes_of(list.size())});
+      reader.read(section, pieces);
+    };
+    read(*scanned_sections[part], [&](std::size_t n) { return index->lists_->code_bytes(part, n); },
+         [&](CodeList& list) { return list.codes[part].data(); });
+    read(*finer_sections[part], [&](std::size_t n) { return reranker == nullptr ? 0 : reranker->code_bytes(part, n); },
+         [&](CodeList& list) { return list.rerank[part].data(); });
+  }
+  reader.require_all_read();
+  index->size_ = codes / assignments;
+  index->assignments_ = assignments;
+  return index;
+}
+
+}  // namespace annbench

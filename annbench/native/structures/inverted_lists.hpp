@@ -1,0 +1,212 @@
+// Inverted lists, and the flat structure, which is one list: which codes are looked at, in which order, by how many queries
+// at a time.
+//
+// A batch shares lists: every query scans its nearest list first, so that all have a threshold, and then the lists are
+// taken one after the other, in tiles that stay in the nearest cache while all queries that probe the list pass over them.
+// A query's answer does not depend on the queries beside it, nor on how a batch is split between threads.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codecs/codec.hpp"
+#include "kernels/dispatch.hpp"
+#include "structures/code_list.hpp"
+#include "structures/top_k.hpp"
+
+namespace annbench {
+
+// A code by its list and its place there, as one number.
+inline constexpr std::uint64_t handle_of(std::uint64_t list, std::uint64_t place) { return list << 32 | place; }
+inline constexpr std::size_t list_of(std::uint64_t handle) { return handle >> 32; }
+inline constexpr std::size_t place_of(std::uint64_t handle) { return handle & 0xffffffffu; }
+
+// One list that a query looks into.
+struct ListProbe {
+  std::uint32_t list;
+  Probe probe;
+};
+
+// The part of each list that one of several threads scans: share `index` of `count`.
+struct Share {
+  std::size_t index = 0;
+  std::size_t count = 1;
+};
+
+// What several queries look for: query q is dim floats at queries + q·dim, and probes probes[q], nearest first.
+struct ScanTask {
+  const float* queries;
+  std::span<const std::vector<ListProbe>> probes;
+  bool shared;  // lists are shared between the queries; else one query after the other
+  Share share;
+};
+
+// Lists of codes of any codec. The search itself is not virtual: one call scans for all queries of a task.
+class Lists {
+ public:
+  explicit Lists(std::size_t count) : lists_(count) {}
+  virtual ~Lists() = default;
+
+  std::vector<CodeList>& all() { return lists_; }
+  const std::vector<CodeList>& all() const { return lists_; }
+
+  // Makes room for `count` codes in a list, without anything to spare.
+  virtual void reserve_codes(std::size_t list, std::size_t count) = 0;
+  // Codes `count` vectors at the end of a list; room is there. ids are the caller's to append.
+  virtual void encode(std::size_t list, const float* vectors, const float* bias, const float* anchor,
+                      std::size_t count) = 0;
+  // The code at `from` also at `to`.
+  virtual void move(std::size_t list, std::size_t from, std::size_t to) = 0;
+  // Bytes that part p of `count` codes takes.
+  virtual std::size_t code_bytes(std::size_t part, std::size_t count) const = 0;
+  // Offers what the queries of the task find to best[q].
+  virtual void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
+
+ private:
+  std::vector<CodeList> lists_;
+};
+
+inline constexpr std::size_t tile_bytes = 16 << 10;  // of codes: half of L1, beside what a query brings
+inline constexpr std::size_t tile_codes = 512;
+inline constexpr std::size_t refine_block = 32;
+
+template <Codec C>
+class ListsOf final : public Lists {
+ public:
+  ListsOf(std::size_t count, C codec) : Lists(count), codec_(std::move(codec)) {}
+
+  void reserve_codes(std::size_t list, std::size_t count) override { reserve(codec_, all()[list].codes, count); }
+  void encode(std::size_t list, const float* vectors, const float* bias, const float* anchor,
+              std::size_t count) override {
+    CodeList& into = all()[list];
+    codec_.encode(vectors, bias, anchor, count, view(into.codes), into.size());
+  }
+  void move(std::size_t list, std::size_t from, std::size_t to) override { codec_.move(view(all()[list].codes), from, to); }
+  std::size_t code_bytes(std::size_t part, std::size_t count) const override { return codec_.bytes(part, count); }
+
+  void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {
+    if (task.shared)
+      scan_shared(kernels, task, best);
+    else
+      scan_each(kernels, task, best);
+  }
+
+ private:
+  using Query = typename C::Query;
+
+  struct Scratch {
+    std::array<float, tile_codes> scores, bounds;
+    std::array<std::uint32_t, tile_codes> places;
+  };
+
+  // A multiple of the granule whose codes fill a tile.
+  std::size_t tile() const {
+    const std::size_t one = std::max<std::size_t>(1, codec_.bytes(0, tile_codes) / tile_codes);
+    const std::size_t fitting = std::clamp<std::size_t>(tile_bytes / one, 32, tile_codes);
+    return fitting / C::granule * C::granule;
+  }
+
+  void scan_each(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const {
+    Scratch scratch;
+    Query query;
+    const std::size_t step = tile();
+    for (std::size_t q = 0; q < best.size(); ++q) {
+      codec_.prepare(task.queries + q * codec_.dim(), query);
+      const auto& probes = task.probes[q];
+      // Several threads share a query's lists where there are enough of them, else the codes of each.
+      const bool by_lists = probes.size() >= 2 * task.share.count;
+      for (std::size_t p = by_lists ? task.share.index : 0; p < probes.size(); p += by_lists ? task.share.count : 1) {
+        const auto [begin, end] = range(all()[probes[p].list].size(), by_lists ? Share{} : task.share);
+        for (std::size_t first = begin; first < end;) {
+          // Until there is a threshold everything passes, so little is looked at.
+          const std::size_t at_once = best[q].full() ? step : std::min(step, start_codes);
+          scan_tile(kernels, query, probes[p], first, std::min(at_once, end - first), best[q], scratch);
+          first += at_once;
+        }
+      }
+    }
+  }
+
+  void scan_shared(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const {
+    struct Visit {
+      std::uint32_t list, query, rank;
+    };
+    std::vector<Query> queries(best.size());
+    std::vector<Visit> visits;
+    for (std::uint32_t q = 0; q < best.size(); ++q) {
+      codec_.prepare(task.queries + q * codec_.dim(), queries[q]);
+      for (std::uint32_t rank = 0; rank < task.probes[q].size(); ++rank)
+        visits.push_back({task.probes[q][rank].list, q, rank});
+    }
+    // The nearest lists first, then the others, each by list.
+    std::sort(visits.begin(), visits.end(), [](const Visit& a, const Visit& b) {
+      if ((a.rank == 0) != (b.rank == 0)) return a.rank == 0;
+      return a.list != b.list ? a.list < b.list : a.query < b.query;
+    });
+    Scratch scratch;
+    const std::size_t step = tile();
+    for (std::size_t begin = 0, end; begin < visits.size(); begin = end) {
+      const auto same = [&](const Visit& v) { return v.list == visits[begin].list && (v.rank == 0) == (visits[begin].rank == 0); };
+      for (end = begin + 1; end < visits.size() && same(visits[end]);) ++end;
+      const std::size_t size = all()[visits[begin].list].size();
+      for (std::size_t first = 0; first < size; first += step) {
+        const std::size_t stop = std::min(size, first + step);
+        for (std::size_t v = begin; v < end; ++v) {
+          TopK& mine = best[visits[v].query];
+          const ListProbe& probe = task.probes[visits[v].query][visits[v].rank];
+          for (std::size_t next = first; next < stop;) {
+            const std::size_t at_once = mine.full() ? stop - next : std::min(stop - next, start_codes);
+            scan_tile(kernels, queries[visits[v].query], probe, next, at_once, mine, scratch);
+            next += at_once;
+          }
+        }
+      }
+    }
+  }
+
+  void scan_tile(const KernelTable& kernels, const Query& query, const ListProbe& probe, std::size_t first,
+                 std::size_t count, TopK& best, Scratch& scratch) const {
+    const CodesView codes = view(all()[probe.list].codes);
+    std::size_t found = 0;
+    if constexpr (requires { codec_.select(kernels, query, probe.probe, codes, first, count, 0.0f, scratch.places.data(), scratch.bounds.data()); }) {
+      found = codec_.select(kernels, query, probe.probe, codes, first, count, best.threshold(), scratch.places.data(),
+                            scratch.bounds.data());
+    } else {
+      codec_.score(kernels, query, probe.probe, codes, first, count, scratch.scores.data());
+      found = kernels.threshold_select(scratch.scores.data(), nullptr, Adjust::none, count, best.threshold(),
+                                       scratch.places.data(), scratch.bounds.data());
+      for (std::size_t i = 0; i < found; ++i) scratch.places[i] += static_cast<std::uint32_t>(first);
+    }
+    if constexpr (C::staged) {
+      // The threshold rises as estimates come in: what passed it may not any more.
+      for (std::size_t i = 0; i < found;) {
+        std::array<std::uint32_t, refine_block> places;
+        std::size_t passing = 0;
+        for (; i < found && passing < refine_block; ++i)
+          if (scratch.bounds[i] >= best.threshold()) places[passing++] = scratch.places[i];
+        codec_.refine(kernels, query, probe.probe, codes, places.data(), passing, scratch.scores.data());
+        for (std::size_t j = 0; j < passing; ++j) best.push(scratch.scores[j], handle_of(probe.list, places[j]));
+      }
+    } else {
+      for (std::size_t i = 0; i < found; ++i) best.push(scratch.bounds[i], handle_of(probe.list, scratch.places[i]));
+    }
+  }
+
+  // The codes of a list that are a thread's share, in whole granules.
+  static std::pair<std::size_t, std::size_t> range(std::size_t size, Share share) {
+    const std::size_t granules = (size + C::granule - 1) / C::granule;
+    const auto at = [&](std::size_t i) { return std::min(size, granules * i / share.count * C::granule); };
+    return {at(share.index), at(share.index + 1)};
+  }
+
+  static constexpr std::size_t start_codes = 64;
+  static_assert(start_codes % C::granule == 0 && tile_codes % C::granule == 0);
+
+  C codec_;
+};
+
+}  // namespace annbench
