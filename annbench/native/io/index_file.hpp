@@ -119,6 +119,11 @@ class IndexFileWriter {
   // (a full disk), std::invalid_argument where the section itself is wrong: its name, its shape, the sum of its pieces.
   void add(std::string_view name, DType dtype, const Shape& shape, std::span<const Piece> pieces);
   void add(std::string_view name, DType dtype, const Shape& shape, const void* data);
+  // An array of pieces would else be taken for its own bytes.
+  template <std::size_t n>
+  void add(std::string_view name, DType dtype, const Shape& shape, const Piece (&pieces)[n]) {
+    add(name, dtype, shape, std::span<const Piece>(pieces));
+  }
   template <class T>
   void add(std::string_view name, std::span<const T> values) {
     add(name, dtype_of<T>(), {values.size()}, values.data());
@@ -161,6 +166,10 @@ class IndexFileReader {
   // CRC is wrong; what the pieces hold then is of no use.
   void read(const Section& section, std::span<const MutablePiece> pieces);
   void read(const Section& section, void* data);
+  template <std::size_t n>
+  void read(const Section& section, const MutablePiece (&pieces)[n]) {
+    read(section, std::span<const MutablePiece>(pieces));
+  }
   // Reads a section just to compare its CRC.
   void verify(const Section& section);
 

@@ -69,6 +69,7 @@ void test_exact_distance();
 void test_fast_rotation();
 void test_float_distance();
 void test_hamming();
+void test_index_file();
 void test_neighbor_collector();
 void test_plane_dot();
 void test_product_codes();

@@ -41,6 +41,7 @@ constexpr Test tests[] = {
     {"uniform_rows", annbench::tests::test_uniform_rows},
     {"product_codes", annbench::tests::test_product_codes},
     {"crc32c", annbench::tests::test_crc32c},
+    {"index_file", annbench::tests::test_index_file},
     {"thread_pool", annbench::tests::test_thread_pool},
     {"composed", annbench::tests::test_composed},
 };
