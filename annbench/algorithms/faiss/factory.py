@@ -6,6 +6,9 @@ has no adapter of its own, such as
       search: {parameters: ["nprobe=8,quantizer_efSearch=32,k_factor_rf=10"]}
 
 Cosine compares unit vectors by L2, whatever the codes: every index of the library knows L2.
+
+`{dim}`, `{dim/4}` and the like stand for the data's dimension and its parts, rounded down, so that one config suits
+data of any dimension: `OPQ{dim/8}_{dim/2},PQ{dim/8}x4fs`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from annbench.datasets.info import Metric
 
 _SOURCE = re.compile(r"^Error in .*? at [^ ]*:\d+: (Error: '.*?' failed:? ?(?=.))?", re.DOTALL)
 _LISTS = re.compile(r"IVF([0-9]+)([kM]?)")
+_PART = re.compile(r"\{dim(?:/([1-9][0-9]{0,4}))?\}")
 _UNITS = {"": 1, "k": 1024, "M": 1 << 20}
 # What the library starts with, so that one point's parameters do not stay for the next.
 DEFAULTS = {"nprobe": "1", "k_factor_rf": "1", "k_factor": "4", "efSearch": "16", "ht": "1e9", "max_codes": "inf"}
@@ -36,7 +40,8 @@ PCA_OVERFLOWS = "PCA sums squares over the base in float32, and fails where that
 
 
 class FactoryBuild(Params):
-    """`factory` is the description; `parameters` are set before training (`efConstruction=200`).
+    """`factory` is the description, in which `{dim/8}` is a part of the dimension; `parameters` are set before
+    training (`efConstruction=200`).
 
     `seed` seeds what the library draws: clusterings, rotations, levels, wherever they sit in the index.
     """
@@ -98,15 +103,16 @@ class FaissFactory(FaissFamily):
         should have said."""
         import faiss
 
-        lists = max((int(digits) * _UNITS[unit] for digits, unit in _LISTS.findall(build.factory)), default=0)
+        described = described_for(context.dim, build.factory)
+        lists = max((int(digits) * _UNITS[unit] for digits, unit in _LISTS.findall(described)), default=0)
         if lists > context.n:  # before the library reserves memory for them
             return f"nlist={lists} exceeds n={context.n}"
         inner = context.metric == "ip"
         try:
             metric = faiss.METRIC_INNER_PRODUCT if inner else faiss.METRIC_L2
-            index = faiss.index_factory(context.dim, build.factory, metric)
+            index = faiss.index_factory(context.dim, described, metric)
         except Exception as error:  # whatever the library throws is its answer
-            return f"factory={build.factory!r} is refused by faiss: {_said(error)}"
+            return f"factory={described!r} is refused by faiss: {_said(error)}"
         for text in (build.parameters, search.parameters):
             try:
                 set_parameters(index, text)
@@ -122,7 +128,7 @@ class FaissFactory(FaissFamily):
         """
         import faiss
 
-        index = faiss.index_factory(context.dim, build.factory)
+        index = faiss.index_factory(context.dim, described_for(context.dim, build.factory))
         try:
             code_bytes = index.sa_code_size()
         except RuntimeError:
@@ -131,6 +137,12 @@ class FaissFactory(FaissFamily):
         lists = 0 if ivf is None else 8 * context.n + 4 * ivf.nlist * ivf.d
         size = float(context.n * context.dim)
         return Cost(index_bytes=float(context.n * code_bytes + lists), build_operations=size, search_operations=size)
+
+    def create(self, dim: int, params: FactoryBuild, metric: int) -> Any:
+        """As described for this dimension."""
+        import faiss
+
+        return faiss.index_factory(dim, described_for(dim, params.factory), metric)
 
     def prepare(self, index: Any, params: FactoryBuild) -> None:
         """Seed it, and set the parameters that training and adding look at."""
@@ -149,6 +161,15 @@ class FaissFactory(FaissFamily):
         super()._open(index, metric, params)
         self._params = params
         self._touched: set[str] = set()
+
+
+def described_for(dim: int, factory: str) -> str:
+    """`factory` with `{dim}` and `{dim/4}` replaced by numbers.
+
+    >>> described_for(100, "PCAR{dim/8},RaBitQ4")
+    'PCAR12,RaBitQ4'
+    """
+    return _PART.sub(lambda match: str(dim // int(match.group(1) or 1)), factory)
 
 
 def set_parameters(index: Any, text: str) -> None:
