@@ -66,3 +66,77 @@ class NeighborCollector:
     def finish(self) -> None: ...
     @staticmethod
     def bytes(queries: int, k: int, offered_rows: int) -> int: ...
+
+class IndexFileError(Exception):
+    """With three arguments: where, what was found, what to do."""
+
+class ComposedIndex:
+    def __init__(
+        self,
+        *,
+        metric: Literal["euclidean", "cosine", "ip"],
+        dim_in: int,
+        dim: int,
+        mean: NDArray[np.float32] | None = None,
+        query_map: NDArray[np.float32] | None = None,
+        base_map: NDArray[np.float32] | None = None,
+        normalise: bool = False,
+        mapped_metric: bool = False,
+        codec: str,
+        bits: int = 0,
+        second_bits: int = 0,
+        fit: str = "rabitq-fast",
+        query_bits: int = 8,
+        rescale: bool = True,
+        scan_dim: int = 0,
+        parameter: float = 1.0,
+        tables: NDArray[np.float32] | None = None,
+        table_bits: NDArray[np.uint8] | None = None,
+        centroids: NDArray[np.float32] | None = None,
+        rerank: str = "none",
+        rerank_bits: int = 8,
+        description: str = "",
+        isa: str | None = None,
+    ) -> None: ...
+    def add(
+        self,
+        originals: NDArray[np.float32],
+        mapped: NDArray[np.float32],
+        lists: NDArray[np.uint32],
+        ids: NDArray[np.int64],
+    ) -> None: ...
+    def remove(self, ids: NDArray[np.int64]) -> None: ...
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        *,
+        nprobe: int = 1,
+        rerank_k: int = 0,
+        epsilon: float = 1.9,
+        threads: int = 1,
+        shared: bool = True,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+    def search_one(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        nprobe: int = 1,
+        rerank_k: int = 0,
+        epsilon: float = 1.9,
+        threads: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+    def __len__(self) -> int: ...
+    def save(self, path: str) -> None: ...
+    @staticmethod
+    def load(path: str, isa: str | None = None) -> ComposedIndex: ...
+    @property
+    def nbytes(self) -> dict[str, int]: ...
+    @property
+    def nlist(self) -> int: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def maps(self) -> dict[str, NDArray[np.float32] | None]: ...
+    @property
+    def ids(self) -> NDArray[np.int64]: ...

@@ -11,6 +11,7 @@
     ├── NothingComparableError     no result answers the question              3
     ├── RunFailedError             some points of a run did not succeed        4
     ├── ResultError                a result file that fails its checks         2
+    ├── IndexFileError             a file that is no intact index of annbench  2
     └── WorkerError                a worker process that broke the protocol    4
 
 Anything else that escapes is a bug of annbench: exit 70.
@@ -103,6 +104,10 @@ class RunFailedError(AnnbenchError):
 
 class ResultError(AnnbenchError):
     """A result file that is truncated, corrupted, or of another schema."""
+
+
+class IndexFileError(AnnbenchError):
+    """A file that is no index of annbench, not an intact one, or that cannot be written."""
 
 
 class WorkerError(AnnbenchError):

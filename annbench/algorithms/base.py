@@ -130,6 +130,16 @@ class Algorithm:
         """Expected cost of the point, or None if nothing sensible can be said."""
         return None
 
+    @classmethod
+    def learn_set(cls, params: Any) -> str | None:
+        """Name of the query set whose training queries (its `learn` part, never the queries that are measured) this
+        build wants; None for none.
+        """
+        return None
+
+    def learn(self, queries: Any) -> None:
+        """Take training queries, in the form of `build`'s base; called before `build` if `learn_set` names a set."""
+
     def build(self, base: Any, metric: Metric, params: Any, threads: int) -> None:
         """Build the index over `base`; row i has id i.
 

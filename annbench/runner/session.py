@@ -57,6 +57,7 @@ class Subject:
         if metric not in self.kind.metrics:
             supported = ", ".join(sorted(self.kind.metrics))
             raise UnsupportedError(f"metric {metric} is not supported", remedy=f"this algorithm does: {supported}")
+        self._offer_queries(dataset)
         base = distance.reduced_base(dataset.base())
         peak = PeakMeter()
         timed = time_call(lambda: self.adapter.build(base, metric, self.params, self.threads))
@@ -66,6 +67,20 @@ class Subject:
             "build_cpu_ratio": timed.cpu_ratio,
             "build_thread_count": thread_count(),
         }
+
+    def _offer_queries(self, dataset: Dataset) -> None:
+        """Hand over the training queries that the build wants."""
+        query_set = self.kind.learn_set(self.params)
+        if query_set is None:
+            return
+        queries = dataset.learn(query_set)
+        if queries is None:
+            raise UnsupportedError(
+                f"query set {query_set} has no training queries",
+                where=str(dataset.path),
+                remedy="name a set that `annbench data info` lists with a learn part, or build without",
+            )
+        self.adapter.learn(distance_of(dataset.info.metric).reduced_queries(queries))
 
 
 def build_and_save(request: Mapping[str, Any]) -> dict[str, Any]:

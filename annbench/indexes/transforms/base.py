@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from annbench.errors import UsageError
+from annbench.indexes.choice import Choice
 
 Matrix = NDArray[np.float32]
 Wide = NDArray[np.float64]
@@ -62,12 +62,9 @@ class LinearMaps:
         return np.ascontiguousarray(mapped, dtype=np.float32)
 
 
-class Transform(BaseModel):
+class Transform(Choice):
     """The choice of a transform with its parameters, as a configuration names it; `fit` makes the maps."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    kind: str
     needs_queries: ClassVar[bool] = False
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Transforms that look at no data: identity, prefix, random rotation, very sparse projection."""
+"""Transforms that look at no data but their mean: identity, prefix, random rotation, very sparse projection."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from annbench.indexes.transforms.base import LinearMaps, Transform, Wide, checked_dim, narrow
+from annbench.indexes.transforms.moments import mean_of, sampled
 
 
 class Identity(Transform):
-    """Vectors as they are."""
+    """Vectors as they are; with `center`, less their mean, which codes on symmetric grids need."""
 
     kind: Literal["identity"] = "identity"
+    center: bool = False
 
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
-        return LinearMaps(base.shape[1], base.shape[1])
+        mean = narrow(mean_of(sampled(base, seed))) if self.center else None
+        return LinearMaps(base.shape[1], base.shape[1], mean)
 
 
 class Prefix(Transform):

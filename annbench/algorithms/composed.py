@@ -1,0 +1,196 @@
+"""Our own index: transform × codec × structure × rerank, or a published method as a preset (annbench.indexes)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Trial, Vectors
+from annbench.datasets.info import Metric
+from annbench.errors import AnnbenchError, UnsupportedError
+from annbench.indexes.presets import default_spec, find_preset
+from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_choices
+
+FILE = "index.annbench"
+KMEANS_ITERATIONS = 15
+TRAIN_ROWS_PER_LIST = 128
+TABLES = ("maps", "centroids", "tables", "lists")
+
+Slot = dict[str, Any] | str | None
+
+
+class ComposedBuild(Params):
+    """A preset, slots, or a preset with some slots chosen otherwise; slots alone leave the others at identity, float32,
+    flat and none. `learn` names the query set whose training queries transforms learn from (leanvec-ood).
+    """
+
+    preset: str | None = None
+    transform: Slot = None
+    codec: Slot = None
+    structure: Slot = None
+    rerank: Slot = None
+    learn: str | None = None
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_spelling(cls, given: Any) -> Any:
+        """Every slot with what differs from its defaults: two spellings of one index are one point."""
+        if not isinstance(given, Mapping):
+            return given
+        try:
+            if isinstance(given.get("preset"), str):
+                find_preset(given["preset"])
+            slots = {slot: given[slot] for slot in SLOTS if given.get(slot) is not None}
+            fields = make_spec(**slots).fields()
+        except AnnbenchError as error:
+            raise ValueError(str(error)) from None
+        return {**given, **{slot: fields[slot] for slot in slots}}
+
+    def spec(self, n: int, dim: int, metric: str) -> IndexSpec:
+        """What is built over n vectors of `dim` dimensions."""
+        slots = {slot: getattr(self, slot) for slot in SLOTS}
+        if self.preset is not None:
+            return with_choices(find_preset(self.preset).make(n, dim, metric), slots)
+        if any(slots.values()):
+            return with_choices(make_spec(), slots)
+        return default_spec(n, dim, metric)
+
+
+class ComposedSearch(Params):
+    """`nprobe` lists are looked into, the finer copy decides among `rerank_k` candidates; None for the index' defaults.
+
+    `epsilon` is how many standard errors a 1-bit scan allows for. `shared` false looks at one query of a batch after
+    the other, instead of at all that probe a list.
+    """
+
+    nprobe: int | None = Field(default=None, ge=1)
+    rerank_k: int | None = Field(default=None, ge=1)
+    epsilon: float = Field(default=1.9, ge=0, le=100)
+    shared: bool = True
+
+
+class Composed(Algorithm):
+    """annbench.Index."""
+
+    BuildParams = ComposedBuild
+    SearchParams = ComposedSearch
+    metrics = frozenset(METRICS)
+    distributions = ("annbench", "faiss-cpu", "numpy")
+    modules = ("faiss", "annbench.indexes.index")
+    seed_parameter = "seed"
+    known_limits = (
+        "without rerank, recall is capped by the codes however many lists are probed",
+        "added vectors go to the lists, maps and tables that were learned when the index was built",
+    )
+    trials = (Trial({}, {}, recall=1.0),)
+
+    @classmethod
+    def check(cls, context: PointContext, build: ComposedBuild, search: ComposedSearch) -> str | None:
+        """Slots must fit the data and each other, and the search what was built."""
+        try:
+            spec = build.spec(context.n, context.dim, context.metric)
+            spec.check(context.n, context.dim)
+        except AnnbenchError as error:
+            return str(error)
+        if search.nprobe is not None and search.nprobe > spec.nlist:
+            return f"nprobe={search.nprobe} exceeds nlist={spec.nlist}"
+        if search.rerank_k is None:
+            return None
+        if spec.rerank.kind == "none":
+            return f"rerank_k={search.rerank_k} has no effect: there is no rerank"
+        return f"rerank_k={search.rerank_k} is below k={context.k}" if search.rerank_k < context.k else None
+
+    @classmethod
+    def estimate(cls, context: PointContext, build: ComposedBuild, search: ComposedSearch) -> Cost:
+        """Codes, ids, and what is learned; a search maps the query, scores centroids, scans its lists, and reranks."""
+        n, dim = context.n, context.dim
+        spec = build.spec(n, dim, context.metric)
+        coded, lists = spec.coded_dim(dim), spec.nlist
+        mapped = 0 if spec.transform.kind == "identity" else coded * dim
+        clustered = min(n, TRAIN_ROWS_PER_LIST * lists) * KMEANS_ITERATIONS if lists > 1 else 0
+        nprobe = search.nprobe or spec.default_nprobe
+        reranked = search.rerank_k or context.k * spec.default_rerank_factor
+        scanned = n * spec.assignments * min(1.0, nprobe / lists)
+        return Cost(
+            index_bytes=n * spec.bytes_per_vector(dim) + 8 * mapped + 4 * lists * spec.prefix_dim(dim),
+            build_operations=n * mapped + (clustered + n) * lists * spec.prefix_dim(dim) + n * coded,
+            search_operations=mapped + lists * spec.prefix_dim(dim) + scanned * coded + reranked * dim,
+        )
+
+    @classmethod
+    def learn_set(cls, params: ComposedBuild) -> str | None:
+        """The one that the parameters name."""
+        return params.learn
+
+    def __init__(self) -> None:
+        self._queries: Vectors | None = None
+
+    def learn(self, queries: Vectors) -> None:
+        """Keep them for `build`."""
+        self._queries = queries
+
+    def build(self, base: Vectors, metric: Metric, params: ComposedBuild, threads: int) -> None:
+        """Fit, cluster, and code."""
+        from annbench.indexes.index import Index
+
+        slots = {slot: getattr(params, slot) for slot in SLOTS}
+        try:
+            self._index = Index.build(
+                base, metric, preset=params.preset, queries=self._queries, seed=params.seed,
+                threads=threads, **slots,
+            )  # fmt: skip
+        finally:
+            self._queries = None
+
+    def configure(self, params: ComposedSearch, threads: int) -> None:
+        """Keep them for the calls."""
+        spec = self._index.spec
+        self._nprobe = params.nprobe or spec.default_nprobe
+        self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
+        self._epsilon, self._shared, self._threads = params.epsilon, params.shared, threads
+        self._search_one = self._index.native.search_one
+
+    def search(self, query: Vectors, k: int) -> Ids:
+        """One query, on the calling thread."""
+        rerank_k = self._rerank_k or k * self._rerank_factor
+        try:
+            ids: Ids = self._search_one(query, k, self._nprobe, rerank_k, self._epsilon, 1)[0]
+        except TypeError:  # a view
+            contiguous = np.ascontiguousarray(query, dtype=np.float32)
+            ids = self._search_one(contiguous, k, self._nprobe, rerank_k, self._epsilon, 1)[0]
+        return ids
+
+    def search_batch(self, queries: Vectors, k: int) -> Ids:
+        """All queries in one call."""
+        found: Ids = self._index.native.search(
+            np.ascontiguousarray(queries, dtype=np.float32), k, nprobe=self._nprobe,
+            rerank_k=self._rerank_k or k * self._rerank_factor, epsilon=self._epsilon, threads=self._threads,
+            shared=self._shared,
+        )[0]  # fmt: skip
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the index' one file."""
+        self._index.save(folder / FILE)
+
+    def table_bytes(self) -> int:
+        """Maps, centroids, tables, and what each list takes when it is empty."""
+        parts = self._index.nbytes_by_part
+        return sum(parts.get(name, 0) for name in TABLES)
+
+    def load(self, folder: Path, metric: Metric, dim: int, params: ComposedBuild) -> None:
+        """Read the index' one file."""
+        from annbench.indexes.index import Index
+
+        self._index = Index.load(folder / FILE)
+        if (self._index.metric, self._index.dim) != (metric, dim):
+            raise UnsupportedError(
+                f"was built for {self._index.metric} and dim {self._index.dim}, not {metric} and {dim}",
+                where=str(folder / FILE),
+                remedy="build it again",
+            )

@@ -1,0 +1,150 @@
+"""What an index knows about itself beside its codes: kept as JSON in its file, told by its repr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annbench.errors import AnnbenchError, IndexFileError
+from annbench.indexes.clusters import Assigner
+from annbench.indexes.presets import PRESETS
+from annbench.indexes.spec import SLOTS, IndexMetric, IndexSpec, checked_metric, make_spec
+from annbench.indexes.structures import Ivf
+from annbench.indexes.transforms.base import LinearMaps
+
+MAX_ZERO_IDS = 10_000  # named in a file; no more are worth it
+
+
+@dataclass(frozen=True)
+class About:
+    """`preset` and `chosen`, the slots that the caller chose, say where the spec comes from; `zero_ids` are the vectors
+    of length zero under cosine.
+    """
+
+    metric: IndexMetric
+    spec: IndexSpec
+    dim: int
+    preset: str | None = None
+    seed: int = 0
+    chosen: tuple[str, ...] = ()
+    zero_ids: tuple[int, ...] = ()
+
+    @property
+    def unit(self) -> bool:
+        """Whether vectors count scaled to length 1."""
+        return self.metric == "cosine"
+
+    def with_zero_ids(self, ids: NDArray[np.int64]) -> About:
+        """With further vectors of length zero."""
+        return replace(self, zero_ids=(*self.zero_ids, *ids.tolist())) if len(ids) else self
+
+    def without_zero_ids(self, ids: NDArray[np.int64]) -> About:
+        """Without those that were removed."""
+        gone = set(ids.tolist()) if self.zero_ids else set()
+        return replace(self, zero_ids=tuple(i for i in self.zero_ids if i not in gone)) if gone else self
+
+    def json(self) -> str:
+        """For the index file."""
+        fields = {
+            "metric": self.metric,
+            "spec": self.spec.fields(),
+            "dim": self.dim,
+            "preset": self.preset,
+            "seed": self.seed,
+            "chosen": list(self.chosen),
+            "zero_ids": list(self.zero_ids[:MAX_ZERO_IDS]),
+        }
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> About:
+        """What `json` wrote. Raises IndexFileError for anything else."""
+        try:
+            fields = json.loads(text)
+            return cls(
+                metric=checked_metric(fields["metric"]),
+                spec=make_spec(**{slot: fields["spec"][slot] for slot in SLOTS}),
+                dim=_whole(fields["dim"]),
+                preset=fields["preset"] if fields["preset"] in PRESETS else None,
+                seed=_whole(fields["seed"]),
+                chosen=tuple(slot for slot in SLOTS if slot in fields["chosen"]),
+                zero_ids=tuple(_whole(i) for i in fields["zero_ids"]),
+            )
+        except (AnnbenchError, LookupError, TypeError, ValueError, RecursionError) as error:
+            raise IndexFileError(
+                f"its description is not one of annbench: {error}"[:300],
+                where=where,
+                remedy="build the index again with this version",
+            ) from error
+
+    def maps_of(self, arrays: Mapping[str, Any]) -> LinearMaps:
+        """The fitted maps, out of the native index's arrays."""
+        base = arrays["base_map"]
+        dim_out = self.dim if base is None else len(base)
+        normalise = bool(getattr(self.spec.transform, "normalise", False))
+        return LinearMaps(self.dim, dim_out, arrays["mean"], base, arrays["query_map"], normalise=normalise)
+
+    def assigner_of(self, arrays: Mapping[str, Any]) -> Assigner | None:
+        """What finds the lists of further vectors; None for flat."""
+        centroids = arrays["centroids"]
+        return None if centroids is None else Assigner(centroids, self.spec.assignments)
+
+    def describe(self, n: int, parts: Mapping[str, int]) -> str:
+        """Several lines for people."""
+        total = sum(parts.values())
+        head = f"annbench.Index: {n:,} × {self.dim:,}, {self.metric}"
+        rows = [head, f"  {self._chain()}"]
+        if n:
+            each = total / n
+            ratio = 4 * self.dim / each
+            versus = f"{ratio:.1f} × smaller than float32" if ratio >= 1 else f"{1 / ratio:.1f} × larger than float32"
+            rows.append(f"  {_size(total)}: {each:,.0f} bytes a vector, {versus}")
+            kept = sorted(((part, size) for part, size in parts.items() if size), key=lambda item: -item[1])
+            rows.append("    " + ", ".join(f"{part} {_size(size)}" for part, size in kept))
+        rows += self._notes()
+        return "\n".join(rows)
+
+    def _chain(self) -> str:
+        transform, codec, structure, rerank = (getattr(self.spec, slot) for slot in SLOTS)
+        steps = [] if transform.kind == "identity" and not transform.center else [str(transform)]
+        steps.append(str(codec))
+        steps.append(f"{structure.nlist:,} lists" if isinstance(structure, Ivf) else "flat")
+        if rerank.kind != "none":
+            steps.append(f"{rerank} rerank")
+        return " → ".join(steps)
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.preset is not None:
+            preset = PRESETS[self.preset]
+            notes.append(f"  preset {self.preset}: {preset.paper}")
+        elif not self.chosen:
+            notes.append("  all slots by default; choose a preset, or transform, codec, structure, rerank")
+        search = [f"nprobe {self.spec.default_nprobe:,} of {self.spec.nlist:,}"] if self.spec.nlist > 1 else []
+        if self.spec.rerank.kind != "none":
+            search.append(f"rerank_k {self.spec.default_rerank_factor} × k")
+        if search:
+            notes.append(f"  searches by default with {', '.join(search)}")
+        if self.zero_ids:
+            few = ", ".join(str(i) for i in self.zero_ids[:5]) + (", …" if len(self.zero_ids) > 5 else "")
+            notes.append(f"  {len(self.zero_ids):,} vectors of length zero, at distance 1 from everything: ids {few}")
+        return notes
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
+        raise ValueError(f"{value!r} is no whole number")
+    return value
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:,.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} GB"

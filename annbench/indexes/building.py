@@ -1,0 +1,72 @@
+"""Making the native index from what was fitted, and filling it a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annbench._native import ComposedIndex
+from annbench.indexes.about import About
+from annbench.indexes.clusters import Assigner
+from annbench.indexes.fitting import Fitted, fit
+from annbench.indexes.transforms.base import LinearMaps, Matrix
+from annbench.indexes.vectors import blocks
+
+Progress = Callable[[str, int, int], None]
+
+
+def build_native(
+    vectors: NDArray[Any], ids: NDArray[np.int64], about: About, queries: Matrix | None, progress: Progress
+) -> tuple[ComposedIndex, LinearMaps, Assigner | None]:
+    """Fit, make, and fill an index of `vectors` (n, dim), which were checked."""
+    n = len(vectors)
+    progress("fit", 0, n)
+    fitted = fit(about.spec, vectors, queries, unit=about.unit, seed=about.seed)
+    native = make_native(about, fitted)
+    assigner = None if fitted.centroids is None else Assigner(fitted.centroids, about.spec.assignments)
+    fill(native, vectors, ids, about, fitted.maps, assigner, progress)
+    return native, fitted.maps, assigner
+
+
+def make_native(about: About, fitted: Fitted) -> ComposedIndex:
+    """An empty native index."""
+    maps, spec = fitted.maps, about.spec
+    return ComposedIndex(
+        metric=about.metric,
+        dim_in=maps.dim_in,
+        dim=maps.dim_out,
+        mean=maps.mean,
+        query_map=maps.query_map,
+        base_map=maps.base_map,
+        normalise=maps.normalise,
+        mapped_metric=maps.normalise or maps.changes_metric,
+        tables=fitted.learned.tables,
+        table_bits=fitted.learned.table_bits,
+        centroids=fitted.centroids,
+        description=about.json(),
+        **spec.codec.native(),
+        **spec.rerank.native(),
+    )
+
+
+def fill(
+    native: ComposedIndex,
+    vectors: NDArray[Any],
+    ids: NDArray[np.int64],
+    about: About,
+    maps: LinearMaps,
+    assigner: Assigner | None,
+    progress: Progress,
+) -> None:
+    """Add checked `vectors` (n, dim). Raises ValueError for an id that is in use."""
+    n = len(vectors)
+    for start, rows in blocks(vectors, unit=about.unit):
+        progress("add", start, n)
+        end = start + len(rows)
+        mapped = maps.base(rows)
+        lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)
+        native.add(rows, mapped, lists, ids[start:end])
+    progress("add", n, n)

@@ -1,0 +1,102 @@
+"""The uniform code: LVQ, RaBitQ and OSQ are three fits of it; what is stored and how it is scored is the same."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from annbench.indexes.codecs.base import Codec, Learned, Matrix, lines
+from annbench.indexes.codecs.bit_budget import allocate_bits
+
+ROW_BITS = (4, 8)  # those that lie in rows with fast kernels; all others are bit planes
+MAX_BITS = 8
+VARIANCE_ROWS = 20_000
+
+
+class Uniform(Codec):
+    """`bits` a dimension on an evenly spaced grid of each vector's own.
+
+    - `fit` chooses the grid: `min-max` (LVQ; Aguerrebere et al., VLDB 2023), `rabitq` (best cosine, swept; Gao et al.,
+      SIGMOD 2025), `rabitq-fast` (the same, predicted), `osq` (coordinate descent, as Lucene).
+    - `residual_bits` adds a second level for what the first leaves, read only when the first cannot decide.
+    - `scan_bits` 1 puts a 1-bit code over the first `scan_dim` dimensions (None: all) in front: it is scanned for all,
+      the `bits` are read where its upper bound passes.
+    - `bits_per_dim` spends `bits` on average, more where the variance is larger.
+    - `query_bits` rounds the query; below 8 it is cheaper and less exact (4 for BBQ).
+    - `rescale` false leaves out the factor that undoes how much the code shrinks a vector; for comparison.
+    """
+
+    kind: Literal["uniform"] = "uniform"
+    bits: int = Field(default=4, ge=1, le=MAX_BITS)
+    fit: Literal["min-max", "rabitq", "rabitq-fast", "osq"] = "rabitq"
+    residual_bits: Literal[0, 4, 8] = 0
+    scan_bits: Literal[0, 1] = 0
+    scan_dim: int | None = Field(default=None, ge=1)
+    bits_per_dim: bool = False
+    query_bits: int = Field(default=8, ge=1, le=8)
+    rescale: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Uniform:
+        if self.scan_dim is not None and not self.scan_bits:
+            raise ValueError("scan_dim says nothing without scan_bits; set scan_bits 1, or leave scan_dim out")
+        if self.residual_bits and self.scan_bits:
+            raise ValueError("residual_bits and scan_bits are two ways to look twice; keep one of them")
+        two_stages = "residual_bits" if self.residual_bits else "scan_bits" if self.scan_bits else ""
+        if not two_stages:
+            return self
+        if self.bits not in ((4,) if self.residual_bits else ROW_BITS):
+            fitting = "4" if self.residual_bits else "4 or 8"
+            raise ValueError(f"bits {self.bits} cannot go with {two_stages}; set bits {fitting}")
+        if self.bits_per_dim or self.query_bits != 8 or not self.rescale:
+            raise ValueError(f"bits_per_dim, query_bits and rescale cannot be chosen with {two_stages}; leave them out")
+        return self
+
+    @property
+    def layout(self) -> str:
+        """The native codec that holds it."""
+        if self.residual_bits:
+            return "two-level"
+        if self.scan_bits:
+            return "staged"
+        fast = self.bits in ROW_BITS and not self.bits_per_dim and self.query_bits == 8 and self.rescale
+        return "uniform" if fast else "planes"
+
+    def native(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {"codec": self.layout, "bits": self.bits, "fit": self.fit}
+        match self.layout:
+            case "two-level":
+                arguments["second_bits"] = self.residual_bits
+            case "staged":
+                arguments |= {"bits": self.scan_bits, "second_bits": self.bits, "scan_dim": self.scan_dim or 0}
+            case "planes":
+                arguments |= {"query_bits": self.query_bits, "rescale": self.rescale}
+        return arguments
+
+    def code_bytes(self, dim: int) -> float:
+        rows = dim * self.bits / 8 + 8
+        match self.layout:
+            case "two-level":
+                return lines(rows) + dim * self.residual_bits / 8
+            case "staged":
+                return lines(rows) + (self.scan_dim or dim) / 8 + 12
+            case "planes":
+                return float(self.bits * np.ceil(dim / 64) * 8 + 12)
+        return lines(rows)
+
+    def problem(self, dim: int) -> tuple[str, str] | None:
+        if self.scan_dim is not None and self.scan_dim > dim:
+            return f"scan_dim {self.scan_dim} exceeds the {dim} dimensions that are coded", f"set scan_dim <= {dim}"
+        return None
+
+    @property
+    def training_rows(self) -> int:
+        return VARIANCE_ROWS if self.bits_per_dim else 0
+
+    def learn(self, mapped: Matrix, *, seed: int) -> Learned:
+        if not self.bits_per_dim:
+            return Learned()
+        variances = mapped.var(axis=0, dtype=np.float64)
+        return Learned(table_bits=allocate_bits(variances, self.bits * mapped.shape[1], MAX_BITS))

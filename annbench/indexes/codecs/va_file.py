@@ -1,0 +1,54 @@
+"""VA-file with unequal bits a dimension: a cell says between which two boundaries a component lies."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from annbench.indexes.codecs.base import Codec, Learned, Matrix
+from annbench.indexes.codecs.bit_budget import allocate_bits
+from annbench.indexes.codecs.cells import cell_boundaries
+
+MAX_BITS = 8
+TRAINING_ROWS = 20_000
+
+
+class VaFile(Codec):
+    """`bits` a dimension on average, more where the variance is larger (at most 8), as cells of a Lloyd quantizer of
+    each dimension, with lower bounds of distances (Weber et al., VLDB 1998; packed as in SQUASH, arXiv 2502.01528).
+
+    Of the codes, the share `hamming_keep` that is nearest by 1 bit a dimension is looked at; 1 for all. The transform
+    should make dimensions independent: PCA of all dimensions.
+    """
+
+    kind: Literal["va-file"] = "va-file"
+    bits: float = Field(default=4.0, gt=0, le=MAX_BITS)
+    hamming_keep: float = Field(default=1.0, gt=0, le=1)
+
+    def native(self) -> dict[str, Any]:
+        return {"codec": self.kind, "parameter": self.hamming_keep}
+
+    def code_bytes(self, dim: int) -> float:
+        return float(np.ceil(dim * self.bits / 8)) + (dim / 8 if self.hamming_keep < 1 else 0) + 4
+
+    def problem(self, dim: int) -> tuple[str, str] | None:
+        if round(self.bits * dim) < 1:
+            return f"bits {self.bits} leave {dim} dimensions without any", "set bits to 1 or more"
+        return None
+
+    @property
+    def relative(self) -> bool:
+        return False
+
+    @property
+    def training_rows(self) -> int:
+        return TRAINING_ROWS
+
+    def learn(self, mapped: Matrix, *, seed: int) -> Learned:
+        """`table_bits` (dim,), and `tables`: the inner cell boundaries of one dimension after the other."""
+        variances = mapped.var(axis=0, dtype=np.float64)
+        bits = allocate_bits(variances, round(self.bits * mapped.shape[1]), MAX_BITS)
+        tables = [cell_boundaries(mapped[:, i], 1 << int(count)) for i, count in enumerate(bits)]
+        return Learned(tables=np.concatenate(tables).astype(np.float32), table_bits=bits)

@@ -1,0 +1,343 @@
+"""`annbench.Index`: a compressed index of vectors, in four slots of one's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annbench._native import ComposedIndex
+from annbench._native import IndexFileError as NativeIndexFileError
+from annbench.errors import IndexFileError, UsageError
+from annbench.indexes.about import About
+from annbench.indexes.building import build_native, fill
+from annbench.indexes.clusters import Assigner
+from annbench.indexes.presets import default_spec, find_preset
+from annbench.indexes.spec import IndexSpec, checked_metric, with_choices
+from annbench.indexes.training import limited_threads, usable_cores
+from annbench.indexes.transforms.base import LinearMaps
+from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
+
+Ids = NDArray[np.int64]
+Distances = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+
+DEFAULT_EPSILON = 1.9
+
+
+class Index:
+    """A compressed index of vectors under euclidean distance, cosine distance or inner product.
+
+    Ten lines that show all of it::
+
+        import annbench, numpy as np
+
+        x = np.load("vectors.npy")                       # (n, dim): float32, float16, int8 or uint8
+        index = annbench.Index.build(x, "cosine")        # or preset="lvq", or codec={"kind": "uniform", "bits": 8} …
+        print(index)                                     # what it is made of, and what that takes
+        ids, distances = index.search(x[0], k=10)        # one query (dim,) → (10,); many (m, dim) → (m, 10)
+        ids, distances = index.search(x[:100], k=10, nprobe=64, threads=2)
+        index.add(x[:3] * 0.5, ids=[900_001, 900_002, 900_003])
+        index.remove([900_002])
+        index.save("vectors.index")
+        index = annbench.Index.load("vectors.index")     # in any process: the same answers
+
+    An index is a choice in each of four slots, and every slot has a default:
+
+    - transform: what vectors go through before they are coded: identity, prefix, random-rotation, sparse-projection,
+      pca, whitening, leanvec-ood
+    - codec: what is stored of them: float32, float16, uniform (1 to 8 bits a dimension), product, va-file
+    - structure: which codes a search looks at: flat (all) or ivf (the `nprobe` nearest of `nlist` lists)
+    - rerank: a finer copy that decides among the `rerank_k` best: none, uniform, float16, float32
+
+    A slot is given as `{"kind": …, …}`, or as the kind alone where that is enough. A `preset` is a published method:
+    pca-rag, lvq, leanvec, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq; `annbench.indexes.presets` and
+    docs/presets.md say what its paper claims and where ours differs. Slots that are given replace the preset's.
+
+    Distances are L2 (not squared), 1 − cosine, or the negative inner product; smaller is nearer. They are estimates
+    unless the rerank is float32, or the codec is float32 without a transform.
+
+    Searches may run in any number of threads at once; `add` and `remove` wait for them, and they for those.
+    """
+
+    __slots__ = ("_about", "_assigner", "_maps", "_native", "_nprobe", "_rerank_factor", "_search_one")
+
+    def __init__(self, native: ComposedIndex, about: About) -> None:
+        """Around a native index; use `Index.build` and `Index.load`."""
+        self._native = native
+        self._about = about
+        self._search_one = native.search_one
+        self._nprobe = about.spec.default_nprobe
+        self._rerank_factor = about.spec.default_rerank_factor
+        self._maps: LinearMaps | None = None
+        self._assigner: Assigner | None = None
+
+    @classmethod
+    def build(
+        cls,
+        x: Any,
+        metric: str = "euclidean",
+        *,
+        preset: str | None = None,
+        transform: Any = None,
+        codec: Any = None,
+        structure: Any = None,
+        rerank: Any = None,
+        queries: Any = None,
+        ids: Any = None,
+        seed: int = 0,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Index:
+        """An index of the rows of `x` (n, dim): float32, float16, int8, uint8 or float64, in any memory layout.
+
+        Args:
+            x: the vectors. They are read in blocks (a memory-mapped array is never wholly in memory) and not kept.
+            metric: euclidean, cosine or ip (inner product, larger is nearer).
+            preset: a published method; without it and without slots, what suits n and dim.
+            transform, codec, structure, rerank: the slots; see the class.
+            queries: (m, dim), queries to learn from, for transforms that do (leanvec-ood). Never those that recall is
+                measured with.
+            ids: (n,) int64, distinct, not negative; the rows' numbers if None. They stay what they are.
+            seed: of everything random. The same vectors, seed and number of threads give the same index.
+            threads: how many build; None for all cores that this process may use.
+            progress: called now and then as progress(phase, done, total).
+
+        Raises:
+            UsageError: something that cannot be built so, with what to do about it.
+            UnknownNameError: names of kinds, presets and parameters that do not exist, with the closest ones.
+            DatasetError: NaN, infinite or too large values, with the first row.
+        """
+        vectors = as_matrix(x, "x")
+        n, dim = vectors.shape
+        spec = _chosen_spec(n, dim, metric, preset, transform, codec, structure, rerank)
+        spec.check(n, dim)
+        about = About(
+            metric=checked_metric(metric),
+            spec=spec,
+            dim=dim,
+            preset=preset,
+            seed=_checked_seed(seed),
+            chosen=tuple(
+                slot for slot, value in zip(
+                    ("transform", "codec", "structure", "rerank"), (transform, codec, structure, rerank), strict=True
+                ) if value is not None
+            ),
+        )  # fmt: skip
+        own_ids = np.arange(n, dtype=np.int64) if ids is None else as_ids(ids, n)
+        zero = check_values(vectors, "x")
+        learn = None
+        if queries is not None:
+            given = as_matrix(queries, "queries", dim)
+            check_values(given, "queries")
+            learn = as_rows(given, unit=about.unit)
+        if about.unit:
+            about = about.with_zero_ids(own_ids[zero])
+        with limited_threads(_checked_threads(usable_cores() if threads is None else threads)):
+            native, maps, assigner = build_native(vectors, own_ids, about, learn, progress or _silent)
+        index = cls(native, about)
+        index._maps, index._assigner = maps, assigner
+        return index
+
+    @classmethod
+    def load(cls, path: str | Path) -> Index:
+        """Read an index that `save` wrote. Raises IndexFileError for a file that is none, or not an intact one."""
+        try:
+            native = ComposedIndex.load(str(path))
+        except NativeIndexFileError as error:
+            where, message, remedy = error.args
+            raise IndexFileError(message, where=where, remedy=remedy) from None
+        return cls(native, About.from_json(native.description, str(path)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the index to one file, with checksums; a file that is there is replaced at once or not at all.
+
+        Raises IndexFileError.
+        """
+        try:
+            self._native.save(str(path))
+        except NativeIndexFileError as error:
+            where, message, remedy = error.args
+            raise IndexFileError(message, where=where, remedy=remedy) from None
+
+    def search(
+        self,
+        q: Any,
+        k: int = 10,
+        *,
+        nprobe: int | None = None,
+        rerank_k: int | None = None,
+        epsilon: float = DEFAULT_EPSILON,
+        threads: int = 1,
+    ) -> tuple[Ids, Distances]:
+        """The k nearest vectors: ids and distances, nearest first; −1 and inf where there are fewer than k.
+
+        Args:
+            q: one query (dim,), answered by (k,) and (k,), or many (m, dim), answered by (m, k) and (m, k). A single
+                C-contiguous float32 query is fastest; others are converted.
+            k: how many, at least 1.
+            nprobe: how many lists are looked into: more is slower and finds more; None for a default. Flat indexes have
+                one list.
+            rerank_k: how many candidates the finer copy decides among, at least k are; None for a default.
+            epsilon: how cautiously a 1-bit scan leaves out candidates, in standard errors of its estimate.
+            threads: how many threads share the queries; or the lists, for one query.
+
+        Raises:
+            UsageError: a query of another dim or dtype, or a parameter that cannot be.
+            DatasetError: NaN, infinite or too large values, with the first row.
+        """
+        if nprobe is None:
+            nprobe = self._nprobe
+        try:
+            if rerank_k is None:
+                rerank_k = self._rerank_factor * k
+            # A float32 vector goes straight through; whatever else it is, is looked at below.
+            return self._search_one(q, k, nprobe, rerank_k, epsilon, threads)
+        except (TypeError, ValueError):
+            return self._search_converted(q, k, nprobe, rerank_k, epsilon, threads)
+
+    def add(self, x: Any, ids: Any = None) -> Ids:
+        """Add the rows of `x` (m, dim), as in `build`; returns their ids (m,).
+
+        `ids` (m,) int64 must not be in use; if None, they continue above the largest there is. What was learned when
+        the index was built stays as it is. Raises UsageError and DatasetError, and adds nothing then.
+        """
+        vectors = as_matrix(x, "x", self.dim)
+        m = len(vectors)
+        if ids is None:
+            first = int(self._native.ids.max()) + 1 if len(self) else 0
+            own_ids = np.arange(first, first + m, dtype=np.int64)
+        else:
+            own_ids = as_ids(ids, m)
+        zero = check_values(vectors, "x")
+        try:
+            fill(self._native, vectors, own_ids, self._about, self._linear_maps(), self._assign(), _silent)
+        except ValueError as error:
+            raise UsageError(str(error), where="ids", remedy="give ids that are not in use, or none") from None
+        if self._about.unit:
+            self._about = self._about.with_zero_ids(own_ids[zero])
+        return own_ids
+
+    def remove(self, ids: Any) -> int:
+        """Remove the vectors with these ids (m,); returns m. Raises UsageError for an id that is not there, and removes
+        nothing then.
+        """
+        given = np.atleast_1d(np.asarray(ids))
+        own_ids = as_ids(given, len(given))
+        try:
+            self._native.remove(own_ids)
+        except (IndexError, ValueError) as error:
+            raise UsageError(str(error), where="ids", remedy="give ids of vectors that are in the index") from None
+        self._about = self._about.without_zero_ids(own_ids)
+        return len(own_ids)
+
+    @property
+    def native(self) -> ComposedIndex:
+        """The native index, for those who prepare what they pass to it; its arguments are never converted."""
+        return self._native
+
+    @property
+    def ids(self) -> Ids:
+        """Ids (n,) of all vectors, in no particular order."""
+        return np.asarray(self._native.ids)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors, before the transform."""
+        return self._about.dim
+
+    @property
+    def metric(self) -> str:
+        """euclidean, cosine or ip."""
+        return self._about.metric
+
+    @property
+    def spec(self) -> IndexSpec:
+        """What the index is made of; `index.spec.fields()` is that as a configuration writes it."""
+        return self._about.spec
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the index takes in memory."""
+        return sum(self._native.nbytes.values())
+
+    @property
+    def nbytes_by_part(self) -> dict[str, int]:
+        """Bytes in memory by what they are for: codes, rerank, ids, lists, centroids, maps, tables …"""
+        return dict(self._native.nbytes)
+
+    @property
+    def zero_ids(self) -> Ids:
+        """Ids of vectors of length zero under cosine, which are at distance 1 from everything; none for other metrics.
+
+        Of those added since the index was built only as long as it is not saved and loaded.
+        """
+        return np.array(self._about.zero_ids, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """How many vectors there are."""
+        return len(self._native)
+
+    def __repr__(self) -> str:
+        """What it is made of, and what that takes."""
+        return self._about.describe(len(self), self._native.nbytes)
+
+    def _search_converted(
+        self, q: Any, k: Any, nprobe: Any, rerank_k: Any, epsilon: Any, threads: Any
+    ) -> tuple[Ids, Distances]:
+        query = as_query(q, self.dim)
+        counts = (_count("k", k, 1), _count("nprobe", nprobe, 1), _count("rerank_k", rerank_k, 0))
+        if not isinstance(epsilon, int | float) or not epsilon >= 0:
+            raise UsageError(f"got {epsilon!r}", where="epsilon", remedy="give a number of at least 0")
+        threads = _checked_threads(threads)
+        if query.ndim == 1:
+            return self._search_one(query, *counts, epsilon, threads)
+        k, nprobe, rerank_k = counts
+        return self._native.search(
+            query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, shared=len(query) > 1
+        )
+
+    def _linear_maps(self) -> LinearMaps:
+        if self._maps is None:
+            self._maps = self._about.maps_of(self._native.maps)
+        return self._maps
+
+    def _assign(self) -> Assigner | None:
+        if self._assigner is None:
+            self._assigner = self._about.assigner_of(self._native.maps)
+        return self._assigner
+
+
+def _chosen_spec(
+    n: int, dim: int, metric: str, preset: str | None, transform: Any, codec: Any, structure: Any, rerank: Any
+) -> IndexSpec:
+    choices = {"transform": transform, "codec": codec, "structure": structure, "rerank": rerank}
+    checked_metric(metric)
+    if preset is not None:
+        start = find_preset(preset).make(n, dim, metric)
+    elif any(value is not None for value in choices.values()):
+        start = with_choices(default_spec(0, dim, metric), {})  # what is not chosen loses nothing
+    else:
+        start = default_spec(n, dim, metric)
+    return with_choices(start, choices)
+
+
+def _count(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UsageError(f"got {value!r}", where=name, remedy=f"give a whole number of at least {least}")
+    return int(value)
+
+
+def _checked_threads(threads: Any) -> int:
+    return _count("threads", threads, 1)
+
+
+def _checked_seed(seed: Any) -> int:
+    return _count("seed", seed, 0)
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    pass

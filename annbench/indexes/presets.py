@@ -1,0 +1,201 @@
+"""Published methods as points of the composed space: what a paper proposes, in our four slots.
+
+A preset is a function of what is known of the vectors; whatever slot the caller chooses replaces the preset's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+from annbench.errors import UnknownNameError
+from annbench.indexes.spec import IndexSpec, make_spec
+
+# Where scanning everything is as fast as looking for lists first.
+FLAT_ROWS = 10_000
+# Reduced dimensions of which 4-bit codes with two factors fill 1, 2, 3 … cache lines.
+FULL_LINES = tuple(128 * lines - 16 for lines in range(1, 65))
+
+Make = Callable[[int, int, str], IndexSpec]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """`make(n, dim, metric)` gives the spec; `paper`, what it `claims`, and where `ours` differs, for people."""
+
+    name: str
+    make: Make
+    paper: str
+    claims: str
+    ours: str
+
+
+def default_spec(n: int, dim: int, metric: str) -> IndexSpec:
+    """What an index is made of where nothing is asked for: flat float32 up to 10,000 vectors, which is exact; else PCA
+    to what fills cache lines, 1 bit a dimension to scan and 4 to decide, 4√n lists, and float16 to re-rank with.
+    """
+    if n <= FLAT_ROWS:
+        return make_spec()
+    return make_spec(
+        {"kind": "pca", "dim": reduced_dim(dim), "rotate": True},
+        {"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1},
+        ivf(n),
+        "float16",
+    )
+
+
+def reduced_dim(dim: int) -> int:
+    """About half of `dim`, but what fills cache lines at 4 bits; all of them up to 240."""
+    if dim <= FULL_LINES[1]:
+        return dim
+    return min((d for d in FULL_LINES if d <= dim), key=lambda d: (abs(d - max(dim / 2, FULL_LINES[1])), d))
+
+
+def ivf(n: int, lists_per_root: float = 4.0) -> dict[str, object]:
+    """Inverted lists, 4√n as RaBitQ's authors advise, but none below 32 vectors on average."""
+    return {"kind": "ivf", "nlist": max(1, min(round(lists_per_root * sqrt(n)), n // 32))}
+
+
+def lists_or_flat(n: int) -> dict[str, object]:
+    """Inverted lists where there are enough vectors for them to pay."""
+    return {"kind": "flat"} if n <= FLAT_ROWS else ivf(n)
+
+
+def pca_rag(n: int, dim: int, metric: str) -> IndexSpec:
+    """PCA to 110 dimensions, float32, all of them scanned."""
+    return make_spec({"kind": "pca", "dim": min(110, dim)}, "float32", "flat", "none")
+
+
+def lvq(n: int, dim: int, metric: str) -> IndexSpec:
+    """4 bits min-max fitted, and 8 for the residual."""
+    codec = {"kind": "uniform", "bits": 4, "fit": "min-max", "residual_bits": 8}
+    return make_spec({"kind": "identity", "center": True}, codec, lists_or_flat(n), "none")
+
+
+def leanvec(n: int, dim: int, metric: str) -> IndexSpec:
+    """A quarter of the dimensions for the queries at hand, 8 bits min-max fitted, float16 to re-rank."""
+    reduced = {"kind": "leanvec-ood", "dim": dim if dim <= 96 else max(96, ceil(dim / 4)), "rotate": True}
+    return make_spec(reduced, {"kind": "uniform", "bits": 8, "fit": "min-max"}, lists_or_flat(n), "float16")
+
+
+def rabitq(n: int, dim: int, metric: str) -> IndexSpec:
+    """A random rotation, 1 bit to scan, 8 to decide, inverted lists."""
+    codec = {"kind": "uniform", "bits": 8, "fit": "rabitq", "scan_bits": 1}
+    return make_spec("random-rotation", codec, lists_or_flat(n), "none")
+
+
+def bbq(n: int, dim: int, metric: str) -> IndexSpec:
+    """1 bit a dimension around the mean, queries of 4 bits, float32 to re-rank."""
+    codec = {"kind": "uniform", "bits": 1, "fit": "osq", "query_bits": 4, "rescale": False}
+    return make_spec({"kind": "identity", "center": True}, codec, "flat", "float32")
+
+
+def adanns_ivf(n: int, dim: int, metric: str) -> IndexSpec:
+    """Lists by an eighth of the dimensions, scans over a half."""
+    scanned = ceil(dim / 2)
+    lists = {**ivf(n, 1.0), "dim": max(1, min(scanned, ceil(dim / 8)))}
+    return make_spec({"kind": "pca", "dim": scanned}, "float32", lists, "none")
+
+
+def adanns_opq(n: int, dim: int, metric: str) -> IndexSpec:
+    """Optimized product quantization of the first half of the dimensions, 1 bit a dimension."""
+    groups = max(1, ceil(dim / 2) // 4)
+    scanned = min(dim, groups * max(1, ceil(dim / 2 / groups)))
+    return make_spec(
+        {"kind": "pca", "dim": scanned}, {"kind": "product", "groups": groups, "opq": True}, "flat", "none"
+    )
+
+
+def squash_osq(n: int, dim: int, metric: str) -> IndexSpec:
+    """4 bits a dimension on average after PCA, spent by variance; 1 bit a dimension first; float32 to re-rank."""
+    return make_spec(
+        {"kind": "pca", "dim": dim}, {"kind": "va-file", "bits": 4.0, "hamming_keep": 0.1}, "flat", "float32"
+    )
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "pca-rag",
+            pca_rag,
+            "PCA-RAG: Principal Component Analysis for Efficient Retrieval-Augmented Generation, arXiv 2504.08386",
+            "from 3,072 to 110 dimensions: an index 28.6 times smaller and search up to 60 times faster, at a "
+            "moderate loss of correlation with human scores",
+            "PCA is fitted on a sample of 100,000 vectors, with centring; distances are those of the vectors "
+            "before, whose lengths are kept exactly; recall is counted against the neighbours before PCA",
+        ),
+        Preset(
+            "lvq",
+            lvq,
+            "Similarity search in the blink of an eye with compressed indices (LVQ), VLDB 2023, arXiv 2304.04759",
+            "at a billion vectors up to 20.7 times the throughput of the second best in a third of its memory, or "
+            "5.8 times in 1.4 times less memory",
+            "inverted lists, or a flat scan up to 10,000 vectors, in place of the Vamana graph; every code has a "
+            "rescale factor, which removes its bias; with inverted lists codes are of what is left after the "
+            "centroid",
+        ),
+        Preset(
+            "leanvec",
+            leanvec,
+            "LeanVec: Searching vectors faster by making them fit, arXiv 2312.16335; GleanVec, arXiv 2410.22347",
+            "dimensions are reduced for the queries that will be asked: up to 3.7 times the queries a second, "
+            "indexes built up to 4.9 times faster",
+            "the map is GleanVec's closed form in a balanced scaling; without training queries it is PCA; inverted "
+            "lists in place of the Vamana graph; a random rotation follows",
+        ),
+        Preset(
+            "rabitq",
+            rabitq,
+            "RaBitQ, SIGMOD 2024, arXiv 2405.12497; extended to more bits, SIGMOD 2025, arXiv 2409.09913",
+            "an unbiased estimate with a sharp bound on its error; 4, 5 and 7 bits give about 90, 95 and 99 % "
+            "recall without re-ranking",
+            "8 bits in rows of whole cache lines, where the paper adds bits to the 1-bit code; estimates are "
+            "anchored to the centroids with a query that is the same for all lists; flat up to 10,000 vectors",
+        ),
+        Preset(
+            "bbq",
+            bbq,
+            "Better Binary Quantization (BBQ) in Lucene and Elasticsearch, Elastic Search Labs, 2024; the fit is "
+            "Lucene's optimized scalar quantizer",
+            "about 95 % less memory at high ranking quality; queries 2 to 5 times faster than with product "
+            "quantization",
+            "a flat scan; queries are rounded to an evenly spaced grid around 0; set the codec's rescale true to "
+            "remove the bias of the code, and float16 or uniform as rerank to need less memory",
+        ),
+        Preset(
+            "adanns-ivf",
+            adanns_ivf,
+            "AdANNS: A framework for adaptive semantic search, NeurIPS 2023, arXiv 2305.19435",
+            "clusters by few dimensions and scans of more: 1.5 % more accurate at equal compute, up to 90 times "
+            "faster at equal accuracy",
+            "dimensions are ordered by PCA, which any vectors have; choose transform prefix for Matryoshka "
+            "embeddings. An eighth and a half of the dimensions are a guess: the paper searches for both",
+        ),
+        Preset(
+            "adanns-opq",
+            adanns_opq,
+            "AdANNS: A framework for adaptive semantic search, NeurIPS 2023, arXiv 2305.19435",
+            "codes of 32 bytes of the right number of dimensions are as accurate as 64 bytes of all of them",
+            "4-bit codes with a rescale factor, a flat scan; dimensions are ordered by PCA; half of them is a guess",
+        ),
+        Preset(
+            "squash-osq",
+            squash_osq,
+            "SQUASH: Serverless and Distributed Quantization-based Attributed Vector Similarity Search, arXiv "
+            "2502.01528",
+            "bits by variance and lower bounds: up to 18 times the throughput at up to 9 times lower cost than "
+            "serverless rivals",
+            "one PCA and one set of cells for the whole base, where the paper has one a partition; attributes are "
+            "not filtered",
+        ),
+    )
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name. Raises UnknownNameError with the closest ones."""
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return PRESETS[name]

@@ -1,0 +1,164 @@
+"""What an index is made of: one choice in each of four slots.
+
+transform:  maps vectors before coding           annbench.indexes.transforms
+codec:      bytes a vector, distances on them    annbench.indexes.codecs
+structure:  which codes a search looks at        annbench.indexes.structures
+rerank:     a finer copy for the short list      annbench.indexes.reranks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from annbench.errors import UnknownNameError, UsageError
+from annbench.indexes.choice import choose
+from annbench.indexes.codecs.base import Codec
+from annbench.indexes.codecs.product import Product
+from annbench.indexes.codecs.registry import CODECS
+from annbench.indexes.codecs.uniform import Uniform
+from annbench.indexes.codecs.va_file import VaFile
+from annbench.indexes.reranks import RERANKS, Rerank
+from annbench.indexes.structures import STRUCTURES, Ivf, Structure
+from annbench.indexes.transforms.base import Transform
+from annbench.indexes.transforms.registry import TRANSFORMS
+
+IndexMetric = Literal["euclidean", "cosine", "ip"]
+METRICS: tuple[IndexMetric, ...] = ("euclidean", "cosine", "ip")
+SLOTS = ("transform", "codec", "structure", "rerank")
+
+# Of what keeps distances: lower bounds in the mapped space hold in the original one.
+ISOMETRIC = ("identity", "pca", "random-rotation", "prefix")
+
+
+@dataclass(frozen=True)
+class IndexSpec:
+    """One choice in each slot; immutable."""
+
+    transform: Transform
+    codec: Codec
+    structure: Structure
+    rerank: Rerank
+
+    def fields(self) -> dict[str, dict[str, Any]]:
+        """As a configuration writes it; `make_spec(**fields)` makes the same."""
+        return {slot: getattr(self, slot).fields() for slot in SLOTS}
+
+    def coded_dim(self, dim: int) -> int:
+        """Dimensions that are coded, of vectors with `dim`."""
+        return int(getattr(self.transform, "dim", dim))
+
+    @property
+    def nlist(self) -> int:
+        """How many lists there are; 1 for flat."""
+        return self.structure.nlist if isinstance(self.structure, Ivf) else 1
+
+    @property
+    def assignments(self) -> int:
+        """How many lists each vector is in."""
+        return self.structure.assignments if isinstance(self.structure, Ivf) else 1
+
+    def prefix_dim(self, dim: int) -> int:
+        """By how many of the coded dimensions vectors with `dim` are clustered."""
+        whole = self.coded_dim(dim)
+        return min(self.structure.dim or whole, whole) if isinstance(self.structure, Ivf) else whole
+
+    @property
+    def default_nprobe(self) -> int:
+        """Lists that a search looks into where nothing is asked for: 5 %, and 8 at least."""
+        return min(self.nlist, max(8, round(0.05 * self.nlist)))
+
+    @property
+    def default_rerank_factor(self) -> int:
+        """Candidates to decide among, in multiples of k, where nothing is asked for: more for coarser codes."""
+        if self.rerank.kind == "none":
+            return 0
+        if isinstance(self.codec, Uniform):
+            return 10 if self.codec.bits == 1 else 5 if self.codec.bits <= 3 else 3
+        return 10 if isinstance(self.codec, Product) else 3
+
+    def rotation_edges(self, dim: int) -> list[int]:
+        """Where a rotation of the coded dimensions must not mix those before with those after: the prefixes that lists
+        and scans look at alone, and the whole.
+        """
+        edges = {self.coded_dim(dim), self.prefix_dim(dim)}
+        if isinstance(self.codec, Uniform) and self.codec.scan_dim is not None:
+            edges.add(self.codec.scan_dim)
+        return sorted(edges)
+
+    def bytes_per_vector(self, dim: int) -> float:
+        """What a vector with `dim` takes, id included, tables and lists left out; an estimate."""
+        codes = self.codec.code_bytes(self.coded_dim(dim)) + 8
+        return self.assignments * (codes + self.rerank.code_bytes(dim))
+
+    def check(self, n: int, dim: int) -> None:
+        """Raises UsageError unless n vectors of `dim` dimensions can be indexed so."""
+        coded = self.coded_dim(dim)
+        if coded > dim:
+            raise UsageError(
+                f"dim {coded} exceeds the {dim} dimensions of the vectors",
+                where=f"transform {self.transform.kind}",
+                remedy=f"set dim <= {dim}",
+            )
+        problems = (("codec", self.codec, self.codec.problem(coded)),
+                    ("structure", self.structure, self.structure.problem(n, coded)))  # fmt: skip
+        for slot, choice, problem in problems:
+            if problem is not None:
+                raise UsageError(problem[0], where=f"{slot} {choice.kind}", remedy=problem[1])
+        self._check_together(dim)
+
+    def _check_together(self, dim: int) -> None:
+        """Raises UsageError for choices that are sound one by one and contradict each other."""
+        prefix = self.prefix_dim(dim) < self.coded_dim(dim)
+        if prefix and isinstance(self.codec, Product) and self.codec.opq:
+            raise UsageError(
+                "opq rotates all dimensions, so that none of its first ones is more important",
+                where="structure ivf, dim",
+                remedy="leave out the structure's dim, or opq",
+            )
+        if prefix and self.transform.kind in ("identity", "random-rotation", "sparse-projection"):
+            raise UsageError(
+                f"the first dimensions of {self.transform.kind} are not the most important",
+                where="structure ivf, dim",
+                remedy="use a transform that orders them: pca, prefix or leanvec-ood",
+            )
+        if isinstance(self.codec, VaFile) and self.transform.kind not in ISOMETRIC:
+            raise UsageError(
+                f"its lower bounds do not hold after {self.transform.kind}",
+                where="codec va-file",
+                remedy=f"use a transform that keeps distances: {', '.join(ISOMETRIC)}",
+            )
+
+
+def make_spec(
+    transform: Any = "identity", codec: Any = "float32", structure: Any = "flat", rerank: Any = "none"
+) -> IndexSpec:
+    """The spec of these choices: `{kind: …, …}`, a kind alone, or a choice.
+
+    Raises UnknownNameError for kinds and parameters that do not exist, UsageError for values that cannot be.
+    """
+    return IndexSpec(
+        choose("transform", TRANSFORMS, transform),
+        choose("codec", CODECS, codec),
+        choose("structure", STRUCTURES, structure),
+        choose("rerank", RERANKS, rerank),
+    )
+
+
+def with_choices(spec: IndexSpec, choices: Mapping[str, Any]) -> IndexSpec:
+    """`spec` with those slots of `choices` that are not None chosen anew. Raises as make_spec."""
+    chosen = {slot: value for slot, value in choices.items() if value is not None}
+    for slot in chosen:
+        if slot not in SLOTS:
+            raise UnknownNameError("slot", slot, SLOTS)
+    fresh = make_spec(**chosen)
+    return replace(spec, **{slot: getattr(fresh, slot) for slot in chosen})
+
+
+def checked_metric(metric: str) -> IndexMetric:
+    """`metric`, if an index can be built for it. Raises UnknownNameError."""
+    for known in METRICS:
+        if metric == known:
+            return known
+    raise UnknownNameError("metric", metric, METRICS)

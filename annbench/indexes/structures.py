@@ -1,0 +1,61 @@
+"""Which codes a search looks at: all of them, or some inverted lists. A new one is one class and one line here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from annbench.indexes.choice import Choice
+
+
+class Structure(Choice):
+    """The choice of a structure with its parameters."""
+
+    def problem(self, n: int, dim: int) -> tuple[str, str] | None:
+        """Why n vectors coded in `dim` dimensions cannot be arranged so, and what to do about it; or None."""
+        return None
+
+
+class Flat(Structure):
+    """Every search looks at every code."""
+
+    kind: Literal["flat"] = "flat"
+
+
+class Ivf(Structure):
+    """Inverted lists: `nlist` clusters of the mapped vectors, of which a search looks into the nearest `nprobe`.
+
+    `dim` clusters by the first dimensions only (AdANNS-IVF; Rege et al., NeurIPS 2023); None for all that are coded.
+    With `assignments` 2 every vector also goes to the list whose residual is most orthogonal to its first one's (SOAR;
+    Sun et al., NeurIPS 2023). `train_rows` vectors are sampled for the clustering; None: 128 a list.
+    """
+
+    kind: Literal["ivf"] = "ivf"
+    nlist: int = Field(ge=1, le=1 << 20)
+    dim: int | None = Field(default=None, ge=1)
+    assignments: Literal[1, 2] = 1
+    train_rows: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _enough(self) -> Ivf:
+        if self.assignments > self.nlist:
+            raise ValueError("assignments 2 needs two lists; set nlist >= 2, or assignments 1")
+        if self.train_rows is not None and self.train_rows < self.nlist:
+            raise ValueError(
+                f"train_rows {self.train_rows} is below nlist {self.nlist}; set train_rows >= {self.nlist}"
+            )
+        return self
+
+    def problem(self, n: int, dim: int) -> tuple[str, str] | None:
+        if self.nlist > n:
+            return f"nlist {self.nlist} exceeds the {n} vectors", f"set nlist <= {n}, or structure flat"
+        if self.dim is not None and self.dim > dim:
+            return f"structure dim {self.dim} exceeds the {dim} dimensions that are coded", f"set dim <= {dim}"
+        return None
+
+
+STRUCTURES: dict[str, type[Structure]] = {
+    "flat": Flat,
+    "ivf": Ivf,
+}
