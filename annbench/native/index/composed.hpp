@@ -138,6 +138,7 @@ class ComposedIndex {
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;
   float distance_of(float score, float constant, bool exact) const;
+  void pack_query_map();
   void code_centroids();
   void need_places() const;
 
@@ -146,6 +147,7 @@ class ComposedIndex {
   float weight_;
   bool exact_l2_ = false;  // scores are −‖q − x‖² as they are
   AlignedBuffer<float> packed_query_map_;
+  AlignedBuffer<std::uint16_t> half_query_map_;  // instead, where codes are coarser than halves anyway
   std::vector<float> centroid_norms_;
   std::unique_ptr<Lists> lists_;
   std::unique_ptr<Lists> centroid_codes_;  // one list of all centroids
