@@ -77,5 +77,6 @@ void test_projection();
 void test_table_scan();
 void test_uniform();
 void test_uniform_rows();
+void test_va_file_rows();
 
 }  // namespace annbench::tests

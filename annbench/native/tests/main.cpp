@@ -40,6 +40,7 @@ constexpr Test tests[] = {
     {"uniform", annbench::tests::test_uniform},
     {"uniform_rows", annbench::tests::test_uniform_rows},
     {"product_codes", annbench::tests::test_product_codes},
+    {"va_file_rows", annbench::tests::test_va_file_rows},
     {"crc32c", annbench::tests::test_crc32c},
     {"index_file", annbench::tests::test_index_file},
     {"thread_pool", annbench::tests::test_thread_pool},
