@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from annbench.config.model import Claim
 from annbench.datasets.info import DatasetInfo, QuerySetInfo
 from annbench.metrics.recall import RecallSummary
 from annbench.results.schema import (
@@ -173,6 +174,9 @@ def make_record(
     overhead: float | None = 0.01,
     tail: float = 2.0,
     environment: dict[str, Any] | None = None,
+    label: str | None = None,
+    table_bytes: int | None = None,
+    claim: Claim | None = None,
 ) -> Record:
     """One record; `tail` is p99 ÷ mean latency. A status other than ok leaves recall and times out."""
     data = dataset or example_dataset()
@@ -199,6 +203,7 @@ def make_record(
         library_versions={library: "1.0.0"},
         isa="avx2",
         machine_id=machine,
+        label=label,
     )
     index = None if float32_ratio is None else int(float32_ratio * data.raw_bytes)
     return Record(
@@ -211,10 +216,11 @@ def make_record(
         dataset=data,
         config_name="synthetic",
         config_yaml=_config_yaml(key, data),
+        claim=claim,
         started_at=f"2024-05-01T12:{worker % 60:02d}:00Z",
         block_id=f"block-{worker}",
         order=0,
-        build=_build(build_seconds, index),
+        build=_build(build_seconds, index, table_bytes),
         load=LoadSummary(load_seconds=0.2, resident_bytes=index, resident_after_search_bytes=index),
         recall=_recall(recall, k) if status == "ok" else None,
         time=_time(qps, mode, threads, overhead, tail) if status == "ok" else None,
@@ -355,7 +361,7 @@ def _fate(rng: np.random.Generator) -> tuple[Status, Verdict, tuple[str, ...], s
     return "ok", "ok", (), ""
 
 
-def _build(seconds: float, index_bytes: int | None) -> BuildSummary:
+def _build(seconds: float, index_bytes: int | None, table_bytes: int | None) -> BuildSummary:
     return BuildSummary(
         build_seconds=seconds,
         save_seconds=0.1,
@@ -364,6 +370,7 @@ def _build(seconds: float, index_bytes: int | None) -> BuildSummary:
         index_crc32c="0badcafe",
         build_cpu_ratio=1.9,
         build_thread_count=2,
+        table_bytes=table_bytes,
     )
 
 

@@ -38,7 +38,7 @@ def report(
     from annbench.cli.progress import warn
     from annbench.report import FORMATS, report_content, write_content
     from annbench.report.select import select_records
-    from annbench.report.terminal import answers_as_tables, shifts_as_tables
+    from annbench.report.terminal import answers_as_tables, claims_as_tables, shifts_as_tables
     from annbench.results.store import ResultStore
 
     records = ResultStore(results).records(on_damage=lambda error: warn(f"passed over: {error}"))
@@ -46,12 +46,18 @@ def report(
     content = report_content(chosen, title=title)
     paths = write_content(content, out, formats=formats or FORMATS)
     if as_json:
-        shifts = [shift.as_json() for shift in content.shifts]
         print_json(
-            {"answers": content.answers_json(), "query_sets": shifts, "paths": [str(path) for path in paths.all()]}
+            {
+                "answers": content.answers_json(),
+                "claims": [claim.as_json() for claim in content.claims],
+                "query_sets": [shift.as_json() for shift in content.shifts],
+                "paths": [str(path) for path in paths.all()],
+            }
         )
         return
     stdout().print(answers_as_tables(zip(content.settings, content.answers, strict=True)))
+    if content.claims:
+        stdout().print(claims_as_tables(content.claims))
     if content.shifts:
         stdout().print(shifts_as_tables(content.shifts))
     for path in paths.all():

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from annbench.bundled import bundled
 from annbench.config.expand import count
-from annbench.config.model import AlgorithmEntry, Config, Limits, Measure, Model
+from annbench.config.model import AlgorithmEntry, Claim, Config, Figure, Limits, Measure, Model
 from annbench.errors import ConfigError, UnknownNameError
 
 MAX_FILE_BYTES = 1 << 20
@@ -278,5 +278,10 @@ def _real_location(location: Location, data: Any) -> Location:
 
 
 def _known_fields(location: Location) -> list[str]:
-    models: dict[Hashable, type[Model]] = {"measure": Measure, "limits": Limits, "algorithms": AlgorithmEntry}
+    models: dict[Hashable, type[Model]] = {
+        "measure": Measure,
+        "limits": Limits,
+        "algorithms": AlgorithmEntry,
+        "claim": Figure if "figures" in location else Claim,
+    }
     return list((models[location[0]] if location else Config).model_fields)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -117,10 +117,47 @@ class AlgorithmEntry(Model):
     label: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$")] | None = None
 
 
+class Figure(Model):
+    """One figure of a claim, and which measured figure stands beside it.
+
+    `of` is the label of an entry. With `against`, the label of another, the figure compares the two: recall is the
+    difference, everything else how many times better `of` is. `measure: nothing` is of what cannot be measured again
+    here; the claim's `reading` says why.
+    """
+
+    what: Annotated[str, Field(min_length=1)]
+    claimed: Annotated[str, Field(min_length=1)]
+    measure: Literal["recall", "bytes", "qps", "build_seconds", "nothing"]
+    of: str | None = None
+    against: str | None = None
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Figure:
+        if (self.of is None) != (self.measure == "nothing"):
+            raise ValueError("a figure that is measured needs `of: LABEL`, and one of nothing has none")
+        return self
+
+
+class Claim(Model):
+    """A published claim that the config measures again: what is claimed, by whom, and what a reader must know.
+
+    `source` says where the claim was taken from: the paper's abstract, its authors' documentation, or memory
+    (`recalled`: not verified against the paper).
+    """
+
+    paper: Annotated[str, Field(min_length=1)]
+    says: Annotated[str, Field(min_length=1)]
+    source: Literal["abstract", "documentation", "recalled"]
+    ours_differs: str = ""
+    reading: str = ""
+    figures: Annotated[tuple[Figure, ...], Field(min_length=1)]
+
+
 class Config(Model):
     """A whole run."""
 
     title: str = ""
+    claim: Claim | None = None
     dataset: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     query_set: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("test",)
     task: str = "knn"
@@ -134,4 +171,13 @@ class Config(Model):
         for what, names in (("dataset", self.dataset), ("query set", self.query_set)):
             if len(set(names)) != len(names):
                 raise ValueError(f"a {what} is named twice; name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _figures_are_of_entries(self) -> Config:
+        labels = {entry.label for entry in self.algorithms if entry.label is not None}
+        for figure in self.claim.figures if self.claim else ():
+            for label in (figure.of, figure.against):
+                if label is not None and label not in labels:
+                    raise ValueError(f"the claim's figure {figure.what!r} is of {label!r}, which no entry has as label")
         return self

@@ -10,6 +10,7 @@ import pandas as pd
 
 from annbench.errors import NothingComparableError
 from annbench.report.answer import Answer, answers
+from annbench.report.claims import ClaimMeasured, claims_measured
 from annbench.report.evidence import Machine, Overhead, VerdictGroup, machines, overheads, verdict_groups
 from annbench.report.palette import Style, styles
 from annbench.report.query_sets import QuerySetShift, query_set_shifts
@@ -27,6 +28,7 @@ class Content:
     points: pd.DataFrame  # one row a point
     settings: list[Setting]
     answers: list[list[Answer]]
+    claims: list[ClaimMeasured]
     shifts: list[QuerySetShift]
     verdicts: list[VerdictGroup]
     overheads: list[Overhead]
@@ -72,6 +74,7 @@ def report_content(records: Iterable[Record], *, title: str) -> Content:
         points=points,
         settings=settings,
         answers=[answers(setting) for setting in settings],
+        claims=claims_measured(rows, settings),
         shifts=query_set_shifts(points),
         verdicts=verdict_groups(points),
         overheads=overheads(points),

@@ -20,6 +20,7 @@ from annbench.report import formatting as fmt
 from annbench.report.content import Content
 from annbench.report.equal_recall import equal_recall
 from annbench.report.markdown import (
+    CLAIM_NOTES,
     EQUAL_RECALL_NOTES,
     NOTES,
     OVERHEAD_NOTES,
@@ -54,6 +55,7 @@ def html_report(content: Content) -> str:
         budgets=BUDGETS,
         equal_recall_tables=tables,
         notes=NOTES,
+        claim_notes=CLAIM_NOTES,
         equal_recall_notes=EQUAL_RECALL_NOTES,
         overhead_notes=OVERHEAD_NOTES,
         query_set_notes=QUERY_SET_NOTES,

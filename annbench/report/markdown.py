@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from annbench.report import formatting as fmt
 from annbench.report.answer import Answer
+from annbench.report.claims import ClaimMeasured, Measured
 from annbench.report.content import Content
 from annbench.report.equal_recall import equal_recall
 from annbench.report.point import Point
@@ -30,6 +31,10 @@ QUERY_SET_NOTES = (
     "the target on the first set, or the nearest to it where none does. QPS is at that recall on each set's own "
     "front, interpolated as above; a dash where a front does not tell. Their ratio is what the other queries cost."
 )
+CLAIM_NOTES = (
+    "Measured by the configs that carry the claims, on the data and machine of this report, which are rarely the "
+    "paper's: what can be compared is said with each."
+)
 OVERHEAD_NOTES = (
     "The null adapter answers nothing: its time per query is what annbench itself costs. Nothing is "
     "subtracted; a point is suspect if this is more than 20 % of it."
@@ -42,6 +47,7 @@ def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
     parts = [f"# {escape(content.title)}", content.summary, "## Answer", NOTES]
     for setting, found in zip(content.settings, content.answers, strict=True):
         parts += [f"### {escape(setting.title)}", _answer_table(found, numbers)]
+    parts += _claims(content.claims)
     parts += ["## Configurations that reproduce the answers"]
     parts += [_reproduction(number, point) for number, point in numbers.values()]
     parts += ["## Pareto fronts"]
@@ -104,6 +110,32 @@ def _answer_table(found: Sequence[Answer], numbers: dict[str, tuple[int, Point]]
             ]
         )
     return table(head, rows, frozenset(range(4, 8)))
+
+
+def _claims(found: Sequence[ClaimMeasured]) -> list[str]:
+    if not found:
+        return []
+    parts = ["## Claimed and measured", CLAIM_NOTES]
+    for one in found:
+        claim = one.claim
+        rows = [
+            [escape(f.figure.what), escape(f.figure.claimed), escape(f.text), escape(_figure_points(f))]
+            for f in one.figures
+        ]
+        parts += [
+            f"### {escape(claim.paper)} on {escape(one.title)}",
+            f"Claimed ({escape(one.source)}): {escape(claim.says)}",
+            table(("what", "claimed", "measured", "with"), rows),
+        ]
+        parts += [f"Ours differs: {escape(claim.ours_differs)}"] if claim.ours_differs else []
+        parts += [f"To read it: {escape(claim.reading)}"] if claim.reading else []
+    return parts
+
+
+def _figure_points(figure: Measured) -> str:
+    return "; against ".join(
+        f"{point.algorithm} {point.configuration}" for point in (figure.of, figure.against) if point is not None
+    )
 
 
 def _miss(point: Point | None) -> str:

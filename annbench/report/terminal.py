@@ -10,6 +10,7 @@ from rich.text import Text
 
 from annbench.report import formatting as fmt
 from annbench.report.answer import Answer, answers
+from annbench.report.claims import ClaimMeasured, claims_measured
 from annbench.report.point import Point
 from annbench.report.query_sets import QuerySetShift, query_set_shifts
 from annbench.report.setting import Setting, settings_of
@@ -26,11 +27,30 @@ _VERDICT_STYLES = {"ok": "green", "suspect": "yellow"}
 
 
 def answer_table(records: Iterable[Record]) -> Group:
-    """The answer, a table for every setting of `records`, and one for every further query set."""
-    points = points_frame(records_frame(records))
-    answered = answers_as_tables([(setting, answers(setting)) for setting in settings_of(points)])
-    shifts = query_set_shifts(points)
-    return Group(answered, shifts_as_tables(shifts)) if shifts else answered
+    """The answer, a table for every setting of `records`, for every claim they carry and every further query set."""
+    rows = list(records)
+    points = points_frame(records_frame(rows))
+    settings = settings_of(points)
+    tables = [answers_as_tables([(setting, answers(setting)) for setting in settings])]
+    tables += [claims_as_tables(claims)] if (claims := claims_measured(rows, settings)) else []
+    tables += [shifts_as_tables(shifts)] if (shifts := query_set_shifts(points)) else []
+    return Group(*tables)
+
+
+def claims_as_tables(found: Iterable[ClaimMeasured]) -> Group:
+    """What each claim says, beside what was measured."""
+    parts: list[Table | Text] = []
+    for one in found:
+        parts += [Text(f"Claimed and measured: {one.claim.paper}", style="bold"), Text(one.title)]
+        table = _table()
+        for name in ("what", "claimed", "measured"):
+            table.add_column(name, overflow="fold", ratio=1)
+        for figure in one.figures:
+            measured = Text(figure.text, style="yellow" if figure.value is None else "")
+            table.add_row(Text(figure.figure.what), Text(figure.figure.claimed), measured)
+        reading = f"Claimed {one.source}. {one.claim.reading}".rstrip()
+        parts += [table, Text(reading, style="dim"), Text()]
+    return Group(*parts[:-1])
 
 
 def answers_as_tables(found: Iterable[tuple[Setting, list[Answer]]]) -> Group:
@@ -105,9 +125,9 @@ def points_table(records: Iterable[Record], limit: int | None = None) -> Group:
     return Group(*tables)
 
 
-def _table(title: str) -> Table:
+def _table(title: str = "") -> Table:
     return Table(
-        title=Text(title, style="bold"),
+        title=Text(title, style="bold") if title else None,
         title_justify="left",
         caption_justify="left",
         box=None,

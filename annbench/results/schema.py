@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+from annbench.config.model import Claim
 from annbench.datasets.info import DatasetInfo
 from annbench.metrics.latency import SpeedSummary
 from annbench.metrics.recall import RecallSummary
@@ -123,6 +124,7 @@ class Record(Part):
     dataset: DatasetInfo
     config_name: str
     config_yaml: str  # a complete config that reproduces this point alone
+    claim: Claim | None = None  # what the config was written to measure again
     started_at: str  # ISO 8601, UTC
     block_id: str
     order: int
@@ -132,6 +134,10 @@ class Record(Part):
     time: TimeSummary | None = None
     counters: dict[str, int] = {}
     environment: dict[str, Any]
+
+    @model_serializer(mode="wrap")
+    def _without_absent_claim(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in rest(self).items() if name != "claim" or value is not None}
 
     @property
     def label(self) -> str:

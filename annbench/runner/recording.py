@@ -121,6 +121,7 @@ class Recorder:
             "dataset": build.dataset,
             "config_name": self.plan.name,
             "config_yaml": reproduction(self.plan, build, point),
+            "claim": self.plan.config.claim,
             "started_at": started,
             "block_id": block_id,
             "order": order,
