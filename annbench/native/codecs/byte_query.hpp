@@ -13,7 +13,8 @@ namespace annbench {
 struct ByteQuery {
   std::vector<std::int8_t> values;  // −127 … 127, before a row layout arranges them
   float step = 0;
-  float sum = 0;  // of the rounded values, not of the query's: its error then meets codes less their middle, not all of them
+  // Of the rounded values, not of the query's: its error then meets the codes less their middle, not all of them.
+  float sum = 0;
 
   void round(const float* query, std::size_t dim) {
     values.resize(dim);

@@ -29,7 +29,8 @@ float bias_at(const std::uint8_t* biases, std::size_t place) {
 FloatRows::FloatRows(std::size_t dim, FloatType type, FloatScore score, float weight, float scale)
     : dim_(dim), type_(type), score_(score), weight_(weight), scale_(scale) {
   if (dim < 1) throw std::invalid_argument("dim must be at least 1");
-  if (!is_power_of_two(scale)) throw std::invalid_argument("scale must be a power of two, got " + std::to_string(scale));
+  if (!is_power_of_two(scale))
+    throw std::invalid_argument("scale must be a power of two, got " + std::to_string(scale));
   if (type == FloatType::float32 && scale != 1) throw std::invalid_argument("float32 rows have the scale 1");
 }
 
@@ -51,8 +52,9 @@ std::size_t FloatRows::bytes(std::size_t part, std::size_t count) const {
 void FloatRows::check_halves(const float* vectors, std::size_t count) const {
   for (std::size_t i = 0; i < count * dim_; ++i)
     if (!(std::fabs(vectors[i] / scale_) <= largest_half))
-      throw std::invalid_argument("a value of " + std::to_string(vectors[i]) + " does not fit into float16 rows of scale " +
-                                  std::to_string(scale_) + ", which hold up to " + std::to_string(largest_half * scale_));
+      throw std::invalid_argument("a value of " + std::to_string(vectors[i]) +
+                                  " does not fit into float16 rows of scale " + std::to_string(scale_) +
+                                  ", which hold up to " + std::to_string(largest_half * scale_));
 }
 
 void FloatRows::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,

@@ -5,7 +5,8 @@
 //                      bias and anchor are ignored: such rows hold vectors as they are, not what a list's anchor leaves
 //
 // float16 values are divided by a power of two before they are rounded, so that large ones do not become infinite and
-// small ones keep their digits; scores have it back. Halves keep 11 bits of a value from 2⁻¹⁴ to 65,504 times that scale.
+// small ones keep their digits; scores have it back. Halves keep 11 bits of a value from 2⁻¹⁴ to 65,504 times that
+// scale.
 //
 // Part 0: the values, dim a row without a gap. Part 1: the biases, one float a row; nothing for squared L2.
 #pragma once
@@ -32,9 +33,9 @@ class FloatRows {
   // std::invalid_argument.
   FloatRows(std::size_t dim, FloatType type, FloatScore score, float weight, float scale = 1);
 
-  // A scale for float16 values that are at most `largest` in size: they come to lie between 2¹² and 2¹³, so that vectors
-  // added later may have values 7 times as large, and values 2⁻²⁷ times as large keep all their digits. 1 for 0. Throws
-  // std::invalid_argument unless `largest` is finite and not negative.
+  // A scale for float16 values that are at most `largest` in size: they come to lie between 2¹² and 2¹³, so that
+  // vectors added later may have values 7 times as large, and values 2⁻²⁷ times as large keep all their digits. 1 for
+  // 0. Throws std::invalid_argument unless `largest` is finite and not negative.
   static float scale_for(float largest);
 
   std::size_t dim() const { return dim_; }
@@ -46,10 +47,10 @@ class FloatRows {
   static constexpr bool staged = false;
 
   std::size_t bytes(std::size_t part, std::size_t count) const;
-  // As the concept Codec says. Throws std::invalid_argument, before it writes anything, where a value does not fit into a
-  // half.
-  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
-              std::size_t first) const;
+  // As the concept Codec says. Throws std::invalid_argument, before it writes anything, where a value does not fit into
+  // a half.
+  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+              const MutableCodes& codes, std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
   // The vectors that `count` codes from `first` on stand for; without their anchor.
   void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;

@@ -46,11 +46,8 @@ double excess_error(double step, int cells_a_side) {
   return 2 * sum;
 }
 
-}  // namespace
-
-double gaussian_step(int bits) {
-  if (bits < 1 || bits > 8) throw std::invalid_argument("bits must be 1 to 8, got " + std::to_string(bits));
-  // Golden section: the error has one minimum, between a grid that ends within a deviation and one that ends beyond 8.
+// Golden section: the error has one minimum, between a grid that ends within a deviation and one that ends beyond 8.
+double least_error_step(int bits) {
   constexpr double golden = 0.6180339887498949;
   const int cells = 1 << (bits - 1);
   double low = 0.5 / cells, high = 8.0 / cells;
@@ -66,6 +63,18 @@ double gaussian_step(int bits) {
     }
   }
   return (low + high) / 2;
+}
+
+}  // namespace
+
+double gaussian_step(int bits) {
+  static const std::array<double, 8> steps = [] {
+    std::array<double, 8> found{};
+    for (int b = 1; b <= 8; ++b) found[static_cast<std::size_t>(b - 1)] = least_error_step(b);
+    return found;
+  }();
+  if (bits < 1 || bits > 8) throw std::invalid_argument("bits must be 1 to 8, got " + std::to_string(bits));
+  return steps[static_cast<std::size_t>(bits - 1)];
 }
 
 std::vector<std::uint8_t> PlaneRows::allocate_bits(std::span<const float> variances, std::size_t total_bits,
@@ -108,8 +117,6 @@ PlaneRows::PlaneRows(std::span<const std::uint8_t> bits, std::span<const float> 
     : dim_(bits.size()), weight_(weight), rescale_(options.rescale), symmetric_(true),
       query_quantizer_(with_bits(bits), options.query_bits, options.query_fit) {
   if (scales.size() != bits.size()) throw std::invalid_argument("there must be as many scales as bits");
-  std::array<double, 9> grid_steps{};
-  for (int b = 1; b <= 8; ++b) grid_steps[static_cast<std::size_t>(b)] = gaussian_step(b);
   for (std::size_t j = 0; j < dim_; ++j) {
     if (bits[j] > 8) throw std::invalid_argument("bits must be 0 to 8, got " + std::to_string(bits[j]));
     if (!(scales[j] >= 0) || !std::isfinite(scales[j]))
@@ -122,7 +129,7 @@ PlaneRows::PlaneRows(std::span<const std::uint8_t> bits, std::span<const float> 
   std::vector<std::uint8_t> sorted_bits;
   for (const std::uint32_t j : places_) {
     sorted_bits.push_back(bits[j]);
-    steps_.push_back(static_cast<float>(scales[j] * grid_steps[bits[j]]));
+    steps_.push_back(static_cast<float>(scales[j] * gaussian_step(bits[j])));
     middles_.push_back(middle_of(bits[j]));
   }
   lay_out(sorted_bits);
@@ -183,7 +190,8 @@ void PlaneRows::encode(const float* vectors, const float* bias, const float* anc
     const double scale = weight_ * found.rescale;
     const auto sum = static_cast<float>(std::accumulate(one.begin(), one.end(), std::uint32_t{0}));
     const std::array<float, 4> all = {static_cast<float>(bias[i] + weight_ * found.correction),
-                                      static_cast<float>(scale * grid.step), static_cast<float>(scale * grid.lower), sum};
+                                      static_cast<float>(scale * grid.step), static_cast<float>(scale * grid.lower),
+                                      sum};
     std::memcpy(row + factors_at_, all.data(), 4 * factors());
   }
 }
@@ -199,7 +207,8 @@ void PlaneRows::decode(const CodesView& codes, std::size_t first, std::size_t co
     std::fill(one.begin(), one.end(), std::uint8_t{0});
     for (const Segment& segment : segments_) {
       unpack_planes(row + segment.offset, segment.dims, segment.planes, part.data());
-      for (std::size_t j = 0; j < segment.dims; ++j) one[j] = static_cast<std::uint8_t>(one[j] | part[j] << segment.shift);
+      for (std::size_t j = 0; j < segment.dims; ++j)
+        one[j] = static_cast<std::uint8_t>(one[j] | part[j] << segment.shift);
     }
     std::array<float, 4> all{};
     std::memcpy(all.data(), row + factors_at_, 4 * factors());

@@ -4,16 +4,18 @@
 //   score(q, v) = bias_v + weight·rescale_v·⟨q̂, w⟩    q̂ the query on its grid, w what the codes of v stand for
 //
 // Two grids for the codes:
-//   uniform         every vector has a grid of its own, the same for all dimensions (codecs/uniform.hpp): RaBitQ of 1 to
+//   uniform         every vector has a grid of its own, the same for all dimensions (codecs/uniform.hpp): RaBitQ of 1
+//   to
 //                   8 bits, LVQ, and, with queries of 4 bits and without rescale, Lucene's binary quantization
 //   per dimension   dimension j has bits_j bits on a fixed grid of scale_j·gaussian_step(bits_j), about 0, for vectors
 //                   whose dimensions have these standard deviations: a rotation to principal axes. The step of the grid
 //                   is multiplied into the query, so that plane p has the same weight 2^p in all dimensions
 //
 // A row: planes, the most significant first, then the factors. Plane p holds the dimensions of more than p bits, which
-// come first because dimensions are sorted by falling bits. Factors: bias and weight·rescale[·step of the vector's grid];
-// for uniform grids that are not symmetric about 0 also weight·rescale·lower and Σ codes. Elsewhere Σ codes is counted with
-// the planes, because rows are multiples of 8 bytes and a 1-bit code of 100 dimensions would grow by a third.
+// come first because dimensions are sorted by falling bits. Factors: bias and weight·rescale[·step of the vector's
+// grid]; for uniform grids that are not symmetric about 0 also weight·rescale·lower and Σ codes. Elsewhere Σ codes is
+// counted with the planes, because rows are multiples of 8 bytes and a 1-bit code of 100 dimensions would grow by a
+// third.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +31,8 @@
 
 namespace annbench {
 
-// The step of the uniform grid of 2^bits values about 0 that rounds a normal variable of deviation 1 with the least mean
-// squared error (Max, 1960). `bits` is 1 to 8.
+// The step of the uniform grid of 2^bits values about 0 that rounds a normal variable of deviation 1 with the least
+// mean squared error (Max, 1960). `bits` is 1 to 8.
 double gaussian_step(int bits);
 
 class PlaneRows {
@@ -59,8 +61,9 @@ class PlaneRows {
   PlaneRows(std::span<const std::uint8_t> bits, std::span<const float> scales, float weight)
       : PlaneRows(bits, scales, weight, Options{}) {}
 
-  // Bits for dimensions of these variances: `total_bits` times one to the largest energy, which then falls to a quarter,
-  // until a dimension has `max_bits` (SQUASH; the first of equals). Throws std::invalid_argument where they do not fit.
+  // Bits for dimensions of these variances: `total_bits` times one to the largest energy, which then falls to a
+  // quarter, until a dimension has `max_bits` (SQUASH; the first of equals). Throws std::invalid_argument where they do
+  // not fit.
   static std::vector<std::uint8_t> allocate_bits(std::span<const float> variances, std::size_t total_bits,
                                                  int max_bits = 8);
 
@@ -73,8 +76,8 @@ class PlaneRows {
 
   std::size_t bytes(std::size_t part, std::size_t count) const { return part == 0 ? count * row_bytes() : 0; }
   // As the concept Codec says.
-  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
-              std::size_t first) const;
+  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+              const MutableCodes& codes, std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
   // The vectors that `count` codes from `first` on stand for, rescaled; without their anchor.
   void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;
@@ -103,8 +106,8 @@ class PlaneRows {
   UniformGrid encode_one(const float* v, std::uint8_t* codes, double* reconstruction) const;
   void score_rows(const KernelTable& kernels, const Query& query, float offset, const std::uint8_t* rows,
                   const std::uint32_t* places, std::size_t count, float* scores) const;
-  void count_block(const KernelTable& kernels, const Query& query, const std::uint8_t* base, const std::uint32_t* places,
-                   std::size_t count, Scratch& scratch) const;
+  void count_block(const KernelTable& kernels, const Query& query, const std::uint8_t* base,
+                   const std::uint32_t* places, std::size_t count, Scratch& scratch) const;
 
   std::size_t dim_;
   float weight_;

@@ -9,7 +9,8 @@
 namespace annbench {
 namespace {
 
-constexpr std::size_t score_block = 128;  // rows whose dot products wait for their factors, in L1 with the rows' last lines
+constexpr std::size_t score_block =
+    128;  // rows whose dot products wait for their factors, in L1 with the rows' last lines
 
 bool is_symmetric(UniformFit fit) { return fit == UniformFit::rabitq || fit == UniformFit::rabitq_fast; }
 
@@ -124,7 +125,8 @@ void TwoLevelRows::refine(const KernelTable& kernels, const Query& query, const 
   for (std::size_t done = 0; done < count; done += score_block) {
     const std::size_t block = std::min(score_block, count - done);
     dot_of(kernels, first_)(query.first.data(), codes[0], first_.row_bytes(), places + done, block, products.data());
-    dot_of(kernels, second_)(query.second.data(), codes[1], second_.row_bytes(), places + done, block, residuals.data());
+    dot_of(kernels, second_)(query.second.data(), codes[1], second_.row_bytes(), places + done, block,
+                             residuals.data());
     for (std::size_t i = 0; i < block; ++i) {
       const Factors factors = factors_of(second_, codes[1] + places[done + i] * second_.row_bytes());
       const float codes_of_both = static_cast<float>(products[i]) + scale * static_cast<float>(residuals[i]);

@@ -1,17 +1,21 @@
-// Vectors as rows of uniform codes on two levels (LVQ 4x4, 4x8, Aguerrebere et al., VLDB 2023): rows of 4 or 8 bits that
-// are scanned, and rows with the residuals, 4 or 8 bits more, that are read where the first level's bound passes.
+// Vectors as rows of uniform codes on two levels (LVQ 4x4, 4x8, Aguerrebere et al., VLDB 2023): rows of 4 or 8 bits
+// that are scanned, and rows with the residuals, 4 or 8 bits more, that are read where the first level's bound passes.
 //
 //   first    ⟨q, v⟩ ≈ rescale₁·⟨q, w⟩       w = lower + step·c
 //   both     ⟨q, v⟩ ≈ rescale₂·⟨q, w + r⟩   r = step·(c₂/(2^bits₂ − 1) − ½), a grid that needs no storage
 //
 // What score() adds to the first estimate is probe.epsilon·probe.distance times error_v, the standard deviation of
 // weight·⟨d, v − rescale₁·w⟩ over directions d of length 1 across v (codecs/reconstruction.hpp). For a grid that clips
-// nothing it is about weight·rescale₁·step/√12, the deviation of what rounding leaves in a cell; stored for every vector,
-// because RaBitQ's sweep and OSQ's descent clip, and by how much depends on the vector. The rounding of the query needs no
-// room of its own: both levels are scored against the same rounded query.
+// nothing it is about weight·rescale₁·step/√12, the deviation of what rounding leaves in a cell; stored for every
+// vector, because RaBitQ's sweep and OSQ's descent clip, and by how much depends on the vector. The rounding of the
+// query needs no room of its own: both levels are scored against the same rounded query.
 //
-// Factors of a row of part 0: bias₁, weight·rescale₁·step, for grids that are not symmetric weight·rescale₁·lower, error.
-// Of part 1: bias₂, weight·rescale₂·step, and weight·rescale₂·lower likewise.
+// min_max is the fit that two levels are for. The others clip, and what lies more than half a step beyond the first
+// grid the second does not reach: measured on random vectors at 4x8, both levels' errors are 4 to 9 times smaller than
+// the first's, with min_max 240 times.
+//
+// Factors of a row of part 0: bias₁, weight·rescale₁·step, for grids that are not symmetric weight·rescale₁·lower,
+// error. Of part 1: bias₂, weight·rescale₂·step, and weight·rescale₂·lower likewise.
 #pragma once
 
 #include <cstddef>
@@ -48,8 +52,8 @@ class TwoLevelRows {
     return part < parts ? count * layout(part).row_bytes() : 0;
   }
   // As the concept Codec says.
-  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
-              std::size_t first) const;
+  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+              const MutableCodes& codes, std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
   // The vectors that `count` codes from `first` on stand for by one level or by both, rescaled; without their anchor.
   void decode(const CodesView& codes, std::size_t first, std::size_t count, int levels, float* vectors) const;
