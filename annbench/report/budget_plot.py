@@ -19,11 +19,11 @@ from annbench.report.plots import STYLE
 
 Lines = dict[str, list[tuple[int, float]]]  # by method: the budget's position, and the recall
 
-_PANEL_INCHES = (5.4, 4.3)
+_PANEL_INCHES = (5.7, 4.3)
 _DPI = 110
 _TICKS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 _LOWEST, _HIGHEST = 0.005, 0.9998
-_NAME_GAP = 0.034  # of the panel's height, between two names
+_NAME_GAP = 0.042  # of the panel's height, between two names
 
 
 def write_budget_plot(tables: Sequence[BudgetTable], path: Path) -> Path:
@@ -48,7 +48,7 @@ def budget_figure(tables: Sequence[BudgetTable]) -> Figure:
             _panel(axes, found, sharing, reranked, lines, limits, chosen)
     left, top = 0.7 / width, 1 - 0.1 / height
     figure.suptitle("Recall in a memory budget", x=left, y=top, ha="left", va="top", fontsize=12, weight="bold")
-    names = 1.45  # inches right of a panel
+    names = 1.75  # inches right of a panel
     between = names + 0.75
     plot = (width - 0.7 - names - between * (columns - 1)) / columns
     figure.subplots_adjust(
@@ -89,17 +89,8 @@ def _panel(
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     for name, line in lines.items():
-        style = chosen[name]
-        axes.plot(
-            [x for x, _ in line],
-            _place([recall for _, recall in line]),
-            color=style.colour,
-            marker=style.marker,
-            markersize=4.5,
-            linewidth=1.5,
-            linestyle=(0, style.dash) if style.dash else "-",
-            clip_on=False,
-        )
+        places = _place([recall for _, recall in line])
+        axes.plot([x for x, _ in line], places, **_stroke(chosen[name]), clip_on=False)
     _name_lines(axes, lines, chosen, limits)
 
 
@@ -124,12 +115,22 @@ def _name_lines(axes: Any, lines: Lines, chosen: dict[str, Style], limits: tuple
     ends = sorted(((float(_place(line[-1][1])), line[-1][0], name) for name, line in lines.items()))
     gap = _NAME_GAP * (limits[1] - limits[0])
     heights = spread([end for end, _, _ in ends], gap, limits)
-    margin = len(BUDGETS) - 0.85
+    key = len(BUDGETS) - 0.55  # where the piece of the line begins that stands before its name
     for (end, x, name), y in zip(ends, heights, strict=True):
-        colour = chosen[name].colour
-        axes.plot([x, margin + 0.1, margin + 0.2], [end, end if x == len(BUDGETS) - 1 else y, y],
-                  color=colour, linewidth=0.6, alpha=0.55, linestyle=":", clip_on=False)  # fmt: skip
-        axes.text(margin + 0.25, y, name, color=colour, fontsize=8, va="center", ha="left", clip_on=False)
+        style = chosen[name]
+        axes.plot([x, key], [end, y], color=style.colour, linewidth=0.5, alpha=0.45, clip_on=False, zorder=1)
+        axes.plot([key, key + 0.2, key + 0.4], [y, y, y], **_stroke(style), markevery=[1], clip_on=False)
+        axes.text(key + 0.52, y, name, color=style.colour, fontsize=8, va="center", ha="left", clip_on=False)
+
+
+def _stroke(style: Style) -> dict[str, Any]:
+    return {
+        "color": style.colour,
+        "marker": style.marker,
+        "markersize": 4.5,
+        "linewidth": 1.5,
+        "linestyle": (0, style.dash) if style.dash else "-",
+    }
 
 
 def spread(places: Sequence[float], gap: float, limits: tuple[float, float]) -> list[float]:
