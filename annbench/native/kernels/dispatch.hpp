@@ -14,6 +14,7 @@
 #include "kernels/isa.hpp"
 #include "kernels/plane_dot.hpp"
 #include "kernels/projection.hpp"
+#include "kernels/sign_scan.hpp"
 #include "kernels/table_scan.hpp"
 #include "kernels/threshold_select.hpp"
 
@@ -35,6 +36,8 @@ struct KernelTable {
   HadamardFn hadamard;
   PlaneDotFn plane_dot;
   TableScanFn table_scan;
+  SignBoundsFn sign_bounds;
+  SignSelectFn sign_select;
   ProjectionFn<float> projection;
   ProjectionFn<std::uint16_t> half_projection;
   Crc32cFn crc32c;

@@ -1,0 +1,217 @@
+#include "codecs/sign_tables.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+namespace annbench {
+namespace {
+
+// √(1 − s²) for the mean s² = 2/π of s = ⟨w, v⟩/(‖w‖·‖v‖): a code's error is about this times its scale, per √(m/dim).
+constexpr double mean_sine = 0.6028;
+// A scale is rounded to 10 bits of fraction: by this much of itself at most.
+constexpr double scale_rounding = 0x1p-11;
+
+// The eight groups of a stretch whose entries are added as bytes are those of one parity: unit 2·stretch + parity.
+struct Units {
+  std::size_t groups;
+
+  std::size_t count() const { return (groups + sign_stretch - 1) / sign_stretch * 2; }
+  // Groups of a unit: fewer in the last stretch.
+  std::size_t size(std::size_t unit) const {
+    return std::min(sign_stretch, groups - unit / 2 * sign_stretch) / 2;
+  }
+  std::size_t group(std::size_t unit, std::size_t i) const { return unit / 2 * sign_stretch + unit % 2 + 2 * i; }
+};
+
+// Deals `dims` dimensions out to the units, to and fro, while there is room in them.
+std::vector<std::uint16_t> deal(std::size_t dims, std::size_t groups) {
+  const Units units{groups};
+  std::vector<std::uint16_t> slots;
+  slots.reserve(dims);
+  for (std::size_t round = 0; slots.size() < dims; ++round)
+    for (std::size_t u = 0; u < units.count() && slots.size() < dims; ++u) {
+      const std::size_t unit = round % 2 == 0 ? u : units.count() - 1 - u;
+      if (round < 4 * units.size(unit))
+        slots.push_back(static_cast<std::uint16_t>(4 * units.group(unit, round / 4) + round % 4));
+    }
+  return slots;
+}
+
+// The nearest word to `scale` that holds `error`, rounded up: see kernels/sign_scan.hpp. Neither is negative.
+std::uint32_t word_of(float scale, float error) {
+  constexpr std::uint32_t most = (std::bit_cast<std::uint32_t>(std::numeric_limits<float>::max()) >> sign_error_shift);
+  constexpr std::uint32_t round_up = (1u << sign_error_shift) - 1;
+  const std::uint32_t held = std::min((std::bit_cast<std::uint32_t>(error) + round_up) >> sign_error_shift, most);
+  const std::uint32_t below = (std::bit_cast<std::uint32_t>(scale) & ~sign_error_mask) | held;
+  std::uint32_t best = below;
+  for (const std::uint32_t near : {below - (sign_error_mask + 1), below + (sign_error_mask + 1)}) {
+    const float value = std::bit_cast<float>(near);
+    if (!(value >= 0) || !std::isfinite(value)) continue;
+    if (std::fabs(value - scale) < std::fabs(std::bit_cast<float>(best) - scale)) best = near;
+  }
+  return best;
+}
+
+}  // namespace
+
+SignTables::SignTables(std::size_t dim, std::size_t scan_dim, float weight) : dim_(dim), weight_(weight) {
+  if (scan_dim < 1 || scan_dim > dim)
+    throw std::invalid_argument("scan_dim must be 1 to " + std::to_string(dim) + ", got " + std::to_string(scan_dim));
+  if (scan_dim > max_scan_dim)
+    throw std::invalid_argument("signs are scanned for at most " + std::to_string(max_scan_dim) + " dimensions");
+  groups_ = table_groups((scan_dim + 3) / 4);
+  slots_ = deal(scan_dim, groups_);
+  used_groups_ = static_cast<std::size_t>(std::count_if(slots_.begin(), slots_.end(), [](auto slot) { return slot % 4 == 0; }));
+}
+
+std::size_t SignTables::bytes(std::size_t part, std::size_t count) const {
+  return part == 0 ? (count + table_block - 1) / table_block * sign_block_bytes(groups_) : 0;
+}
+
+const std::uint8_t* SignTables::block_of(const CodesView& codes, std::size_t place) const {
+  return codes[0] + place / table_block * sign_block_bytes(groups_);
+}
+
+std::uint8_t* SignTables::block_of(const MutableCodes& codes, std::size_t place) const {
+  return codes[0] + place / table_block * sign_block_bytes(groups_);
+}
+
+void SignTables::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+                        const MutableCodes& codes, std::size_t first) const {
+  const std::size_t m = scan_dim();
+  std::vector<std::uint8_t> code(groups_);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* v = vectors + i * dim_;
+    std::fill(code.begin(), code.end(), std::uint8_t{0});
+    double squares = 0, product = 0, exact = 0, coded = 0;
+    for (std::size_t j = 0; j < m; ++j) {
+      const bool positive = v[j] > 0;
+      code[slots_[j] / 4] = static_cast<std::uint8_t>(code[slots_[j] / 4] | (positive ? 1u << slots_[j] % 4 : 0u));
+      product += std::fabs(static_cast<double>(v[j]));
+      if (anchor != nullptr) coded += positive ? anchor[j] : -anchor[j];
+    }
+    for (std::size_t j = 0; j < dim_; ++j) {
+      squares += static_cast<double>(v[j]) * v[j];
+      if (anchor != nullptr) exact += static_cast<double>(anchor[j]) * v[j];
+    }
+    const float scale = product > 0 ? static_cast<float>(std::min(weight_ * squares / product, 3e38)) : 0.0f;
+    // Without signs to go by, the estimate is 0 and all of ⟨q, v⟩ its error.
+    const double inverse = product > 0 ? squares * static_cast<double>(m) / (product * product) : 2.0;
+    const double spread = dim_ > 1 ? std::max(0.0, inverse - 1) / static_cast<double>(dim_ - 1) : 0.0;
+    const double error = weight_ * std::sqrt(squares * (spread + scale_rounding * scale_rounding * inverse));
+    const std::uint32_t word = word_of(scale, static_cast<float>(std::min(error, 3e38)));
+    const auto corrected = static_cast<float>(bias[i] + weight_ * exact - std::bit_cast<float>(word) * coded);
+    std::uint8_t* block = block_of(codes, first + i);
+    const std::size_t j = (first + i) % table_block;
+    put_table_code(code.data(), groups_, j, block);
+    std::memcpy(block + sign_bias_offset(groups_) + 4 * j, &corrected, 4);
+    std::memcpy(block + sign_word_offset(groups_) + 4 * j, &word, 4);
+  }
+}
+
+void SignTables::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
+  std::vector<std::uint8_t> code(groups_);
+  const std::size_t i = from % table_block, j = to % table_block;
+  const std::uint8_t* source = block_of(codes, from);
+  std::uint8_t* target = block_of(codes, to);
+  get_table_code(source, groups_, i, code.data());
+  put_table_code(code.data(), groups_, j, target);
+  std::memmove(target + sign_bias_offset(groups_) + 4 * j, source + sign_bias_offset(groups_) + 4 * i, 4);
+  std::memmove(target + sign_word_offset(groups_) + 4 * j, source + sign_word_offset(groups_) + 4 * i, 4);
+}
+
+void SignTables::prepare(const float* query, Query& prepared) const {
+  const Units units{groups_};
+  if (prepared.tables.size() != 16 * groups_) prepared.tables = AlignedBuffer<std::uint8_t>(16 * groups_);
+  prepared.dealt.assign(4 * groups_, 0.0f);
+  for (std::size_t j = 0; j < scan_dim(); ++j) prepared.dealt[slots_[j]] = query[j];
+  // The range of a group's sums is 2·Σ|q_j|. Rounding adds at most ½ an entry, and a little is left for that of floats.
+  float inverse = std::numeric_limits<float>::infinity(), total = 0;
+  for (std::size_t u = 0; u < units.count(); ++u) {
+    float range = 0;
+    for (std::size_t i = 0; i < units.size(u); ++i)
+      for (std::size_t b = 0; b < 4; ++b) range += 2 * std::fabs(prepared.dealt[4 * units.group(u, i) + b]);
+    inverse = std::min(inverse, (254.9f - 0.5f * static_cast<float>(units.size(u))) / range);
+    total += range;
+  }
+  const bool usable = std::isfinite(inverse) && std::isfinite(1 / inverse);
+  prepared.step = usable ? 1 / inverse : 0.0f;
+  prepared.base = -0.5f * total;
+  fill_tables(prepared, usable ? inverse : 0.0f);
+  // Each entry is off by a value from −½ to ½ of a step.
+  const double rounding = prepared.step * std::sqrt(static_cast<double>(used_groups_) / 12);
+  const double part = static_cast<double>(scan_dim()) / static_cast<double>(std::max<std::size_t>(dim_, 2) - 1);
+  prepared.noise = static_cast<float>(rounding / (mean_sine * std::sqrt(part)));
+}
+
+void SignTables::fill_tables(Query& prepared, float inverse) const {
+  for (std::size_t g = 0; g < groups_; ++g) {
+    const float* q = prepared.dealt.data() + 4 * g;
+    // What a bit adds to the sum less its minimum, clear or set.
+    float clear[4], set[4];
+    for (std::size_t b = 0; b < 4; ++b) {
+      const float twice = 2 * inverse * q[b];
+      clear[b] = std::max(-twice, 0.0f);
+      set[b] = std::max(twice, 0.0f);
+    }
+    const float low[4] = {clear[0] + clear[1], set[0] + clear[1], clear[0] + set[1], set[0] + set[1]};
+    const float high[4] = {clear[2] + clear[3], set[2] + clear[3], clear[2] + set[3], set[2] + set[3]};
+    for (std::size_t h = 0; h < 4; ++h)
+      for (std::size_t l = 0; l < 4; ++l)
+        prepared.tables[16 * g + 4 * h + l] = static_cast<std::uint8_t>(static_cast<int>(low[l] + high[h] + 0.5f));
+  }
+}
+
+SignScan SignTables::scan_of(const Query& query, float offset, float slack) const {
+  return {query.tables.data(), groups_, query.step, query.base, offset, slack};
+}
+
+void SignTables::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+                       std::size_t first, std::size_t count, float* scores) const {
+  kernels.sign_bounds(scan_of(query, probe.offset, 0), block_of(codes, first), count, scores);
+}
+
+void SignTables::refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+                        const std::uint32_t* places, std::size_t count, float* scores) const {
+  // A block is scored for one code of it: codes that lie side by side are not made to be taken one by one.
+  const SignScan scan = scan_of(query, probe.offset, 0);
+  float block[table_block];
+  for (std::size_t i = 0; i < count; ++i) {
+    kernels.sign_bounds(scan, block_of(codes, places[i]), places[i] % table_block + 1, block);
+    scores[i] = block[places[i] % table_block];
+  }
+}
+
+std::size_t SignTables::select(const KernelTable& kernels, const Query& query, const Probe& probe,
+                               const CodesView& codes, std::size_t first, std::size_t count, float threshold,
+                               std::uint32_t* places, float* scores) const {
+  return kernels.sign_select(scan_of(query, probe.offset, 0), block_of(codes, first), static_cast<std::uint32_t>(first),
+                             count, threshold, places, scores);
+}
+
+namespace {
+
+float slack_of(const SignTables::Query& query, const Probe& probe) {
+  return probe.epsilon * std::sqrt(probe.distance * probe.distance + query.noise * query.noise);
+}
+
+}  // namespace
+
+void SignTables::bounds(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
+                        std::size_t first, std::size_t count, float* bounds) const {
+  kernels.sign_bounds(scan_of(query, probe.offset, slack_of(query, probe)), block_of(codes, first), count, bounds);
+}
+
+std::size_t SignTables::select_bounds(const KernelTable& kernels, const Query& query, const Probe& probe,
+                                      const CodesView& codes, std::size_t first, std::size_t count, float threshold,
+                                      std::uint32_t* places, float* bounds) const {
+  return kernels.sign_select(scan_of(query, probe.offset, slack_of(query, probe)), block_of(codes, first),
+                             static_cast<std::uint32_t>(first), count, threshold, places, bounds);
+}
+
+}  // namespace annbench
