@@ -2,6 +2,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/unique_ptr.h>
 
 #include <map>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "bindings.hpp"
+#include "codecs/float_rows.hpp"
 #include "index/composed.hpp"
 #include "io/index_file.hpp"
 
@@ -59,7 +61,7 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
                std::string_view codec, std::uint32_t bits, std::uint32_t second_bits, std::string_view fit,
                std::uint32_t query_bits, bool rescale, std::uint32_t scan_dim, float parameter, OptionalVector tables,
                std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
-               std::uint32_t rerank_bits, std::string description, std::optional<std::string_view> isa) {
+               std::uint32_t rerank_bits, float rerank_scale, std::string description, std::optional<std::string_view> isa) {
   for (const OptionalMatrix& map : {query_map, base_map})
     require(!map || (map->shape(0) == dim && map->shape(1) == dim_in), "maps must be dim × dim_in");
   IndexSettings s;
@@ -77,19 +79,20 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
   s.prefix_dim = centroids ? centroids->shape(1) : 0;
   s.rerank = rerank_named(rerank);
   s.rerank_bits = rerank_bits;
+  s.rerank_scale = rerank_scale;
   s.description = std::move(description);
   nb::gil_scoped_release unlocked;
   new (self) ComposedIndex(std::move(s), isa ? &kernels_named(*isa) : nullptr);
 }
 
 void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float> mapped,
-         Matrix<const std::uint32_t> lists, Vector<const std::int64_t> ids) {
+         Matrix<const std::uint32_t> lists, Vector<const std::int64_t> ids, bool check_ids) {
   const std::size_t n = originals.shape(0);
   require(originals.shape(1) == self.settings().dim_in, "originals must have dim_in columns");
   require(mapped.shape(0) == n && mapped.shape(1) == self.settings().dim, "mapped must be n × dim");
   require(lists.shape(0) == n && ids.shape(0) == n, "lists and ids must have a row a vector");
   nb::gil_scoped_release unlocked;
-  self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n);
+  self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n, check_ids);
 }
 
 SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads, bool shared) {
@@ -162,15 +165,18 @@ void bind_composed_index(nb::module_& m) {
         }
       },
       nullptr);
+  m.def("half_scale", &FloatRows::scale_for, "largest"_a);
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(), "normalise"_a = false,
            "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
            "query_bits"_a = 8, "rescale"_a = true, "scan_dim"_a = 0, "parameter"_a = 1.0f,
            "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),
-           "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "description"_a = "",
+           "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "rerank_scale"_a = 1.0f, "description"_a = "",
            "isa"_a = nb::none())
-      .def("add", add, "originals"_a.noconvert(), "mapped"_a.noconvert(), "lists"_a.noconvert(), "ids"_a.noconvert())
+      .def("add", add, "originals"_a.noconvert(), "mapped"_a.noconvert(), "lists"_a.noconvert(), "ids"_a.noconvert(),
+           nb::kw_only(), "check_ids"_a = true)
+      .def("compact", &ComposedIndex::compact, nb::call_guard<nb::gil_scoped_release>())
       .def("remove", [](ComposedIndex& self, Vector<const std::int64_t> ids) {
             nb::gil_scoped_release unlocked;
             self.remove(ids.data(), ids.shape(0));
@@ -192,7 +198,8 @@ void bind_composed_index(nb::module_& m) {
         const std::vector<std::int64_t> all = self.ids();
         auto copy = std::make_unique<std::int64_t[]>(all.size());
         std::copy(all.begin(), all.end(), copy.get());
-        return owned_by_numpy(std::move(copy), all.size());
+        // As an object: a property's values otherwise belong to the index, and this one has its owner.
+        return nb::cast(owned_by_numpy(std::move(copy), all.size()));
       });
 }
 

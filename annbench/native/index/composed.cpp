@@ -60,12 +60,13 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   require(s.rerank != RerankKind::uniform || s.rerank_bits == 4 || s.rerank_bits == 8,
           "vectors are re-ranked with 4 or 8 bits");
   require(nlist() <= max_lists, "too many lists");
-  weight_ = s.metric == Metric::euclidean ? 2.0f : 1.0f;
-  exact_l2_ = s.metric == Metric::euclidean && s.codec.kind == CodecKind::float32 && s.mean.empty() &&
-              s.query_map.empty() && !s.normalise;
+  halved_l2_ = s.metric == Metric::cosine && s.codec.kind == CodecKind::va_file;
+  weight_ = s.metric == Metric::euclidean || halved_l2_ ? 2.0f : 1.0f;
+  const bool floats = s.codec.kind == CodecKind::float32 || s.codec.kind == CodecKind::float16;
+  exact_l2_ = floats && s.metric == Metric::euclidean && s.mean.empty() && s.query_map.empty() && !s.normalise;
   if (!s.query_map.empty()) pack_query_map();
   lists_ = make_lists(nlist(), s.dim, s.codec, weight_, exact_l2_);
-  reranker_ = make_reranker(s, weight_);
+  reranker_ = make_reranker(s, s.metric == Metric::euclidean ? 2.0f : 1.0f);
   if (!s.centroids.empty()) code_centroids();
 }
 
@@ -119,16 +120,16 @@ void ComposedIndex::code_centroids() {
 }
 
 void ComposedIndex::add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
-                        const std::int64_t* ids, std::size_t n) {
+                        const std::int64_t* ids, std::size_t n, bool check_ids) {
   std::unique_lock lock(mutex_);
   require(assignments >= 1 && assignments <= nlist(), "a vector belongs to 1 to nlist lists");
   require(size_ == 0 || assignments == assignments_, "vectors already added have another number of assignments");
-  if (size_ > 0) need_places();
+  if (check_ids && size_ > 0) need_places();
   std::unordered_set<std::int64_t> given;
-  given.reserve(n);
+  if (check_ids) given.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
     require(ids[i] >= 0, "ids must not be negative");
-    if (!given.insert(ids[i]).second || (size_ > 0 && places_.contains(ids[i])))
+    if (check_ids && (!given.insert(ids[i]).second || (size_ > 0 && places_.contains(ids[i]))))
       throw std::invalid_argument("id " + std::to_string(ids[i]) + " is already in use");
     for (std::size_t a = 0; a < assignments; ++a) {
       require(lists[i * assignments + a] < nlist(), "there is no such list");
@@ -207,6 +208,22 @@ void ComposedIndex::append(std::size_t l, const float* originals, const float* m
       list.ids.push_back(ids[members[first + i]]);
     }
   }
+}
+
+void ComposedIndex::compact() {
+  std::unique_lock lock(mutex_);
+  for (std::size_t l = 0; l < nlist(); ++l) {
+    CodeList& list = lists_->all()[l];
+    if (list.room == list.size()) continue;
+    for (std::size_t part = 0; part < max_parts; ++part) {
+      list.codes[part].shrink(lists_->code_bytes(part, list.size()));
+      if (reranker_) list.rerank[part].shrink(reranker_->code_bytes(part, list.size()));
+    }
+    list.ids.shrink_to_fit();
+    list.room = list.size();
+  }
+  places_ = {};
+  places_known_ = false;
 }
 
 void ComposedIndex::need_places() const {
@@ -301,6 +318,7 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
       constant = dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
     p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
     if (exact_l2_) p.constants[q] = 0;
+    if (halved_l2_) p.constants[q] = p.squares[q];
     p.rerank_constants[q] = reranker_ != nullptr && reranker_->exact() ? 0 : constant;
   }
 }
@@ -439,7 +457,9 @@ void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::vector<
 float ComposedIndex::distance_of(float score, float constant, bool exact) const {
   switch (settings_.metric) {
     case Metric::euclidean: return std::sqrt(std::max(0.0f, exact ? -score : constant - score));
-    case Metric::cosine: return std::max(0.0f, 1 - (score + constant));
+    case Metric::cosine:
+      if (halved_l2_ && reranker_ == nullptr) return std::max(0.0f, (constant - score) / 2);
+      return std::max(0.0f, 1 - (score + constant));
     case Metric::inner_product: break;
   }
   return -(score + constant);

@@ -52,7 +52,7 @@ struct CodecSettings {
   std::uint32_t query_bits = 8;
   bool rescale = true;
   std::uint32_t scan_dim = 0;  // dimensions that the one-bit scan looks at; 0 for all
-  float parameter = 1;         // va_file: the share of codes that pass its first stage
+  float parameter = 1;         // va_file: the share of codes that pass its first stage; float16: its scale
   std::vector<float> tables;
   std::vector<std::uint8_t> table_bits;
 
@@ -73,6 +73,7 @@ struct IndexSettings {
   std::size_t prefix_dim = 0;
   RerankKind rerank = RerankKind::none;
   std::uint32_t rerank_bits = 8;
+  float rerank_scale = 1;  // float16: a power of two that values are divided by
   std::string description;  // of the caller, kept as it is
 };
 
@@ -100,8 +101,11 @@ class ComposedIndex {
   // Adds n vectors: originals (n × dim_in; of length 1 for cosine), mapped (n × dim), the `assignments` lists that each
   // goes to (n × assignments), and ids that are not in use and not negative. All finite. Throws std::invalid_argument and
   // adds nothing for a list or an id that cannot be, nor where memory does not suffice (std::bad_alloc).
+  // Without `check_ids` the caller vouches for the ids; finding those in use takes memory (see compact).
   void add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
-           const std::int64_t* ids, std::size_t n);
+           const std::int64_t* ids, std::size_t n, bool check_ids = true);
+  // Gives back the memory that lists hold in reserve, and what add and remove know ids by.
+  void compact();
   // Removes vectors by their ids. Throws std::out_of_range naming the first unknown one, and removes nothing.
   void remove(const std::int64_t* ids, std::size_t n);
 
@@ -146,6 +150,7 @@ class ComposedIndex {
   const KernelTable& kernels_;
   float weight_;
   bool exact_l2_ = false;  // scores are −‖q − x‖² as they are
+  bool halved_l2_ = false;  // cosine, by the squared distances between vectors of length 1
   AlignedBuffer<float> packed_query_map_;
   AlignedBuffer<std::uint16_t> half_query_map_;  // instead, where codes are coarser than halves anyway
   std::vector<float> centroid_norms_;

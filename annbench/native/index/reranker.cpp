@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "codecs/float_rows.hpp"
 #include "codecs/uniform_rows.hpp"
 
 namespace annbench {
@@ -61,11 +62,14 @@ std::unique_ptr<Reranker> reranker_of(C codec, bool centred, bool exact) {
 }  // namespace
 
 std::unique_ptr<Reranker> make_reranker(const IndexSettings& s, float weight) {
+  const FloatScore score = s.metric == Metric::euclidean ? FloatScore::squared_l2 : FloatScore::inner_product;
   switch (s.rerank) {
     case RerankKind::none: return nullptr;
+    case RerankKind::float16:
+      return reranker_of(FloatRows(s.dim_in, FloatType::float16, score, 1, s.rerank_scale), false, true);
+    case RerankKind::float32: return reranker_of(FloatRows(s.dim_in, FloatType::float32, score, 1), false, true);
     case RerankKind::uniform:
       return reranker_of(UniformRows(s.dim_in, static_cast<int>(s.rerank_bits), UniformFit::rabitq_fast, weight), true, false);
-    default: break;
   }
   throw std::invalid_argument("there is no such way to re-rank");
 }

@@ -7,8 +7,8 @@
 //   ids          i64 (codes), list by list
 //   codes0, codes1, rerank0, rerank1   u8, list by list, each list filled to whole cache lines as its codec says
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <mutex>
 #include <stdexcept>
@@ -21,7 +21,7 @@
 namespace annbench {
 namespace {
 
-constexpr std::size_t settings_count = 16;
+constexpr std::size_t settings_count = 17;
 constexpr std::uint64_t largest_dim = 1 << 20;
 constexpr std::uint64_t largest_list = std::uint64_t{1} << 32;
 constexpr std::uint64_t most_assignments = 16;
@@ -30,13 +30,12 @@ constexpr std::uint64_t longest_description = 1 << 20;
 using Packed = std::array<std::uint64_t, settings_count>;
 
 Packed pack_settings(const IndexSettings& s, std::size_t assignments) {
-  std::uint32_t parameter;
-  std::memcpy(&parameter, &s.codec.parameter, sizeof(parameter));
   return {static_cast<std::uint64_t>(s.metric), s.dim_in, s.dim, s.prefix_dim, s.normalise, s.mapped_metric,
           static_cast<std::uint64_t>(s.codec.kind), s.codec.bits, s.codec.second_bits,
           static_cast<std::uint64_t>(s.codec.fit), s.codec.query_bits,
-          static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{parameter} << 32, s.codec.scan_dim,
-          static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments};
+          static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{std::bit_cast<std::uint32_t>(s.codec.parameter)} << 32,
+          s.codec.scan_dim, static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments,
+          std::bit_cast<std::uint32_t>(s.rerank_scale)};
 }
 
 // The settings that numbers of a file stand for; each within what it can be.
@@ -59,11 +58,15 @@ IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
   s.codec.second_bits = static_cast<std::uint32_t>(within(8, 0, 32));
   s.codec.fit = static_cast<UniformFit>(within(9, 0, 3));
   s.codec.query_bits = static_cast<std::uint32_t>(within(10, 0, 32));
-  const auto low = static_cast<std::uint32_t>(p[11]), high = static_cast<std::uint32_t>(p[11] >> 32);
-  if (low > 1) reader.reject("settings", "value 11 is no flag");
-  s.codec.rescale = low == 1;
-  std::memcpy(&s.codec.parameter, &high, sizeof(high));
-  if (!std::isfinite(s.codec.parameter)) reader.reject("settings", "value 11 holds no finite number");
+  const auto number = [&](std::size_t i, std::uint64_t bits) {
+    const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (!std::isfinite(value)) reader.reject("settings", "value " + std::to_string(i) + " holds no finite number");
+    return value;
+  };
+  if (static_cast<std::uint32_t>(p[11]) > 1) reader.reject("settings", "value 11 is no flag");
+  s.codec.rescale = static_cast<std::uint32_t>(p[11]) == 1;
+  s.codec.parameter = number(11, p[11] >> 32);
+  s.rerank_scale = number(16, p[16]);
   s.codec.scan_dim = static_cast<std::uint32_t>(within(12, 0, s.dim));
   s.rerank = static_cast<RerankKind>(within(13, 0, 3));
   s.rerank_bits = static_cast<std::uint32_t>(within(14, 0, 32));
@@ -139,7 +142,7 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   s.query_map = read_floats(reader, "query_map", &map);
   s.base_map = read_floats(reader, "base_map", &map);
   s.codec.tables = read_floats(reader, "tables", nullptr);
-  if (reader.has("table_bits")) s.codec.table_bits = reader.read_vector<std::uint8_t>("table_bits", s.dim);
+  if (reader.has("table_bits")) s.codec.table_bits = reader.read_vector<std::uint8_t>("table_bits", reader.file_bytes());
   if (reader.has("centroids")) {
     const Section& centroids = reader.section("centroids", DType::f32, 2);
     if (centroids.shape[1] != s.prefix_dim) reader.reject("centroids", "they have another dimension than the settings say");

@@ -27,6 +27,14 @@ class GrowingBuffer {
     bytes_ = std::move(larger);
   }
 
+  // Exactly `bytes`, not more than there are.
+  void shrink(std::size_t bytes) {
+    if (bytes == bytes_.size()) return;
+    AlignedBuffer<std::uint8_t> smaller(bytes);
+    if (bytes > 0) std::memcpy(smaller.data(), bytes_.data(), bytes);
+    bytes_ = std::move(smaller);
+  }
+
  private:
   AlignedBuffer<std::uint8_t> bytes_;
 };
