@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -26,6 +27,21 @@ std::size_t with_bits(std::span<const std::uint8_t> bits) {
   const auto without = static_cast<std::size_t>(std::count(bits.begin(), bits.end(), std::uint8_t{0}));
   if (without == bits.size()) throw std::invalid_argument("at least one dimension must have bits");
   return bits.size() - without;
+}
+
+// The largest Σ codes in bits, if a float has them to spare: for codes of `bits` bits in `dim` dimensions, whose error
+// is 1.5·2^−bits/√dim of a vector's length (the cosines of RaBitQ's codes), a relative error of the factor of at most
+// an eighth of that. Else 0.
+int spare_bits(std::uint64_t largest_sum, double bits, std::size_t dim) {
+  const int width = static_cast<int>(std::bit_width(largest_sum));
+  const double error = 1.5 * std::exp2(-bits) / std::sqrt(static_cast<double>(dim));
+  return width < 24 && std::ldexp(1.0, width - 24) <= error / 8 ? width : 0;
+}
+
+// The nearest float whose last bits are 0.
+float with_spare_bits(float value, int bits) {
+  const std::uint32_t half = (1u << bits) / 2, mask = (1u << bits) - 1;
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) + half) & ~mask);
 }
 
 // ---- the grid of least error for a normal variable
@@ -153,6 +169,12 @@ void PlaneRows::lay_out(const std::vector<std::uint8_t>& sorted_bits) {
     ++segment.planes;
     factors_at_ += 8 * words;
   }
+  if (!symmetric_) return;
+  std::uint64_t largest_sum = 0, total_bits = 0;
+  for (const std::uint8_t bits : sorted_bits) largest_sum += (1u << bits) - 1, total_bits += bits;
+  // Bits where they are worth most do as well as some more everywhere.
+  const double bits = static_cast<double>(total_bits) / static_cast<double>(dim_) + (fixed() ? 2 : 0);
+  sum_bits_ = spare_bits(largest_sum, bits, dim_);
 }
 
 // The codes of the coded dimensions in their order, what they stand for in the order of v, and the grid; without a grid
@@ -181,19 +203,40 @@ void PlaneRows::encode(const float* vectors, const float* bias, const float* anc
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim_;
     const UniformGrid grid = encode_one(v, one.data(), reconstruction.data());
-    const Reconstruction found = examine_reconstruction(v, reconstruction.data(), anchor, dim_, rescale_);
+    double rescale = rescale_ ? rescale_of(v, reconstruction.data(), dim_) : 1.0;
+    float step = static_cast<float>(weight_ * rescale * grid.step);
+    if (sum_bits_ > 0) {
+      step = with_spare_bits(step, sum_bits_);
+      if (grid.step > 0) rescale = step / (static_cast<double>(weight_) * grid.step);
+    }
+    const Rest rest = rest_of(v, reconstruction.data(), rescale, anchor, dim_);
     std::uint8_t* row = codes[0] + (first + i) * row_bytes();
     for (const Segment& segment : segments_) {
       for (std::size_t j = 0; j < segment.dims; ++j) shifted[j] = static_cast<std::uint8_t>(one[j] >> segment.shift);
       pack_planes(shifted.data(), segment.dims, segment.planes, row + segment.offset);
     }
-    const double scale = weight_ * found.rescale;
-    const auto sum = static_cast<float>(std::accumulate(one.begin(), one.end(), std::uint32_t{0}));
-    const std::array<float, 4> all = {static_cast<float>(bias[i] + weight_ * found.correction),
-                                      static_cast<float>(scale * grid.step), static_cast<float>(scale * grid.lower),
-                                      sum};
-    std::memcpy(row + factors_at_, all.data(), 4 * factors());
+    const auto sum = std::accumulate(one.begin(), one.end(), std::uint32_t{0});
+    std::array<float, 4> factors = {static_cast<float>(bias[i] + weight_ * rest.correction), step,
+                                    symmetric_ ? 0.0f : static_cast<float>(weight_ * rescale * grid.lower),
+                                    static_cast<float>(sum)};
+    if (sum_bits_ > 0) factors[1] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(step) | sum);
+    std::memcpy(row + factors_at_, factors.data(), 4 * this->factors());
   }
+}
+
+PlaneRows::Factors PlaneRows::factors_of(const std::uint8_t* row) const {
+  Factors found{};
+  if (sum_bits_ == 0) {
+    std::memcpy(&found, row + factors_at_, sizeof(found));
+    return found;
+  }
+  const std::uint32_t mask = (1u << sum_bits_) - 1;
+  std::uint32_t both;
+  std::memcpy(&found.bias, row + factors_at_, 4);
+  std::memcpy(&both, row + factors_at_ + 4, 4);
+  found.step = std::bit_cast<float>(both & ~mask);
+  found.sum = static_cast<float>(both & mask);
+  return found;
 }
 
 void PlaneRows::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
@@ -210,15 +253,15 @@ void PlaneRows::decode(const CodesView& codes, std::size_t first, std::size_t co
       for (std::size_t j = 0; j < segment.dims; ++j)
         one[j] = static_cast<std::uint8_t>(one[j] | part[j] << segment.shift);
     }
-    std::array<float, 4> all{};
-    std::memcpy(all.data(), row + factors_at_, 4 * factors());
+    const Factors factors = factors_of(row);
     float* v = vectors + i * dim_;
     if (fixed()) {
       std::fill(v, v + dim_, 0.0f);
-      for (std::size_t j = 0; j < coded(); ++j) v[places_[j]] = all[1] * steps_[j] * (one[j] - middles_[j]) / weight_;
+      for (std::size_t j = 0; j < coded(); ++j)
+        v[places_[j]] = factors.step * steps_[j] * (one[j] - middles_[j]) / weight_;
     } else {
-      const float lower = symmetric_ ? -middle_of(quantizer_->bits()) * all[1] : all[2];
-      for (std::size_t j = 0; j < dim_; ++j) v[j] = (lower + all[1] * one[j]) / weight_;
+      const float lower = symmetric_ ? -middle_of(quantizer_->bits()) * factors.step : factors.lower;
+      for (std::size_t j = 0; j < dim_; ++j) v[j] = (lower + factors.step * one[j]) / weight_;
     }
   }
 }
@@ -259,60 +302,38 @@ void PlaneRows::refine(const KernelTable& kernels, const Query& query, const Pro
   score_rows(kernels, query, probe.offset, codes[0], places, count, scores);
 }
 
-struct PlaneRows::Scratch {
-  std::array<std::uint32_t, score_block> products;  // Σ codes of the query · codes of the row
-  std::array<std::uint32_t, score_block> sums;      // Σ codes of the row, where it is not stored
-};
-
-namespace {
-
-// A plane of ones, which meets only zeros beyond the dimensions.
-constexpr auto ones = [] {
-  std::array<std::uint8_t, 8 * max_plane_words> bytes{};
-  bytes.fill(0xff);
-  return bytes;
-}();
-
-}  // namespace
-
+// Σ codes of the query · codes of the row.
 void PlaneRows::count_block(const KernelTable& kernels, const Query& query, const std::uint8_t* base,
-                            const std::uint32_t* places, std::size_t count, Scratch& scratch) const {
-  const auto query_planes = static_cast<std::size_t>(query_quantizer_.bits());
+                            const std::uint32_t* places, std::size_t count, std::uint32_t* products) const {
   std::array<std::uint32_t, score_block> more;
-  const auto add = [&](const Segment& segment, std::size_t planes, const std::uint8_t* bits, std::uint32_t* totals) {
+  for (const Segment& segment : segments_) {
     const bool begins = segment.offset == 0;
-    std::uint32_t* counts = begins ? totals : more.data();
-    const PlaneShape shape{segment.words, segment.planes, planes, row_bytes()};
-    kernels.plane_dot(shape, bits, base + segment.offset, places, count, counts);
-    if (begins && segment.shift == 0) return;
+    std::uint32_t* counts = begins ? products : more.data();
+    const PlaneShape shape{segment.words, segment.planes, static_cast<std::size_t>(query_quantizer_.bits()),
+                           row_bytes()};
+    kernels.plane_dot(shape, query.planes.data() + segment.in_query, base + segment.offset, places, count, counts);
+    if (begins && segment.shift == 0) continue;
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint32_t weighted = counts[i] << segment.shift;
-      totals[i] = begins ? weighted : totals[i] + weighted;
+      products[i] = begins ? weighted : products[i] + weighted;
     }
-  };
-  for (const Segment& segment : segments_) {
-    add(segment, query_planes, query.planes.data() + segment.in_query, scratch.products.data());
-    if (!stores_sum()) add(segment, 1, ones.data(), scratch.sums.data());
   }
 }
 
 void PlaneRows::score_rows(const KernelTable& kernels, const Query& query, float offset, const std::uint8_t* rows,
                            const std::uint32_t* places, std::size_t count, float* scores) const {
-  Scratch scratch;
+  std::array<std::uint32_t, score_block> products;
   const double step = query.grid.step, lower = query.grid.lower;
   for (std::size_t first = 0; first < count; first += score_block) {
     const std::size_t block = std::min(score_block, count - first);
     const std::uint8_t* base = places == nullptr ? rows + first * row_bytes() : rows;
     const std::uint32_t* gathered = places == nullptr ? nullptr : places + first;
-    count_block(kernels, query, base, gathered, block, scratch);
+    count_block(kernels, query, base, gathered, block, products.data());
     for (std::size_t i = 0; i < block; ++i) {
-      const std::uint8_t* row = base + (gathered == nullptr ? i : gathered[i]) * row_bytes();
-      float all[4] = {};
-      std::memcpy(all, row + factors_at_, stores_sum() ? 16 : 8);
+      const Factors factors = factors_of(base + (gathered == nullptr ? i : gathered[i]) * row_bytes());
       // In double: the sums of unsigned codes are large, and all but little of them cancels.
-      const double codes = stores_sum() ? all[3] : scratch.sums[i];
-      const double inner = step * scratch.products[i] + lower * codes + query.centre;
-      scores[first + i] = offset + all[0] + all[1] * static_cast<float>(inner) + all[2] * query.sum;
+      const double inner = step * products[i] + lower * factors.sum + query.centre;
+      scores[first + i] = offset + factors.bias + factors.step * static_cast<float>(inner) + factors.lower * query.sum;
     }
   }
 }

@@ -4,18 +4,20 @@
 //   score(q, v) = bias_v + weight·rescale_v·⟨q̂, w⟩    q̂ the query on its grid, w what the codes of v stand for
 //
 // Two grids for the codes:
-//   uniform         every vector has a grid of its own, the same for all dimensions (codecs/uniform.hpp): RaBitQ of 1
-//   to
-//                   8 bits, LVQ, and, with queries of 4 bits and without rescale, Lucene's binary quantization
+//   uniform         every vector has a grid of its own, the same for all dimensions (codecs/uniform.hpp): RaBitQ, LVQ
+//                   and, with queries of 4 bits and without rescale, Lucene's binary quantization
 //   per dimension   dimension j has bits_j bits on a fixed grid of scale_j·gaussian_step(bits_j), about 0, for vectors
 //                   whose dimensions have these standard deviations: a rotation to principal axes. The step of the grid
 //                   is multiplied into the query, so that plane p has the same weight 2^p in all dimensions
 //
 // A row: planes, the most significant first, then the factors. Plane p holds the dimensions of more than p bits, which
-// come first because dimensions are sorted by falling bits. Factors: bias and weight·rescale[·step of the vector's
-// grid]; for uniform grids that are not symmetric about 0 also weight·rescale·lower and Σ codes. Elsewhere Σ codes is
-// counted with the planes, because rows are multiples of 8 bytes and a 1-bit code of 100 dimensions would grow by a
-// third.
+// come first because dimensions are sorted by falling bits.
+//
+// Factors: bias, weight·rescale[·step of the vector's grid], weight·rescale·lower (0 for grids about 0) and Σ codes,
+// which a query with a grid of its own meets. A code of 1 bit and 100 dimensions is 16 bytes, so factors that take as
+// much again are dear: for grids about 0 the second factor keeps Σ codes in its last bits, where what that costs in
+// precision is below a tenth of the error of the codes, and the other two are gone. Rows are multiples of 8 bytes
+// either way.
 #pragma once
 
 #include <cstddef>
@@ -96,18 +98,20 @@ class PlaneRows {
     std::size_t offset;    // in a row
     std::size_t in_query;  // where its query planes begin
   };
-  struct Scratch;
+  struct Factors {
+    float bias, step, lower, sum;
+  };
 
   void lay_out(const std::vector<std::uint8_t>& sorted_bits);
   bool fixed() const { return !places_.empty(); }
   std::size_t coded() const { return segments_.back().dims; }
-  bool stores_sum() const { return !symmetric_; }
-  std::size_t factors() const { return stores_sum() ? 4 : 2; }
+  std::size_t factors() const { return sum_bits_ > 0 ? 2 : 4; }
+  Factors factors_of(const std::uint8_t* row) const;
   UniformGrid encode_one(const float* v, std::uint8_t* codes, double* reconstruction) const;
   void score_rows(const KernelTable& kernels, const Query& query, float offset, const std::uint8_t* rows,
                   const std::uint32_t* places, std::size_t count, float* scores) const;
   void count_block(const KernelTable& kernels, const Query& query, const std::uint8_t* base,
-                   const std::uint32_t* places, std::size_t count, Scratch& scratch) const;
+                   const std::uint32_t* places, std::size_t count, std::uint32_t* products) const;
 
   std::size_t dim_;
   float weight_;
@@ -119,6 +123,7 @@ class PlaneRows {
   std::vector<float> steps_, middles_;
   std::vector<Segment> segments_;
   std::size_t factors_at_ = 0;
+  int sum_bits_ = 0;  // the last bits of the second factor that hold Σ codes; 0 where that is a factor of its own
   UniformQuantizer query_quantizer_;
 };
 

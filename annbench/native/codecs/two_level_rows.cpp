@@ -41,21 +41,22 @@ void TwoLevelRows::encode(const float* vectors, const float* bias, const float* 
     const UniformGrid grid = quantizer_.encode(v, one.data());
     const double step = grid.step, lower = symmetric() ? centre() * step : static_cast<double>(grid.lower);
     for (std::size_t j = 0; j < dim(); ++j) reconstruction[j] = lower + step * one[j];
-    const auto factors = [&](const Reconstruction& found) {
-      const double scale = weight_ * found.rescale;
-      return Factors{static_cast<float>(bias[i] + weight_ * found.correction), static_cast<float>(scale * step),
+    Rest rest;
+    // The factors that both levels have, for what they stand for so far.
+    const auto factors = [&] {
+      const double rescale = rescale_of(v, reconstruction.data(), dim()), scale = weight_ * rescale;
+      rest = rest_of(v, reconstruction.data(), rescale, anchor, dim());
+      return Factors{static_cast<float>(bias[i] + weight_ * rest.correction), static_cast<float>(scale * step),
                      static_cast<float>(scale * lower)};
     };
 
-    Reconstruction found = examine_reconstruction(v, reconstruction.data(), anchor, dim(), true);
-    Factors of_row = factors(found);
-    of_row[first_.factors() - 1] = static_cast<float>(weight_ * found.error);
+    Factors of_row = factors();
+    of_row[first_.factors() - 1] = static_cast<float>(weight_ * rest.error);
     first_.pack(one.data(), of_row.data(), codes[0] + (first + i) * first_.row_bytes());
 
     encode_residual(v, one.data(), grid, second_.bits(), dim(), residual.data());
     for (std::size_t j = 0; j < dim(); ++j) reconstruction[j] += step * (residual[j] / residual_codes() - 0.5);
-    found = examine_reconstruction(v, reconstruction.data(), anchor, dim(), true);
-    of_row = factors(found);
+    of_row = factors();
     second_.pack(residual.data(), of_row.data(), codes[1] + (first + i) * second_.row_bytes());
   }
 }

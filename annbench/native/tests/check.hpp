@@ -73,6 +73,7 @@ void test_hamming();
 void test_index_file();
 void test_neighbor_collector();
 void test_plane_dot();
+void test_plane_estimates();
 void test_plane_rows();
 void test_product_codes();
 void test_projection();

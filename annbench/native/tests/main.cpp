@@ -42,6 +42,7 @@ constexpr Test tests[] = {
     {"uniform_rows", annbench::tests::test_uniform_rows},
     {"float_rows", annbench::tests::test_float_rows},
     {"plane_rows", annbench::tests::test_plane_rows},
+    {"plane_estimates", annbench::tests::test_plane_estimates},
     {"two_level_rows", annbench::tests::test_two_level_rows},
     {"sign_tables", annbench::tests::test_sign_tables},
     {"staged_rows", annbench::tests::test_staged_rows},

@@ -19,7 +19,8 @@ std::string name_of(std::size_t dim, int first_bits, int residual_bits, UniformF
 struct Expected {
   UniformGrid grid;
   std::vector<double> of_level[2];
-  Reconstruction found[2];
+  double rescale[2];
+  Rest rest[2];
 };
 
 Expected expected_of(const UniformQuantizer& quantizer, int residual_bits, const float* v, const float* anchor) {
@@ -34,8 +35,11 @@ Expected expected_of(const UniformQuantizer& quantizer, int residual_bits, const
     expected.of_level[0].push_back(w);
     expected.of_level[1].push_back(w + second.lower + static_cast<double>(second.step) * residuals[j]);
   }
-  for (int level = 0; level < 2; ++level)
-    expected.found[level] = examine_reconstruction(v, expected.of_level[level].data(), anchor, dim, true);
+  for (int level = 0; level < 2; ++level) {
+    const double* w = expected.of_level[level].data();
+    expected.rescale[level] = rescale_of(v, w, dim);
+    expected.rest[level] = rest_of(v, w, expected.rescale[level], anchor, dim);
+  }
   return expected;
 }
 
@@ -72,9 +76,9 @@ void check_scores(std::size_t dim, std::size_t count, int first_bits, int residu
           const float* v = vectors.data() + i * dim;
           const Expected expected = expected_of(quantizer, residual_bits, v, near);
           for (int level = 0; level < 2; ++level) {
-            const double rescale = expected.found[level].rescale;
-            const double added = level == 0 ? 1.5 * 3 * weight * expected.found[0].error : 0.0;
-            double score = 0.5 + bias[i] + weight * expected.found[level].correction;
+            const double rescale = expected.rescale[level];
+            const double added = level == 0 ? 1.5 * 3 * weight * expected.rest[0].error : 0.0;
+            double score = 0.5 + bias[i] + weight * expected.rest[level].correction;
             double sizes = 1 + std::fabs(score) + added, rounding = 0;
             score += added;
             for (std::size_t j = 0; j < dim; ++j) {
