@@ -46,6 +46,18 @@ class HammingCollector:
     @staticmethod
     def bytes(queries: int, k: int) -> int: ...
 
+class HammingFlat:
+    def __init__(self, codes: NDArray[np.uint8], *, isa: str | None = None) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def codes(self) -> NDArray[np.uint8]: ...
+    def search(
+        self, queries: NDArray[np.uint8], k: int, threads: int = 1
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+    def search_one(self, query: NDArray[np.uint8], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+
 class NeighborCollector:
     def __init__(
         self,
@@ -66,6 +78,8 @@ class NeighborCollector:
     def finish(self) -> None: ...
     @staticmethod
     def bytes(queries: int, k: int, offered_rows: int) -> int: ...
+
+def half_scale(largest: float) -> float: ...
 
 class IndexFileError(Exception):
     """With three arguments: where, what was found, what to do."""
@@ -95,6 +109,7 @@ class ComposedIndex:
         centroids: NDArray[np.float32] | None = None,
         rerank: str = "none",
         rerank_bits: int = 8,
+        rerank_scale: float = 1.0,
         description: str = "",
         isa: str | None = None,
     ) -> None: ...
@@ -104,7 +119,10 @@ class ComposedIndex:
         mapped: NDArray[np.float32],
         lists: NDArray[np.uint32],
         ids: NDArray[np.int64],
+        *,
+        check_ids: bool = True,
     ) -> None: ...
+    def compact(self) -> None: ...
     def remove(self, ids: NDArray[np.int64]) -> None: ...
     def search(
         self,

@@ -21,6 +21,7 @@ from annbench.errors import ConfigError, MissingLibraryError, UnknownNameError
 
 ALGORITHMS: dict[str, str] = {
     "bruteforce": "annbench.algorithms.bruteforce:BruteForce",
+    "composed": "annbench.algorithms.composed:Composed",
     "faiss-binary-flat": "annbench.algorithms.faiss.binary_flat:FaissBinaryFlat",
     "faiss-binary-hnsw": "annbench.algorithms.faiss.binary_hnsw:FaissBinaryHnsw",
     "faiss-binary-ivf": "annbench.algorithms.faiss.binary_ivf:FaissBinaryIvf",
@@ -32,6 +33,7 @@ ALGORITHMS: dict[str, str] = {
     "faiss-lsh": "annbench.algorithms.faiss.lsh:FaissLsh",
     "faiss-nsg": "annbench.algorithms.faiss.nsg:FaissNsg",
     "faiss-rabitq": "annbench.algorithms.faiss.rabitq:FaissRabitq",
+    "hamming-flat": "annbench.algorithms.hamming_flat:HammingFlat",
     "hnswlib": "annbench.algorithms.hnswlib:Hnswlib",
     "null": "annbench.algorithms.null:Null",
     "pyglass": "annbench.algorithms.pyglass:Pyglass",

@@ -229,6 +229,7 @@ NB_MODULE(_native, m) {
       .def("finish", &BoundHammingCollector::finish)
       .def_static("bytes", &HammingCollector::bytes, "queries"_a, "k"_a);
   bind_composed_index(m);
+  bind_hamming_flat(m);
   nb::class_<BoundCollector>(m, "NeighborCollector")
       .def(nb::init<std::string_view, Matrix<const float>, Vector<const double>, Vector<const float>, std::int64_t,
                     Matrix<const float>, Vector<const double>, Matrix<std::int64_t>, Matrix<double>,

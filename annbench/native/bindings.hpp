@@ -1,4 +1,4 @@
-// What the two files of the Python face share.
+// What the files of the Python face share.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -52,5 +52,6 @@ NumpyMatrix<T> owned_by_numpy(std::unique_ptr<T[]> values, std::size_t rows, std
 }
 
 void bind_composed_index(nanobind::module_& m);
+void bind_hamming_flat(nanobind::module_& m);
 
 }  // namespace annbench

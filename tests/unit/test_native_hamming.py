@@ -89,3 +89,34 @@ def test_wrong_arguments_are_refused_before_anything_is_read() -> None:
     for first, count in ((0, 5), (5, 0), (3, 2)):
         with pytest.raises(ValueError, match="beyond the base"):
             collector.offer(first, count)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("size", [1, 6, 16, 63, 64, 129, 8188])
+def test_flat_is_a_stable_sort(isa: str, size: int) -> None:
+    """One query, many, many in two threads; bytes of 2 bits, so that ties are everywhere."""
+    base, queries = codes(300, size) & 3, codes(9, size, SEED + 1) & 3
+    flat = _native.HammingFlat(base, isa=isa)
+    assert len(flat) == 300
+    np.testing.assert_array_equal(flat.codes, base)
+    expected = np.bitwise_count(base[None] ^ queries[:, None]).sum(axis=2)
+    order = np.argsort(expected, axis=1, kind="stable")
+    for threads in (1, 2):
+        ids, distances = flat.search(queries, 20, threads)
+        np.testing.assert_array_equal(ids, order[:, :20])
+        np.testing.assert_array_equal(distances, np.take_along_axis(expected, order[:, :20], axis=1))
+    ids, distances = flat.search_one(queries[0], 301)
+    np.testing.assert_array_equal(ids, [*order[0], -1])
+    assert distances[-1] == np.inf
+
+
+def test_flat_refuses() -> None:
+    flat = _native.HammingFlat(codes(5, 4))
+    with pytest.raises(ValueError, match="same number of bytes"):
+        flat.search(codes(2, 5), 1)
+    with pytest.raises(ValueError, match="same number of bytes"):
+        flat.search_one(codes(1, 3)[0], 1)
+    with pytest.raises(ValueError, match="k must be"):
+        flat.search_one(codes(1, 4)[0], 0)
+    with pytest.raises(ValueError, match="8188"):
+        _native.HammingFlat(codes(1, 8189))

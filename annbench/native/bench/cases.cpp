@@ -58,6 +58,17 @@ Case hamming(std::size_t bytes, std::size_t bits) {
           }, data};
 }
 
+Case hamming_in_blocks(std::size_t bytes, std::size_t bits, std::size_t queries) {
+  const std::size_t row = bits / 8, groups = hamming_groups(row), count = bytes / row / table_block * table_block;
+  auto data = make_data(row, count, 16 * groups * queries, any_keep, any_set, 0x0303030303030303u);
+  auto hits = std::make_shared<std::pair<std::vector<std::uint32_t>, std::vector<std::size_t>>>(2 * count * queries, queries);
+  const std::vector<std::uint32_t> limits(queries, 0);
+  return {"", count * queries, count * row, data->rows.data(), [=](const KernelTable& kernels) {
+            kernels.hamming_tables(data->query.data(), queries, data->rows.data(), groups, count, limits.data(),
+                                   hits->first.data(), hits->first.data() + count * queries, hits->second.data());
+          }, data};
+}
+
 Case planes(std::size_t bytes, std::size_t planes, std::size_t query_planes, bool gather) {
   const std::size_t words = plane_words(dim), row = 8 * words * planes, count = bytes / row;
   auto data = make_data(row, count, 8 * words * query_planes);
@@ -156,6 +167,14 @@ const Maker makers[] = {
     {"hamming, 512 bits", [](std::size_t bytes) { return hamming(bytes, 512); }},
     {"hamming, 768 bits", [](std::size_t bytes) { return hamming(bytes, 768); }},
     {"hamming, 1024 bits", [](std::size_t bytes) { return hamming(bytes, 1024); }},
+    {"hamming, 128 bits, in blocks", [](std::size_t bytes) { return hamming_in_blocks(bytes, 128, 1); }},
+    {"hamming, 128 bits, in blocks, 4 queries", [](std::size_t bytes) { return hamming_in_blocks(bytes, 128, 4); }},
+    {"hamming, 256 bits, in blocks", [](std::size_t bytes) { return hamming_in_blocks(bytes, 256, 1); }},
+    {"hamming, 256 bits, in blocks, 4 queries", [](std::size_t bytes) { return hamming_in_blocks(bytes, 256, 4); }},
+    {"hamming, 512 bits, in blocks", [](std::size_t bytes) { return hamming_in_blocks(bytes, 512, 1); }},
+    {"hamming, 512 bits, in blocks, 4 queries", [](std::size_t bytes) { return hamming_in_blocks(bytes, 512, 4); }},
+    {"hamming, 1024 bits, in blocks", [](std::size_t bytes) { return hamming_in_blocks(bytes, 1024, 1); }},
+    {"hamming, 1024 bits, in blocks, 4 queries", [](std::size_t bytes) { return hamming_in_blocks(bytes, 1024, 4); }},
     {"planes 1×1, 768", [](std::size_t bytes) { return planes(bytes, 1, 1, false); }},
     {"planes 1×4, 768", [](std::size_t bytes) { return planes(bytes, 1, 4, false); }},
     {"planes 1×4, 768, gathered", [](std::size_t bytes) { return planes(bytes, 1, 4, true); }},

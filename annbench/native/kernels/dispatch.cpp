@@ -47,6 +47,7 @@ KernelTable table_of(Isa isa) {
           exact_dot_table[row],
           exact_squared_l2_table[row],
           version_of(hamming_select_table, counting),
+          hamming_tables_table[row],
           version_of(nibble_dot_table, multiplying),
           version_of(byte_dot_table, multiplying),
           float32_dot_table[row],

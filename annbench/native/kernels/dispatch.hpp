@@ -11,6 +11,7 @@
 #include "kernels/float_distance.hpp"
 #include "kernels/hadamard.hpp"
 #include "kernels/hamming.hpp"
+#include "kernels/hamming_tables.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/plane_dot.hpp"
 #include "kernels/projection.hpp"
@@ -27,6 +28,7 @@ struct KernelTable {
   ExactDistanceFn exact_dot;
   ExactDistanceFn exact_squared_l2;
   HammingSelectFn hamming_select;
+  HammingTablesFn hamming_tables;
   CodeDotFn nibble_dot;
   CodeDotFn byte_dot;
   FloatDistanceFn float32_dot;

@@ -19,58 +19,47 @@ std::size_t tile_codes(std::size_t bytes) {
 
 }  // namespace
 
-HammingCollector::HammingCollector(std::size_t k, const CodeRows& base, const std::uint8_t* queries,
-                                   std::size_t query_count, const NeighborLists& known, const KernelTable& kernels)
+// ---- the best of every query
+
+HammingBest::HammingBest(std::size_t k, std::size_t query_count)
     : k_(k),
       capacity_(capacity_for(k)),
-      base_(base),
-      query_codes_(queries),
-      kernels_(kernels),
       queries_(query_count, Query{no_limit, false, 0, 0}),
-      entries_(query_count * capacity_),
-      selected_(most_tile_codes),
-      selected_distances_(most_tile_codes) {
-  for (std::size_t query = 0; query < query_count; ++query) {
-    Query& state = queries_[query];
-    for (std::size_t j = query * k_; j < (query + 1) * k_ && known.ids[j] >= 0; ++j)
-      entries_of(query)[state.entries++] = {known.ids[j], static_cast<std::uint32_t>(known.distances[j])};
-    if (state.entries == k_) {
-      state.full = true;
-      state.limit = entries_of(query)[k_ - 1].distance;
-      state.ties = known.ties_beyond_k[query];
-    }
+      entries_(query_count * capacity_) {}
+
+std::size_t HammingBest::bytes(std::size_t queries, std::size_t k) {
+  return queries * (sizeof(Query) + capacity_for(k) * sizeof(Entry));
+}
+
+void HammingBest::start_from(std::size_t query, const std::int64_t* ids, const double* distances, std::int64_t ties) {
+  Query& state = queries_[query];
+  for (std::size_t j = 0; j < k_ && ids[j] >= 0; ++j)
+    entries_of(query)[state.entries++] = {ids[j], static_cast<std::uint32_t>(distances[j])};
+  if (state.entries == k_) {
+    state.full = true;
+    state.limit = entries_of(query)[k_ - 1].distance;
+    state.ties = ties;
   }
 }
 
-std::size_t HammingCollector::bytes(std::size_t queries, std::size_t k) {
-  return queries * (sizeof(Query) + capacity_for(k) * sizeof(Entry)) + 2 * most_tile_codes * sizeof(std::uint32_t);
-}
-
-void HammingCollector::offer(std::size_t first, std::size_t count) {
-  const std::size_t step = tile_codes(base_.bytes), end = first + count;
-  for (std::size_t start = first; start < end; start += step)
-    for (std::size_t query = 0; query < queries_.size(); ++query) compare(query, start, std::min(step, end - start));
-}
-
-void HammingCollector::compare(std::size_t query, std::size_t first, std::size_t count) {
+void HammingBest::take(std::size_t query, std::int64_t first_id, const std::uint32_t* indices,
+                       const std::uint32_t* distances, std::size_t count) {
   Query& state = queries_[query];
-  const std::size_t found = kernels_.hamming_select(
-      query_codes_ + query * base_.bytes, base_.values + first * base_.bytes, base_.bytes, count, state.limit,
-      selected_.data(), selected_distances_.data());
-  for (std::size_t i = 0; i < found; ++i) {
-    const std::uint32_t distance = selected_distances_[i];
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t distance = distances[i];
     if (distance > state.limit) continue;  // a cut has lowered it meanwhile
     if (state.full && distance == state.limit) {
       ++state.ties;
       continue;
     }
-    entries_of(query)[state.entries++] = {base_.first_id + static_cast<std::int64_t>(first + selected_[i]), distance};
+    entries_of(query)[state.entries++] = {first_id + static_cast<std::int64_t>(indices[i]), distance};
     if (state.entries == capacity_) cut(query);
   }
+  if (!state.full) cut(query);
 }
 
 // Keeps the k best. Ties counted so far were at the old limit: they stay ties only if it is the new one.
-void HammingCollector::cut(std::size_t query) {
+void HammingBest::cut(std::size_t query) {
   Query& state = queries_[query];
   if (state.entries < k_) return;
   Entry* begin = entries_of(query);
@@ -85,19 +74,60 @@ void HammingCollector::cut(std::size_t query) {
   state.entries = k_;
 }
 
-void HammingCollector::finish(const NeighborLists& lists) {
-  for (std::size_t query = 0; query < queries_.size(); ++query) {
-    cut(query);
-    const Query& state = queries_[query];
-    Entry* entries = entries_of(query);
-    std::sort(entries, entries + state.entries);
-    for (std::size_t j = 0; j < k_; ++j) {
-      const bool present = j < state.entries;
-      lists.ids[query * k_ + j] = present ? entries[j].id : -1;
-      lists.distances[query * k_ + j] = present ? entries[j].distance : std::numeric_limits<double>::infinity();
-    }
-    lists.ties_beyond_k[query] = state.ties;
+template <class Distance>
+std::int64_t HammingBest::write(std::size_t query, std::int64_t* ids, Distance* distances) {
+  cut(query);
+  const Query& state = queries_[query];
+  Entry* entries = entries_of(query);
+  std::sort(entries, entries + state.entries);
+  for (std::size_t j = 0; j < k_; ++j) {
+    const bool present = j < state.entries;
+    ids[j] = present ? entries[j].id : -1;
+    distances[j] = present ? static_cast<Distance>(entries[j].distance) : std::numeric_limits<Distance>::infinity();
   }
+  return state.ties;
+}
+
+template std::int64_t HammingBest::write(std::size_t, std::int64_t*, double*);
+template std::int64_t HammingBest::write(std::size_t, std::int64_t*, float*);
+
+// ---- rows of codes
+
+HammingCollector::HammingCollector(std::size_t k, const CodeRows& base, const std::uint8_t* queries,
+                                   std::size_t query_count, const NeighborLists& known, const KernelTable& kernels)
+    : k_(k),
+      base_(base),
+      query_codes_(queries),
+      query_count_(query_count),
+      kernels_(kernels),
+      best_(k, query_count),
+      selected_(most_tile_codes),
+      selected_distances_(most_tile_codes) {
+  for (std::size_t query = 0; query < query_count; ++query)
+    best_.start_from(query, known.ids + query * k, known.distances + query * k, known.ties_beyond_k[query]);
+}
+
+std::size_t HammingCollector::bytes(std::size_t queries, std::size_t k) {
+  return HammingBest::bytes(queries, k) + 2 * most_tile_codes * sizeof(std::uint32_t);
+}
+
+void HammingCollector::offer(std::size_t first, std::size_t count) {
+  const std::size_t step = tile_codes(base_.bytes), end = first + count;
+  for (std::size_t start = first; start < end; start += step) {
+    const std::size_t codes = std::min(step, end - start);
+    for (std::size_t query = 0; query < query_count_; ++query) {
+      const std::size_t found = kernels_.hamming_select(
+          query_codes_ + query * base_.bytes, base_.values + start * base_.bytes, base_.bytes, codes, best_.limit(query),
+          selected_.data(), selected_distances_.data());
+      best_.take(query, base_.first_id + static_cast<std::int64_t>(start), selected_.data(), selected_distances_.data(),
+                 found);
+    }
+  }
+}
+
+void HammingCollector::finish(const NeighborLists& lists) {
+  for (std::size_t query = 0; query < query_count_; ++query)
+    lists.ties_beyond_k[query] = best_.write(query, lists.ids + query * k_, lists.distances + query * k_);
 }
 
 }  // namespace annbench

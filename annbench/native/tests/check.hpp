@@ -70,6 +70,7 @@ void test_fast_rotation();
 void test_float_distance();
 void test_float_rows();
 void test_hamming();
+void test_hamming_tables();
 void test_index_file();
 void test_neighbor_collector();
 void test_plane_dot();

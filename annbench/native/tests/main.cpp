@@ -32,6 +32,7 @@ constexpr Test tests[] = {
     {"fast_rotation", annbench::tests::test_fast_rotation},
     {"float_distance", annbench::tests::test_float_distance},
     {"hamming", annbench::tests::test_hamming},
+    {"hamming_tables", annbench::tests::test_hamming_tables},
     {"neighbor_collector", annbench::tests::test_neighbor_collector},
     {"code_dot", annbench::tests::test_code_dot},
     {"plane_dot", annbench::tests::test_plane_dot},
