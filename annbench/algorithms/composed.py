@@ -22,6 +22,9 @@ TABLES = ("maps", "centroids", "tables", "lists")
 
 Slot = dict[str, Any] | str | None
 
+EIGHT_LISTS: dict[str, Any] = {"kind": "ivf", "nlist": 8}
+ONE_LIST: dict[str, Any] = {"small_build": {"structure": {"kind": "ivf", "nlist": 1}}, "small_search": {"nprobe": 1}}
+
 
 class ComposedBuild(Params):
     """A preset, slots, or a preset with some slots chosen otherwise; slots alone leave the others at identity, float32,
@@ -87,14 +90,41 @@ class Composed(Algorithm):
         "without rerank, recall is capped by the codes however many lists are probed",
         "added vectors go to the lists, maps and tables that were learned when the index was built",
     )
-    trials = (Trial({}, {}, recall=1.0),)
+    trials = (
+        Trial({}, {}, recall=1.0),
+        Trial({"structure": EIGHT_LISTS}, {"nprobe": 8}, recall=0.999, **ONE_LIST),
+        Trial({"codec": "float16"}, {}, recall=0.99),
+        Trial(
+            {"codec": {"kind": "uniform", "bits": 8}, "structure": EIGHT_LISTS}, {"nprobe": 8}, recall=0.96, **ONE_LIST
+        ),
+        Trial({"transform": "random-rotation", "codec": {"kind": "uniform", "bits": 5}}, {}, recall=0.85),
+        Trial({"codec": {"kind": "uniform", "residual_bits": 8, "fit": "min-max"}}, {}, recall=0.96),
+        Trial(
+            {"codec": {"kind": "uniform", "scan_bits": 1}, "structure": EIGHT_LISTS, "rerank": "float16"},
+            {"nprobe": 8, "rerank_k": 50},
+            recall=0.98,
+            **ONE_LIST,
+        ),
+        Trial(
+            {
+                "codec": {"kind": "product", "groups": 17},
+                "structure": {**EIGHT_LISTS, "assignments": 2},
+                "rerank": "uniform",
+            },
+            {"nprobe": 8, "rerank_k": 200},
+            recall=0.96,
+            small_build={"codec": {"kind": "product", "groups": 1}, "structure": {"kind": "ivf", "nlist": 1}},
+            small_search={"nprobe": 1},
+        ),
+        Trial({"preset": "bbq"}, {"rerank_k": 200}, recall=0.98),
+    )
 
     @classmethod
     def check(cls, context: PointContext, build: ComposedBuild, search: ComposedSearch) -> str | None:
         """Slots must fit the data and each other, and the search what was built."""
         try:
             spec = build.spec(context.n, context.dim, context.metric)
-            spec.check(context.n, context.dim)
+            spec.check(context.n, context.dim, context.metric)
         except AnnbenchError as error:
             return str(error)
         if search.nprobe is not None and search.nprobe > spec.nlist:

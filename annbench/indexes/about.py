@@ -67,7 +67,7 @@ class About:
         try:
             fields = json.loads(text)
             return cls(
-                metric=checked_metric(fields["metric"]),
+                metric=checked_metric(str(fields["metric"])),
                 spec=make_spec(**{slot: fields["spec"][slot] for slot in SLOTS}),
                 dim=_whole(fields["dim"]),
                 preset=fields["preset"] if fields["preset"] in PRESETS else None,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench._native import ComposedIndex
+from annbench._native import ComposedIndex, half_scale
 from annbench.indexes.about import About
 from annbench.indexes.clusters import Assigner
+from annbench.indexes.codecs.floats import Float16
 from annbench.indexes.fitting import Fitted, fit
+from annbench.indexes.reranks import Float16Rerank
 from annbench.indexes.transforms.base import LinearMaps, Matrix
 from annbench.indexes.vectors import blocks
 
@@ -25,14 +27,15 @@ def build_native(
     n = len(vectors)
     progress("fit", 0, n)
     fitted = fit(about.spec, vectors, queries, unit=about.unit, seed=about.seed)
-    native = make_native(about, fitted)
+    native = make_native(about, fitted, _half_scales(vectors, about, fitted.maps))
     assigner = None if fitted.centroids is None else Assigner(fitted.centroids, about.spec.assignments)
-    fill(native, vectors, ids, about, fitted.maps, assigner, progress)
+    fill(native, vectors, ids, about, fitted.maps, assigner, progress, check_ids=False)
+    native.compact()
     return native, fitted.maps, assigner
 
 
-def make_native(about: About, fitted: Fitted) -> ComposedIndex:
-    """An empty native index."""
+def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> ComposedIndex:
+    """An empty native index; `scales` are those of halves, by the name of their argument."""
     maps, spec = fitted.maps, about.spec
     return ComposedIndex(
         metric=about.metric,
@@ -49,7 +52,24 @@ def make_native(about: About, fitted: Fitted) -> ComposedIndex:
         description=about.json(),
         **spec.codec.native(),
         **spec.rerank.native(),
+        **scales,
     )
+
+
+def _half_scales(vectors: NDArray[Any], about: About, maps: LinearMaps) -> dict[str, float]:
+    """What values are divided by before they are rounded to half precision, whose largest is 65,504."""
+    codes = isinstance(about.spec.codec, Float16)
+    rerank = isinstance(about.spec.rerank, Float16Rerank)
+    largest_code = largest = 0.0
+    if codes or rerank:
+        for _, rows in blocks(vectors, unit=about.unit):
+            largest = max(largest, float(np.abs(rows).max()))
+            if codes:
+                largest_code = max(largest_code, float(np.abs(maps.base(rows)).max()))
+    return {
+        **({"parameter": half_scale(largest_code)} if codes else {}),
+        **({"rerank_scale": half_scale(largest)} if rerank else {}),
+    }
 
 
 def fill(
@@ -60,13 +80,15 @@ def fill(
     maps: LinearMaps,
     assigner: Assigner | None,
     progress: Progress,
+    *,
+    check_ids: bool,
 ) -> None:
-    """Add checked `vectors` (n, dim). Raises ValueError for an id that is in use."""
+    """Add checked `vectors` (n, dim). With `check_ids`, raises ValueError for an id of the block that is in use."""
     n = len(vectors)
     for start, rows in blocks(vectors, unit=about.unit):
         progress("add", start, n)
         end = start + len(rows)
         mapped = maps.base(rows)
         lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)
-        native.add(rows, mapped, lists, ids[start:end])
+        native.add(rows, mapped, lists, ids[start:end], check_ids=check_ids)
     progress("add", n, n)

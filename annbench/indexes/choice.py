@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -17,10 +17,13 @@ class Choice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: str
+    # Parameters that are told even if they are the default: what a kind is first asked about.
+    told: ClassVar[tuple[str, ...]] = ()
 
     def fields(self) -> dict[str, Any]:
         """`{kind: …, …}` with what differs from the defaults: what `choose` makes the same choice of."""
-        return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
+        changed = self.model_dump(mode="json", exclude_defaults=True)
+        return {"kind": self.kind, **{name: getattr(self, name) for name in self.told}, **changed}
 
     def __str__(self) -> str:
         rest = (f"{name} {value}" for name, value in self.fields().items() if name != "kind")

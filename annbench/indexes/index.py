@@ -15,6 +15,7 @@ from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.about import About
 from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
+from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import IndexSpec, checked_metric, with_choices
 from annbench.indexes.training import limited_threads, usable_cores
@@ -63,7 +64,7 @@ class Index:
     Searches may run in any number of threads at once; `add` and `remove` wait for them, and they for those.
     """
 
-    __slots__ = ("_about", "_assigner", "_maps", "_native", "_nprobe", "_rerank_factor", "_search_one")
+    __slots__ = ("_about", "_assigner", "_maps", "_native", "_next_id", "_nprobe", "_rerank_factor", "_search_one")
 
     def __init__(self, native: ComposedIndex, about: About) -> None:
         """Around a native index; use `Index.build` and `Index.load`."""
@@ -72,6 +73,7 @@ class Index:
         self._search_one = native.search_one
         self._nprobe = about.spec.default_nprobe
         self._rerank_factor = about.spec.default_rerank_factor
+        self._next_id: int | None = None
         self._maps: LinearMaps | None = None
         self._assigner: Assigner | None = None
 
@@ -114,7 +116,7 @@ class Index:
         vectors = as_matrix(x, "x")
         n, dim = vectors.shape
         spec = _chosen_spec(n, dim, metric, preset, transform, codec, structure, rerank)
-        spec.check(n, dim)
+        spec.check(n, dim, metric)
         about = About(
             metric=checked_metric(metric),
             spec=spec,
@@ -128,7 +130,7 @@ class Index:
             ),
         )  # fmt: skip
         own_ids = np.arange(n, dtype=np.int64) if ids is None else as_ids(ids, n)
-        zero = check_values(vectors, "x")
+        zero = _checked_rows(vectors, about)
         learn = None
         if queries is not None:
             given = as_matrix(queries, "queries", dim)
@@ -194,29 +196,30 @@ class Index:
         try:
             if rerank_k is None:
                 rerank_k = self._rerank_factor * k
-            # A float32 vector goes straight through; whatever else it is, is looked at below.
-            return self._search_one(q, k, nprobe, rerank_k, epsilon, threads)
+            if threads >= 1 and epsilon >= 0:
+                # A float32 vector goes straight through; whatever else it is, is looked at below.
+                return self._search_one(q, k, nprobe, rerank_k, epsilon, threads)
         except (TypeError, ValueError):
-            return self._search_converted(q, k, nprobe, rerank_k, epsilon, threads)
+            pass
+        return self._search_converted(q, k, nprobe, rerank_k, epsilon, threads)
 
     def add(self, x: Any, ids: Any = None) -> Ids:
         """Add the rows of `x` (m, dim), as in `build`; returns their ids (m,).
 
-        `ids` (m,) int64 must not be in use; if None, they continue above the largest there is. What was learned when
+        `ids` (m,) int64 must not be in use; if None, they continue above the largest there was. What was learned when
         the index was built stays as it is. Raises UsageError and DatasetError, and adds nothing then.
         """
         vectors = as_matrix(x, "x", self.dim)
         m = len(vectors)
-        if ids is None:
-            first = int(self._native.ids.max()) + 1 if len(self) else 0
-            own_ids = np.arange(first, first + m, dtype=np.int64)
-        else:
-            own_ids = as_ids(ids, m)
-        zero = check_values(vectors, "x")
-        try:
-            fill(self._native, vectors, own_ids, self._about, self._linear_maps(), self._assign(), _silent)
-        except ValueError as error:
-            raise UsageError(str(error), where="ids", remedy="give ids that are not in use, or none") from None
+        if self._next_id is None:
+            self._next_id = int(self._native.ids.max(initial=-1)) + 1
+        own_ids = np.arange(self._next_id, self._next_id + m) if ids is None else as_ids(ids, m)
+        zero = _checked_rows(vectors, self._about)
+        if ids is not None:
+            self._refuse_used(own_ids)
+        # Checked above, all at once: a block may not be added before a later one is refused.
+        fill(self._native, vectors, own_ids, self._about, self._linear_maps(), self._assign(), _silent, check_ids=False)
+        self._next_id = max(self._next_id, int(own_ids.max(initial=-1)) + 1)
         if self._about.unit:
             self._about = self._about.with_zero_ids(own_ids[zero])
         return own_ids
@@ -300,6 +303,14 @@ class Index:
             query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, shared=len(query) > 1
         )
 
+    def _refuse_used(self, ids: Ids) -> None:
+        used = np.flatnonzero(np.isin(ids, self._native.ids))
+        if used.size:
+            row = int(used[0])
+            raise UsageError(
+                f"id {ids[row]} is in use", where=f"ids: {row}", remedy="give ids that are not in the index, or none"
+            )
+
     def _linear_maps(self) -> LinearMaps:
         if self._maps is None:
             self._maps = self._about.maps_of(self._native.maps)
@@ -323,6 +334,18 @@ def _chosen_spec(
     else:
         start = default_spec(n, dim, metric)
     return with_choices(start, choices)
+
+
+def _checked_rows(vectors: NDArray[Any], about: About) -> NDArray[np.int64]:
+    """Rows of length zero. Raises DatasetError for values, and UsageError for what the codec cannot hold."""
+    zero = check_values(vectors, "x")
+    if len(zero) and about.unit and isinstance(about.spec.codec, VaFile):
+        raise UsageError(
+            "has length zero, whose cosine a va-file cannot hold",
+            where=f"x: row {zero[0]}",
+            remedy="leave such rows out, or use another codec",
+        )
+    return zero
 
 
 def _count(name: str, value: Any, least: int) -> int:

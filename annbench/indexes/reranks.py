@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from annbench.indexes.choice import Choice
 
@@ -29,6 +29,7 @@ class UniformRerank(Rerank):
     """`bits` a dimension on a grid of each vector's own, min-max fitted."""
 
     kind: Literal["uniform"] = "uniform"
+    told: ClassVar[tuple[str, ...]] = ("bits",)
     bits: Literal[4, 8] = 8
 
     def native(self) -> dict[str, Any]:

@@ -92,8 +92,8 @@ class IndexSpec:
         codes = self.codec.code_bytes(self.coded_dim(dim)) + 8
         return self.assignments * (codes + self.rerank.code_bytes(dim))
 
-    def check(self, n: int, dim: int) -> None:
-        """Raises UsageError unless n vectors of `dim` dimensions can be indexed so."""
+    def check(self, n: int, dim: int, metric: str) -> None:
+        """Raises UsageError unless n vectors of `dim` dimensions can be indexed so under `metric`."""
         coded = self.coded_dim(dim)
         if coded > dim:
             raise UsageError(
@@ -106,9 +106,9 @@ class IndexSpec:
         for slot, choice, problem in problems:
             if problem is not None:
                 raise UsageError(problem[0], where=f"{slot} {choice.kind}", remedy=problem[1])
-        self._check_together(dim)
+        self._check_together(dim, metric)
 
-    def _check_together(self, dim: int) -> None:
+    def _check_together(self, dim: int, metric: str) -> None:
         """Raises UsageError for choices that are sound one by one and contradict each other."""
         prefix = self.prefix_dim(dim) < self.coded_dim(dim)
         if prefix and isinstance(self.codec, Product) and self.codec.opq:
@@ -122,6 +122,12 @@ class IndexSpec:
                 f"the first dimensions of {self.transform.kind} are not the most important",
                 where="structure ivf, dim",
                 remedy="use a transform that orders them: pca, prefix or leanvec-ood",
+            )
+        if isinstance(self.codec, VaFile) and metric == "ip":
+            raise UsageError(
+                "bounds distances, and inner products have no such bound",
+                where="codec va-file",
+                remedy="use another codec, or metric euclidean or cosine",
             )
         if isinstance(self.codec, VaFile) and self.transform.kind not in ISOMETRIC:
             raise UsageError(

@@ -13,6 +13,12 @@ PAGE = ROOT / "docs" / "faults.md"
 
 # What is injected, and what is promised.
 FAULTS: dict[int, tuple[str, str]] = {
+    1: ("own index file cut at any byte", "`IndexFileError`, no crash"),
+    2: ("own index file: any bit flipped", "`IndexFileError`"),
+    3: ("a bit flipped and the checksum recomputed", "refused, or searches stay in bounds"),
+    4: ("own index file: n = 2⁶³, dim = 0, products that wrap", "refused before anything is allocated"),
+    5: ("own index file: sizes that disagree, ids and offsets out of range", "refused at load"),
+    6: ("own index file of another version or byte order, or something else", "says which, and to rebuild"),
     7: ("corrupt hnswlib or faiss index file", "the worker dies, its points say so (`crashed`), the rest goes on"),
     8: ("HDF5: random bytes, truncated, `train` missing, wrong dtype, shape 10¹²", "`DatasetError`"),
     9: ("HDF5: external link, external storage or virtual dataset", "refused unread"),

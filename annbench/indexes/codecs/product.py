@@ -51,18 +51,20 @@ class Product(Codec):
 
     def rotation(self, mapped: Matrix, *, seed: int) -> Matrix | None:
         """OPQ's, for the dimensions cut into `groups`."""
-        if not self.opq or len(mapped) < CENTROIDS:
+        if not self.opq:
             return None
         import faiss
 
         dim = mapped.shape[1]
+        # faiss ends the process where vectors are fewer than dimensions.
+        rows = np.resize(mapped, (max(len(mapped), dim, CENTROIDS), dim))
         quantizer = faiss.ProductQuantizer(dim, self.groups, 4)
         quantizer.cp.seed = seed % (1 << 31)
         quantizer.cp.min_points_per_centroid = 1
         transform = faiss.OPQMatrix(dim, self.groups)
         transform.niter = OPQ_ITERATIONS
         transform.pq = quantizer
-        transform.train(np.ascontiguousarray(mapped))
+        transform.train(np.ascontiguousarray(rows))
         return np.array(faiss.vector_to_array(transform.A), dtype=np.float32).reshape(dim, dim)
 
     def learn(self, mapped: Matrix, *, seed: int) -> Learned:

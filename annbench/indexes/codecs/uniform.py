@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from annbench.indexes.codecs.base import Codec, Learned, Matrix, lines
 from annbench.indexes.codecs.bit_budget import allocate_bits
+from annbench.indexes.transforms.base import narrow
 
 ROW_BITS = (4, 8)  # those that lie in rows with fast kernels; all others are bit planes
 MAX_BITS = 8
@@ -23,12 +24,14 @@ class Uniform(Codec):
     - `residual_bits` adds a second level for what the first leaves, read only when the first cannot decide.
     - `scan_bits` 1 puts a 1-bit code over the first `scan_dim` dimensions (None: all) in front: it is scanned for all,
       the `bits` are read where its upper bound passes.
-    - `bits_per_dim` spends `bits` on average, more where the variance is larger.
+    - `bits_per_dim` spends `bits` on average, more where the variance is larger, on one grid for all vectors, after a
+      transform that sorts dimensions by it (pca without rotate).
     - `query_bits` rounds the query; below 8 it is cheaper and less exact (4 for BBQ).
     - `rescale` false leaves out the factor that undoes how much the code shrinks a vector; for comparison.
     """
 
     kind: Literal["uniform"] = "uniform"
+    told: ClassVar[tuple[str, ...]] = ("bits", "fit")
     bits: int = Field(default=4, ge=1, le=MAX_BITS)
     fit: Literal["min-max", "rabitq", "rabitq-fast", "osq"] = "rabitq"
     residual_bits: Literal[0, 4, 8] = 0
@@ -99,4 +102,5 @@ class Uniform(Codec):
         if not self.bits_per_dim:
             return Learned()
         variances = mapped.var(axis=0, dtype=np.float64)
-        return Learned(table_bits=allocate_bits(variances, self.bits * mapped.shape[1], MAX_BITS))
+        bits = allocate_bits(variances, self.bits * mapped.shape[1], MAX_BITS)
+        return Learned(tables=narrow(np.sqrt(variances)), table_bits=bits)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from annbench.indexes.codecs.base import Codec, Learned, Matrix
 from annbench.indexes.codecs.bit_budget import allocate_bits
-from annbench.indexes.codecs.cells import cell_boundaries
+from annbench.indexes.codecs.cells import cell_centres
+from annbench.indexes.transforms.base import narrow
 
 MAX_BITS = 8
 TRAINING_ROWS = 20_000
+HAMMING_ROWS = 1_000
 
 
 class VaFile(Codec):
@@ -24,6 +26,7 @@ class VaFile(Codec):
     """
 
     kind: Literal["va-file"] = "va-file"
+    told: ClassVar[tuple[str, ...]] = ("bits",)
     bits: float = Field(default=4.0, gt=0, le=MAX_BITS)
     hamming_keep: float = Field(default=1.0, gt=0, le=1)
 
@@ -47,8 +50,16 @@ class VaFile(Codec):
         return TRAINING_ROWS
 
     def learn(self, mapped: Matrix, *, seed: int) -> Learned:
-        """`table_bits` (dim,), and `tables`: the inner cell boundaries of one dimension after the other."""
+        """`table_bits` are the bits (dim,), `tables` the centres of the cells, dimension after dimension. For the first
+        stage follow what its bits compare with (dim,), and the bits of a sample, by which it knows how many differ.
+        """
         variances = mapped.var(axis=0, dtype=np.float64)
         bits = allocate_bits(variances, round(self.bits * mapped.shape[1]), MAX_BITS)
-        tables = [cell_boundaries(mapped[:, i], 1 << int(count)) for i, count in enumerate(bits)]
-        return Learned(tables=np.concatenate(tables).astype(np.float32), table_bits=bits)
+        tables = [cell_centres(mapped[:, i], 1 << int(count)) for i, count in enumerate(bits)]
+        if self.hamming_keep == 1:
+            return Learned(tables=narrow(np.concatenate(tables)), table_bits=bits)
+        middles = narrow(np.median(mapped, axis=0))
+        signs = np.packbits(mapped[:HAMMING_ROWS] > middles, axis=1, bitorder="little")
+        return Learned(
+            tables=narrow(np.concatenate([*tables, middles])), table_bits=np.concatenate([bits, signs.ravel()])
+        )
