@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numbers>
 #include <numeric>
 #include <queue>
@@ -32,9 +33,9 @@ std::size_t with_bits(std::span<const std::uint8_t> bits) {
 // The largest Σ codes in bits, if a float has them to spare: for codes of `bits` bits in `dim` dimensions, whose error
 // is 1.5·2^−bits/√dim of a vector's length (the cosines of RaBitQ's codes), a relative error of the factor of at most
 // an eighth of that. Else 0.
-int spare_bits(std::uint64_t largest_sum, double bits, std::size_t dim) {
+int spare_bits(std::uint64_t largest_sum, int bits, std::size_t dim) {
   const int width = static_cast<int>(std::bit_width(largest_sum));
-  const double error = 1.5 * std::exp2(-bits) / std::sqrt(static_cast<double>(dim));
+  const double error = std::ldexp(1.5, -bits) / std::sqrt(static_cast<double>(dim));
   return width < 24 && std::ldexp(1.0, width - 24) <= error / 8 ? width : 0;
 }
 
@@ -135,7 +136,7 @@ PlaneRows::PlaneRows(std::span<const std::uint8_t> bits, std::span<const float> 
   if (scales.size() != bits.size()) throw std::invalid_argument("there must be as many scales as bits");
   for (std::size_t j = 0; j < dim_; ++j) {
     if (bits[j] > 8) throw std::invalid_argument("bits must be 0 to 8, got " + std::to_string(bits[j]));
-    if (!(scales[j] >= 0) || !std::isfinite(scales[j]))
+    if (!(scales[j] >= 0) || !std::isfinite(2 * scales[j]))  // the largest step is 1.6 of them
       throw std::invalid_argument("scales must be finite and not negative");
   }
   places_.resize(dim_);
@@ -172,9 +173,9 @@ void PlaneRows::lay_out(const std::vector<std::uint8_t>& sorted_bits) {
   if (!symmetric_) return;
   std::uint64_t largest_sum = 0, total_bits = 0;
   for (const std::uint8_t bits : sorted_bits) largest_sum += (1u << bits) - 1, total_bits += bits;
-  // Bits where they are worth most do as well as some more everywhere.
-  const double bits = static_cast<double>(total_bits) / static_cast<double>(dim_) + (fixed() ? 2 : 0);
-  sum_bits_ = spare_bits(largest_sum, bits, dim_);
+  // Bits where they are worth most do as well as some more everywhere. Whole, so that every machine lays out alike.
+  const auto mean_bits = static_cast<int>((total_bits + dim_ - 1) / dim_);
+  sum_bits_ = spare_bits(largest_sum, mean_bits + (fixed() ? 2 : 0), dim_);
 }
 
 // The codes of the coded dimensions in their order, what they stand for in the order of v, and the grid; without a grid
@@ -274,7 +275,9 @@ void PlaneRows::prepare(const float* query, Query& prepared) const {
   const float* values = query;
   if (fixed()) {
     prepared.values.resize(coded());
-    for (std::size_t i = 0; i < coded(); ++i) prepared.values[i] = query[places_[i]] * steps_[i];
+    constexpr float most = std::numeric_limits<float>::max();
+    for (std::size_t i = 0; i < coded(); ++i)
+      prepared.values[i] = std::clamp(query[places_[i]] * steps_[i], -most, most);
     values = prepared.values.data();
   }
   prepared.grid = query_quantizer_.encode(values, prepared.codes.data());

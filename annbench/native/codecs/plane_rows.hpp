@@ -16,7 +16,7 @@
 // Factors: bias, weight·rescale[·step of the vector's grid], weight·rescale·lower (0 for grids about 0) and Σ codes,
 // which a query with a grid of its own meets. A code of 1 bit and 100 dimensions is 16 bytes, so factors that take as
 // much again are dear: for grids about 0 the second factor keeps Σ codes in its last bits, where what that costs in
-// precision is below a tenth of the error of the codes, and the other two are gone. Rows are multiples of 8 bytes
+// precision is at most an eighth of the error of the codes, and the other two are gone. Rows are multiples of 8 bytes
 // either way.
 #pragma once
 
