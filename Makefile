@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NATIVE := $(shell find annbench/native -type f -not -path '*/tests/*' 2>/dev/null)
+NATIVE := $(shell find annbench/native -type f -not -path '*/tests/*' -not -path '*/fuzz/*' 2>/dev/null)
 
 .PHONY: help
 help: ## Show the targets
@@ -37,6 +37,33 @@ test: $(VENV)/.installed-dev ## Lint, types, every test; the report page only wh
 .PHONY: test-native
 test-native: $(VENV)/.installed-dev ## The C++ core by itself, without Python, and what was run of which ISA
 	$(BIN)/python -m pytest tests/native -rP
+
+CMAKE = $$(command -v cmake || echo $(BIN)/cmake)
+native = $(CMAKE) -S annbench/native -B build/$(1) -DANNBENCH_PYTHON=OFF -DANNBENCH_EMULATE_AVX512=OFF $(2); \
+    $(CMAKE) --build build/$(1) --parallel "$$(nproc)"
+
+.PHONY: sanitize
+sanitize: $(VENV)/.installed-dev ## The C++ core under AddressSanitizer with UBSan, and its threads under ThreadSanitizer
+	$(call native,address,-DANNBENCH_SANITIZE=address)
+	build/address/tests/native_tests
+	$(call native,thread,-DANNBENCH_SANITIZE=thread)
+	build/thread/tests/native_tests_threads
+
+# libFuzzer where clang is present, else a driver of our own (annbench/native/fuzz/driver.cpp).
+FUZZ_SECONDS ?= 600
+FUZZERS := kernels_agree load_then_search
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-dev ## Hostile index files and kernels against their reference, FUZZ_SECONDS each
+	if command -v clang++ >/dev/null; then \
+	  $(call native,fuzz-clang,-DANNBENCH_TESTS=OFF -DANNBENCH_FUZZ=ON -DANNBENCH_SANITIZE=address \
+	      -DANNBENCH_LIBFUZZER=ON -DCMAKE_CXX_COMPILER=clang++); \
+	  for target in $(FUZZERS); do \
+	    build/fuzz-clang/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1; done; \
+	else \
+	  $(call native,fuzz,-DANNBENCH_TESTS=OFF -DANNBENCH_FUZZ=ON -DANNBENCH_SANITIZE=address); \
+	  for target in $(FUZZERS); do build/fuzz/fuzz/fuzz_$$target --seconds $(FUZZ_SECONDS); done; \
+	fi
 
 .PHONY: test-html
 test-html: $(VENV)/.installed-dev ## The report page in headless Chromium; fails without one

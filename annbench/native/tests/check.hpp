@@ -62,6 +62,7 @@ inline std::vector<const KernelTable*> available_kernels() {
 void test_code_dot();
 void test_crc32c();
 void test_composed();
+void test_composed_threads();
 void test_dispatch();
 void test_thread_pool();
 void test_threshold_select();

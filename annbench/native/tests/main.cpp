@@ -53,6 +53,7 @@ constexpr Test tests[] = {
     {"index_file", annbench::tests::test_index_file},
     {"thread_pool", annbench::tests::test_thread_pool},
     {"composed", annbench::tests::test_composed},
+    {"composed_threads", annbench::tests::test_composed_threads},
 };
 
 }  // namespace

@@ -325,6 +325,8 @@ CodecSettings va_file_codec(float deviation) {
   return codec;
 }
 
+void test_composed_threads() { check_concurrency(); }
+
 void test_composed() {
   constexpr RerankKind none = RerankKind::none, uniform = RerankKind::uniform, float32 = RerankKind::float32;
   const CodecSettings four, eight = codec_of(CodecKind::uniform, 8), exact = codec_of(CodecKind::float32, 0);
@@ -356,7 +358,6 @@ void test_composed() {
     check_updates({metric, true, true, float32, 1, cells});
   }
   check_small();
-  check_concurrency();
 }
 
 }  // namespace annbench::tests

@@ -1,0 +1,379 @@
+// Every kernel of KernelTable on shapes and values from a fuzzer: what an ISA answers is what the reference answers, bit by
+// bit where the kernel's contract says so, within its bound elsewhere. Inputs begin at any address and end where their memory
+// does, so that under AddressSanitizer one element too far is found.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <span>
+
+#include "fuzz/input.hpp"
+#include "fuzz/target.hpp"
+#include "kernels/dispatch.hpp"
+
+namespace annbench::fuzz {
+namespace {
+
+// A kernel that is new in the table has to be compared here too.
+constexpr std::size_t kernels_compared = 19;
+static_assert(sizeof(KernelTable) == (1 + kernels_compared) * sizeof(void*), "compare the new kernel in run()");
+
+const KernelTable& reference() { return kernels_named("scalar"); }
+
+std::vector<const KernelTable*> others() {
+  std::vector<const KernelTable*> found;
+  for (const Isa isa : available_isas())
+    if (isa != Isa::scalar) found.push_back(&kernels_named(isa_name(isa)));
+  return found;
+}
+
+void require(bool condition, const char* kernel, const KernelTable& table, const std::string& shape) {
+  if (!condition) fail(std::string(kernel) + " " + std::string(isa_name(table.isa)) + " differs from its reference: " + shape);
+}
+
+std::string shape_of(std::initializer_list<std::size_t> sizes) {
+  std::string text;
+  for (const std::size_t size : sizes) text += (text.empty() ? "" : " × ") + std::to_string(size);
+  return text;
+}
+
+// `count` values at an address that T's alignment allows and no other property of.
+template <class T>
+class Placed {
+ public:
+  Placed(std::size_t count, std::size_t offset) : offset_(offset % 64), values_(count + offset_) {}
+  Placed(Input& input, std::size_t count) : Placed(count, input.byte()) {
+    for (T& value : span()) value = input.value<T>();
+  }
+  T* data() { return values_.data() + offset_; }
+  std::span<T> span() { return std::span(values_).subspan(offset_); }
+  T& operator[](std::size_t i) { return values_[offset_ + i]; }
+  std::size_t size() const { return values_.size() - offset_; }
+
+ private:
+  std::size_t offset_;
+  std::vector<T> values_;
+};
+
+// Any float at all, a few of them over and over, or normal ones whose products are normal too.
+enum class Floats { any, corners, moderate };
+
+float float_from(Input& input, Floats kind) {
+  constexpr float corners[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 3.4028235e38f, 1e-45f, 1.17549435e-38f};
+  if (kind == Floats::corners) return corners[input.byte() % std::size(corners)];
+  const auto bits = input.value<std::uint32_t>();
+  if (kind == Floats::any) return std::bit_cast<float>(bits);
+  if (bits % 16 == 0) return 0;
+  return std::bit_cast<float>((bits & 0x807fffffu) | (107u + (bits >> 23) % 40) << 23);  // 2⁻²⁰ … 2²⁰
+}
+
+Placed<float> floats_from(Input& input, std::size_t count, Floats kind) {
+  Placed<float> values(count, input.byte());
+  for (float& value : values.span()) value = float_from(input, kind);
+  return values;
+}
+
+Floats any_kind(Input& input) { return static_cast<Floats>(input.byte() % 3); }
+
+// The same bits, or both NaN.
+template <class T>
+bool same(std::span<const T> a, std::span<const T> b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if constexpr (std::is_floating_point_v<T>)
+      if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) return false;
+  }
+  return a.size() == b.size();
+}
+
+// Rows that a kernel gathers, or null for consecutive ones.
+class Gathered {
+ public:
+  Gathered(Input& input, std::size_t count) : wanted_(input.byte() % 2 == 0), rows_(wanted_ ? count : 0) {
+    for (std::uint32_t& row : rows_) row = static_cast<std::uint32_t>(input.between(0, count - 1));
+  }
+  const std::uint32_t* data() const { return wanted_ ? rows_.data() : nullptr; }
+  std::size_t operator[](std::size_t i) const { return wanted_ ? rows_[i] : i; }
+
+ private:
+  bool wanted_;
+  std::vector<std::uint32_t> rows_;
+};
+
+// What one of the kernels that select writes.
+template <class V>
+struct Selected {
+  std::vector<std::uint32_t> indices;
+  std::vector<V> values;
+  explicit Selected(std::size_t count) : indices(count), values(count) {}
+  void keep(std::size_t found) { indices.resize(found), values.resize(found); }
+  bool operator==(const Selected& other) const {
+    return indices == other.indices && same<V>(values, other.values);
+  }
+};
+
+void threshold_select(Input& input) {
+  const std::size_t count = input.size(0, 3000);
+  const Floats kind = any_kind(input);
+  Placed<float> scores = floats_from(input, count, kind), terms = floats_from(input, count, kind);
+  const auto adjust = static_cast<Adjust>(input.byte() % 3);
+  const float threshold = float_from(input, kind);
+  const auto select = [&](const KernelTable& table) {
+    Selected<float> selected(count);
+    selected.keep(table.threshold_select(scores.data(), adjust == Adjust::none ? nullptr : terms.data(), adjust, count,
+                                         threshold, selected.indices.data(), selected.values.data()));
+    return selected;
+  };
+  const auto expected = select(reference());
+  for (const KernelTable* table : others())
+    require(select(*table) == expected, "threshold_select", *table, shape_of({count}));
+}
+
+void exact_distance(Input& input) {
+  const std::size_t dim = input.size(0, 1100), count = input.size(1, 9);
+  const Floats kind = any_kind(input);
+  Placed<float> query = floats_from(input, dim, kind), base = floats_from(input, dim * count, kind);
+  std::vector<std::uint32_t> rows(count);
+  for (std::uint32_t& row : rows) row = static_cast<std::uint32_t>(input.between(0, count - 1));
+  for (const auto kernel : {&KernelTable::exact_dot, &KernelTable::exact_squared_l2}) {
+    std::vector<double> expected(count), found(count);
+    (reference().*kernel)(query.data(), base.data(), dim, rows.data(), count, expected.data());
+    for (const KernelTable* table : others()) {
+      (table->*kernel)(query.data(), base.data(), dim, rows.data(), count, found.data());
+      require(same<double>(found, expected), "exact_distance", *table, shape_of({count, dim}));
+    }
+  }
+}
+
+void hamming_select(Input& input) {
+  const std::size_t bytes = input.size(0, 700), count = input.size(0, 60);
+  Placed<std::uint8_t> query(input, bytes), codes(input, bytes * count);
+  const auto limit = static_cast<std::uint32_t>(input.size(0, 8 * bytes));
+  const auto select = [&](const KernelTable& table) {
+    Selected<std::uint32_t> selected(count);
+    selected.keep(table.hamming_select(query.data(), codes.data(), bytes, count, limit, selected.indices.data(),
+                                       selected.values.data()));
+    return selected;
+  };
+  const auto expected = select(reference());
+  for (const KernelTable* table : others())
+    require(select(*table) == expected, "hamming_select", *table, shape_of({count, bytes}));
+}
+
+void hamming_tables(Input& input) {
+  const std::size_t bytes = input.size(0, 200), count = input.size(0, 130), queries = input.size(0, 9);
+  const std::size_t groups = hamming_groups(bytes), entries = 16 * groups;
+  Placed<std::uint8_t> blocks(input, (count + table_block - 1) / table_block * table_block_bytes(groups));
+  Placed<std::uint8_t> tables(entries * queries, input.byte());
+  std::vector<std::uint32_t> limits(queries);
+  for (std::size_t q = 0; q < queries; ++q) {
+    hamming_tables_of(input.bytes(bytes).data(), bytes, tables.data() + entries * q);
+    limits[q] = static_cast<std::uint32_t>(input.size(0, 8 * bytes));
+  }
+  const auto select = [&](const KernelTable& table) {
+    std::vector<std::uint32_t> indices(queries * count), distances(queries * count);
+    std::vector<std::size_t> found(queries);
+    table.hamming_tables(tables.data(), queries, blocks.data(), groups, count, limits.data(), indices.data(),
+                         distances.data(), found.data());
+    std::vector<Selected<std::uint32_t>> all(queries, Selected<std::uint32_t>(0));
+    for (std::size_t q = 0; q < queries; ++q) {
+      const auto begin = static_cast<std::ptrdiff_t>(q * count), end = begin + static_cast<std::ptrdiff_t>(found[q]);
+      all[q].indices.assign(indices.begin() + begin, indices.begin() + end);
+      all[q].values.assign(distances.begin() + begin, distances.begin() + end);
+    }
+    return all;
+  };
+  const auto expected = select(reference());
+  for (const KernelTable* table : others())
+    require(select(*table) == expected, "hamming_tables", *table, shape_of({queries, count, bytes}));
+}
+
+void code_dot(Input& input) {
+  const std::size_t bytes = code_line * input.size(1, 20), count = input.size(1, 40);
+  Placed<std::uint8_t> base(input, bytes * count);
+  Placed<std::int8_t> query(input, 2 * bytes);
+  for (std::int8_t& value : query.span()) value = std::max<std::int8_t>(value, -127);
+  const Gathered rows(input, count);
+  std::vector<std::int32_t> expected(count), found(count);
+  for (const auto kernel : {&KernelTable::nibble_dot, &KernelTable::byte_dot}) {
+    // Eight bits take half as many values: the second half, so that nothing lies behind them.
+    const std::int8_t* values = query.data() + (kernel == &KernelTable::byte_dot ? bytes : 0);
+    (reference().*kernel)(values, base.data(), bytes, rows.data(), count, expected.data());
+    for (const KernelTable* table : others()) {
+      (table->*kernel)(values, base.data(), bytes, rows.data(), count, found.data());
+      require(found == expected, "code_dot", *table, shape_of({count, bytes}));
+    }
+  }
+}
+
+// Against the sums in float64, the reference too.
+template <class T>
+void float_distance(Input& input) {
+  const std::size_t dim = input.size(0, 1100), count = input.size(1, 12);
+  Placed<float> query = floats_from(input, dim, Floats::moderate), values = floats_from(input, dim * count, Floats::moderate);
+  Placed<T> base(dim * count, input.byte());
+  for (std::size_t i = 0; i < base.size(); ++i) {
+    if constexpr (std::is_same_v<T, float>) {
+      base[i] = values[i];
+    } else {
+      base[i] = half_of_float(std::ldexp(values[i], -5));
+      values[i] = float_of_half(base[i]);
+    }
+  }
+  const Gathered rows(input, count);
+  constexpr bool halves = !std::is_same_v<T, float>;
+  for (const bool squared : {false, true}) {
+    const auto kernel = squared ? (halves ? &KernelTable::float16_squared_l2 : &KernelTable::float32_squared_l2)
+                                : (halves ? &KernelTable::float16_dot : &KernelTable::float32_dot);
+    const double u = 0x1p-24, m = std::ceil(static_cast<double>(dim) / 8) + 4 + (squared ? 2 : 0);
+    for (const Isa isa : available_isas()) {
+      const KernelTable& table = kernels_named(isa_name(isa));
+      std::vector<float> found(count);
+      (table.*kernel)(query.data(), base.data(), dim, rows.data(), count, found.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        double sum = 0, scale = 0;
+        for (std::size_t j = 0; j < dim; ++j) {
+          const double q = query[j], x = values[rows[i] * dim + j], term = squared ? (x - q) * (x - q) : q * x;
+          sum += term;
+          scale += std::fabs(term);
+        }
+        // The sum in float64 has an error too, a millionth of the bound.
+        require(std::fabs(found[i] - sum) <= m * u / (1 - m * u) * scale * (1 + 1e-6), "float_distance", table,
+                shape_of({count, dim}));
+      }
+    }
+  }
+}
+
+void hadamard(Input& input) {
+  const std::size_t n = std::size_t{1} << input.between(0, 12);
+  Placed<float> values = floats_from(input, n, any_kind(input));
+  Placed<float> expected = values;
+  reference().hadamard(expected.data(), n);
+  for (const KernelTable* table : others()) {
+    Placed<float> found = values;
+    table->hadamard(found.data(), n);
+    require(same<float>(found.span(), expected.span()), "hadamard", *table, shape_of({n}));
+  }
+}
+
+void plane_dot(Input& input) {
+  PlaneShape shape{input.size(0, 80), input.between(1, max_planes), input.between(1, max_planes), 0};
+  const std::size_t read = 8 * shape.words * shape.planes, count = input.size(1, 20);
+  shape.stride = read + input.size(0, 70);
+  Placed<std::uint8_t> base(input, (count - 1) * shape.stride + read), query(input, 8 * shape.words * shape.query_planes);
+  const Gathered rows(input, count);
+  std::vector<std::uint32_t> expected(count), found(count);
+  reference().plane_dot(shape, query.data(), base.data(), rows.data(), count, expected.data());
+  for (const KernelTable* table : others()) {
+    table->plane_dot(shape, query.data(), base.data(), rows.data(), count, found.data());
+    require(found == expected, "plane_dot", *table, shape_of({count, shape.words, shape.planes, shape.query_planes}));
+  }
+}
+
+void table_scan(Input& input) {
+  const std::size_t groups = 4 * input.size(0, 300), count = input.size(0, 200);
+  Placed<std::uint8_t> tables(input, 16 * groups);
+  Placed<std::uint8_t> blocks(input, (count + table_block - 1) / table_block * table_block_bytes(groups));
+  std::vector<std::uint32_t> expected(count), found(count);
+  reference().table_scan(tables.data(), blocks.data(), groups, count, expected.data());
+  for (const KernelTable* table : others()) {
+    table->table_scan(tables.data(), blocks.data(), groups, count, found.data());
+    require(found == expected, "table_scan", *table, shape_of({count, groups}));
+  }
+}
+
+// In each stretch the largest entries of the even groups, and of the odd ones, sum to at most 255.
+void obey_stretches(std::uint8_t* tables, std::size_t groups) {
+  for (std::size_t begin = 0; begin < groups; begin += sign_stretch) {
+    unsigned left[2] = {255, 255};
+    for (std::size_t g = begin; g < std::min(groups, begin + sign_stretch); ++g) {
+      unsigned largest = 0;
+      for (std::size_t e = 16 * g; e < 16 * g + 16; ++e) {
+        tables[e] = static_cast<std::uint8_t>(tables[e] % (left[g % 2] + 1));
+        largest = std::max<unsigned>(largest, tables[e]);
+      }
+      left[g % 2] -= largest;
+    }
+  }
+}
+
+void sign_scan(Input& input) {
+  const std::size_t groups = 4 * input.size(0, 120), count = input.size(0, 200);
+  Placed<std::uint8_t> tables(input, 16 * groups);
+  obey_stretches(tables.data(), groups);
+  Placed<std::uint8_t> blocks(input, (count + table_block - 1) / table_block * sign_block_bytes(groups));
+  const Floats kind = any_kind(input);
+  SignScan scan{tables.data(), groups, 0, 0, 0, 0};
+  for (float* value : {&scan.step, &scan.base, &scan.offset, &scan.slack}) *value = float_from(input, kind);
+  const float threshold = float_from(input, kind);
+  const auto first = static_cast<std::uint32_t>(input.size(0, 1 << 16));
+  const auto bounds = [&](const KernelTable& table) {
+    std::vector<float> found(count);
+    table.sign_bounds(scan, blocks.data(), count, found.data());
+    return found;
+  };
+  const auto select = [&](const KernelTable& table) {
+    Selected<float> selected(count);
+    selected.keep(table.sign_select(scan, blocks.data(), first, count, threshold, selected.indices.data(),
+                                    selected.values.data()));
+    return selected;
+  };
+  const auto expected_bounds = bounds(reference());
+  const auto expected = select(reference());
+  for (const KernelTable* table : others()) {
+    require(same<float>(bounds(*table), expected_bounds), "sign_bounds", *table, shape_of({count, groups}));
+    require(select(*table) == expected, "sign_select", *table, shape_of({count, groups}));
+  }
+}
+
+template <class Weight>
+void projection(Input& input) {
+  const std::size_t dim_in = input.size(0, 600), dim_out = input.size(0, 80), count = input.size(0, 20);
+  const Floats kind = any_kind(input);
+  const Placed<float> weights = floats_from(input, dim_in * dim_out, kind);
+  Placed<float> x = floats_from(input, dim_in * count, kind);
+  Placed<Weight> packed(packed_projection_size(dim_in, dim_out), input.byte());
+  pack_projection(Placed<float>(weights).data(), dim_in, dim_out, packed.data());
+  const auto project = [&](const KernelTable& table) {
+    std::vector<float> y(dim_out * count);
+    if constexpr (std::is_same_v<Weight, float>) {
+      table.projection(packed.data(), dim_in, dim_out, x.data(), count, y.data());
+    } else {
+      table.half_projection(packed.data(), dim_in, dim_out, x.data(), count, y.data());
+    }
+    return y;
+  };
+  const std::vector<float> expected = project(reference());
+  for (const KernelTable* table : others())
+    require(same<float>(project(*table), expected), "projection", *table, shape_of({count, dim_in, dim_out}));
+}
+
+void crc32c(Input& input) {
+  Placed<std::uint8_t> bytes(input, input.size(0, 40000));
+  const auto start = input.value<std::uint32_t>();
+  const std::uint32_t expected = reference().crc32c(start, bytes.data(), bytes.size());
+  for (const KernelTable* table : others())
+    require(table->crc32c(start, bytes.data(), bytes.size()) == expected, "crc32c", *table, shape_of({bytes.size()}));
+}
+
+constexpr void (*comparisons[])(Input&) = {
+    threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, float_distance<float>,
+    float_distance<std::uint16_t>, hadamard, plane_dot, table_scan, sign_scan, projection<float>,
+    projection<std::uint16_t>, crc32c};
+
+}  // namespace
+
+std::vector<Bytes> seeds() {
+  std::vector<Bytes> made;
+  for (std::uint8_t i = 0; i < std::size(comparisons); ++i) made.push_back({i});
+  return made;
+}
+
+void run(const std::uint8_t* data, std::size_t size) {
+  Input input(data, size);
+  comparisons[input.byte() % std::size(comparisons)](input);
+}
+
+void repair(Bytes&) {}
+
+}  // namespace annbench::fuzz

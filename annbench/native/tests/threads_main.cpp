@@ -1,0 +1,9 @@
+// The tests in which threads meet: what ThreadSanitizer watches. The others have one thread and would only take longer.
+#include "tests/check.hpp"
+
+int main() {
+  annbench::tests::test_thread_pool();
+  annbench::tests::test_composed_threads();
+  std::printf("%d failed checks\n", annbench::tests::failures);
+  return annbench::tests::failures == 0 ? 0 : 1;
+}
