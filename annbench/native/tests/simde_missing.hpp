@@ -44,6 +44,14 @@ inline simde__m512d cvtps_pd(simde__m256 value) {
   return simde_mm512_loadu_pd(wide);
 }
 
+inline simde__m512 cvtepi32_ps(simde__m512i value) {
+  std::int32_t integers[16];
+  float lanes[16];
+  std::memcpy(integers, &value, sizeof(integers));
+  for (int i = 0; i < 16; ++i) lanes[i] = static_cast<float>(integers[i]);
+  return simde_mm512_loadu_ps(lanes);
+}
+
 inline simde__m512 cvtph_ps(simde__m256i value) {
   std::uint16_t halves[16];
   float lanes[16];
@@ -77,6 +85,7 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_mask_storeu_ps
 #undef _mm512_mask_storeu_epi32
 #undef _mm512_cvtps_pd
+#undef _mm512_cvtepi32_ps
 #undef _mm512_cvtph_ps
 #undef _mm512_fmadd_ps
 #undef _mm512_reduce_add_ps
@@ -85,6 +94,7 @@ inline float reduce_add_ps(simde__m512 value) {
 #define _mm512_mask_storeu_ps(to, mask, value) annbench::simde_missing::mask_storeu<float>(to, mask, value)
 #define _mm512_mask_storeu_epi32(to, mask, value) annbench::simde_missing::mask_storeu<std::int32_t>(to, mask, value)
 #define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)
+#define _mm512_cvtepi32_ps(value) annbench::simde_missing::cvtepi32_ps(value)
 #define _mm512_cvtph_ps(value) annbench::simde_missing::cvtph_ps(value)
 #define _mm512_reduce_add_ps(value) annbench::simde_missing::reduce_add_ps(value)
 #define _mm512_fmadd_ps(a, b, c) annbench::simde_missing::fmadd_ps(a, b, c)
