@@ -21,6 +21,8 @@ float float_at(const std::uint8_t* place) {
 
 void put_float(float value, std::uint8_t* place) { std::memcpy(place, &value, sizeof(value)); }
 
+constexpr float l2_weight = 2;
+
 std::size_t place_of_centroid(std::size_t start, std::size_t width, std::size_t centroid, std::size_t j) {
   return product_centroids * start + centroid * width + j;
 }
@@ -59,8 +61,33 @@ void ProductCodes::nearest(const float* v, std::uint8_t* code) const {
         const float difference = v[j] - centroids_[product_centroids * j + c];
         distances[c] += difference * difference;
       }
-    code[g] = static_cast<std::uint8_t>(std::min_element(distances.begin(), distances.end()) - distances.begin());
+    // In two passes without branches: which of 16 is least cannot be predicted.
+    float least = distances[0];
+    for (const float distance : distances) least = distance < least ? distance : least;
+    std::size_t first = 0;
+    for (std::size_t c = product_centroids; c-- > 0;) first = distances[c] == least ? c : first;
+    code[g] = static_cast<std::uint8_t>(first);
   }
+}
+
+// How ⟨q, v⟩ is estimated from ⟨q, w⟩: scale·⟨q, w⟩ + shift.
+ProductCodes::Estimate ProductCodes::estimate_of(const float* v, const std::uint8_t* code, bool anchored) const {
+  if (!rescale_) return {1, 0};
+  float vv = 0, vw = 0, ww = 0;
+  for (std::size_t g = 0, j = 0; g < groups_; ++g)
+    for (const std::size_t end = start_of(g + 1); j < end; ++j) {
+      const float w = value_of(code, g, j);
+      vv += v[j] * v[j];
+      vw += v[j] * w;
+      ww += w * w;
+    }
+  // A vector whose code says nothing about its direction is best taken for 0.
+  const float unbiased = vw > 0 && std::isfinite(vv / vw) ? vv / vw : 0;
+  if (weight_ != l2_weight || unbiased == 0) return {unbiased, 0};
+  const float least_error = vw / ww, way = anchored ? 0.5f : 0.25f;
+  const float scale = least_error + way * (unbiased - least_error);
+  if (!std::isfinite(scale)) return {unbiased, 0};
+  return {scale, 0.4f * std::max(0.0f, vv - scale * vw)};
 }
 
 void ProductCodes::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
@@ -69,22 +96,18 @@ void ProductCodes::encode(const float* vectors, const float* bias, const float* 
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim_;
     nearest(v, code.data());
-    float square = 0, product = 0, exact = 0, coded = 0;
-    for (std::size_t g = 0, j = 0; g < groups_; ++g)
+    const Estimate estimate = estimate_of(v, code.data(), anchor != nullptr);
+    float exact = 0, coded = 0;
+    for (std::size_t g = 0, j = 0; anchor != nullptr && g < groups_; ++g)
       for (const std::size_t end = start_of(g + 1); j < end; ++j) {
-        const float w = value_of(code.data(), g, j), a = anchor == nullptr ? 0 : anchor[j];
-        square += v[j] * v[j];
-        product += v[j] * w;
-        exact += a * v[j];
-        coded += a * w;
+        exact += anchor[j] * v[j];
+        coded += anchor[j] * value_of(code.data(), g, j);
       }
-    // A vector whose code says nothing about its direction is best taken for 0.
-    const float rescale = !rescale_ ? 1 : product > 0 && std::isfinite(square / product) ? square / product : 0;
     const std::size_t at = first + i, j = at % table_block;
     std::uint8_t* block = codes[0] + at / table_block * block_bytes();
     put_table_code(code.data(), groups_, j, block);
-    put_float(bias[i] + weight_ * (exact - rescale * coded), block + nibble_bytes() + 4 * j);
-    put_float(weight_ * rescale, block + nibble_bytes() + 4 * (table_block + j));
+    put_float(bias[i] + weight_ * (exact - estimate.scale * coded + estimate.shift), block + nibble_bytes() + 4 * j);
+    put_float(weight_ * estimate.scale, block + nibble_bytes() + 4 * (table_block + j));
   }
 }
 

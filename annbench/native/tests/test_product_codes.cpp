@@ -68,35 +68,45 @@ Nearest nearest_of(const Vector& codebooks, std::size_t dim, std::size_t groups,
 
 // The score of one vector in double, and how far a float32 score may be from it. A table entry is off by half a step, its
 // product, of d = dim terms at most, by d·u of the sizes of the terms, and so is the smallest, which is taken from it; sums
-// and products of m = groups entries add (m + 8)·u. The factors are sums of d products, too, each within (d + 4)·u.
+// and products of m = groups entries add (m + 8)·u. The factors are made of sums of d products, too, each within (d + 4)·u.
 struct Expected {
   double score, slack;
 };
 
 Expected expected_of(const Nearest& w, const float* v, const float* q, const float* anchor, double outside, double weight,
                      bool rescaled, double step, std::size_t groups) {
-  double inner = 0, square = 0, product = 0, product_size = 0, exact = 0, coded = 0, anchor_size = 0, coded_size = 0;
+  double inner = 0, vv = 0, vw = 0, ww = 0, vw_size = 0, exact = 0, coded = 0, anchor_size = 0, coded_size = 0;
   const std::size_t dim = w.centroids.size();
   for (std::size_t j = 0; j < dim; ++j) {
     const double x = v[j], c = w.centroids[j], a = anchor == nullptr ? 0 : anchor[j];
     inner += q[j] * c;
-    square += x * x;
-    product += x * c;
-    product_size += std::fabs(x * c);
+    vv += x * x;
+    vw += x * c;
+    ww += c * c;
+    vw_size += std::fabs(x * c);
     exact += a * x;
     coded += a * c;
     anchor_size += std::fabs(a * x);
     coded_size += std::fabs(a * c);
   }
   const double additions = (static_cast<double>(dim + groups) + 16) * unit;
-  // Where ⟨v, w⟩ is not clearly more than its rounding, the factor is anything: such vectors are no test.
-  const bool clear = !rescaled || product > 100 * additions * product_size;
-  const double rescale = rescaled ? square / product : 1;
-  const double doubt = rescaled ? additions * (1 + product_size / product) : 0;
+  double scale = 1, shift = 0, doubt = 0, shift_doubt = 0;
+  if (rescaled) {
+    scale = vv / vw;
+    doubt = additions * (1 + vw_size / vw);  // relative, of each of the two scales at most
+    if (weight == 2) {
+      const double way = anchor == nullptr ? 0.25 : 0.5;
+      scale = (1 - way) * vw / ww + way * vv / vw;
+      shift = 0.4 * std::max(0.0, vv - scale * vw);
+      shift_doubt = additions * vv + scale * (doubt * vw + additions * vw_size);
+    }
+  }
   const double rounding = 0.5 * step * static_cast<double>(groups);
-  const double off = rescale * (rounding * (1 + 255 * additions) + 4 * additions * w.sizes + doubt * (w.sizes + rounding)) +
-                     additions * anchor_size + rescale * (additions + doubt) * coded_size;
-  const double score = outside + weight * (rescale * inner + exact - rescale * coded);
+  const double off = scale * (rounding * (1 + 255 * additions) + 4 * additions * w.sizes + doubt * (w.sizes + rounding)) +
+                     additions * anchor_size + scale * (additions + doubt) * coded_size + shift_doubt;
+  const double score = outside + weight * (scale * inner + exact - scale * coded + shift);
+  // Where ⟨v, w⟩ is not clearly more than its rounding, the factor is anything: such vectors are no test.
+  const bool clear = !rescaled || vw > 100 * additions * vw_size;
   return {score, clear ? weight * 1.01 * off + 8 * unit * (std::fabs(outside) + std::fabs(score)) : INFINITY};
 }
 
