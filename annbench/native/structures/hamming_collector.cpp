@@ -11,7 +11,10 @@ constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t tile_bytes = 16 << 10;
 constexpr std::size_t most_tile_codes = 2048, least_tile_codes = 16;
 
-std::size_t capacity_for(std::size_t k) { return k + std::max<std::size_t>(2 * k, 64); }
+// Up to here an entry is put in its place at once; beyond, making room for it costs more than cutting a buffer.
+constexpr std::size_t most_in_order = 128;
+
+std::size_t capacity_for(std::size_t k) { return k <= most_in_order ? k : 3 * k; }
 
 std::size_t tile_codes(std::size_t bytes) {
   return std::clamp(tile_bytes / std::max<std::size_t>(bytes, 1), least_tile_codes, most_tile_codes);
@@ -52,16 +55,36 @@ void HammingBest::take(std::size_t query, std::int64_t first_id, const std::uint
       ++state.ties;
       continue;
     }
-    entries_of(query)[state.entries++] = {first_id + static_cast<std::int64_t>(indices[i]), distance};
-    if (state.entries == capacity_) cut(query);
+    const Entry entry{first_id + static_cast<std::int64_t>(indices[i]), distance};
+    if (in_order()) {
+      insert(query, entry);
+    } else {
+      entries_of(query)[state.entries++] = entry;
+      if (state.entries == capacity_) cut(query);
+    }
   }
   if (!state.full) cut(query);
+}
+
+// Entries come in increasing id, so one goes behind all that are as near.
+void HammingBest::insert(std::size_t query, Entry entry) {
+  Query& state = queries_[query];
+  Entry* entries = entries_of(query);
+  std::size_t place = state.full ? k_ - 1 : state.entries++;
+  for (; place > 0 && entries[place - 1].distance > entry.distance; --place) entries[place] = entries[place - 1];
+  entries[place] = entry;
+  if (state.entries < k_) return;
+  const std::uint32_t last = entries[k_ - 1].distance;
+  // What fell out was at the limit: a tie if that is still the last distance.
+  state.ties = state.full && last == state.limit ? state.ties + 1 : 0;
+  state.limit = last;
+  state.full = true;
 }
 
 // Keeps the k best. Ties counted so far were at the old limit: they stay ties only if it is the new one.
 void HammingBest::cut(std::size_t query) {
   Query& state = queries_[query];
-  if (state.entries < k_) return;
+  if (in_order() || state.entries < k_) return;
   Entry* begin = entries_of(query);
   Entry* kth = begin + (k_ - 1);
   Entry* end = begin + state.entries;

@@ -1,8 +1,8 @@
 // The exact k nearest codes of packed bits for a block of queries, with the ties at the k-th distance counted.
 //
-// Distances are integers, so the only rounding anywhere is none: a kernel drops what is beyond the k-th best so far, the
-// rest is buffered and cut back to k when the buffer is full. Codes must be offered in increasing id; then whatever comes
-// later at exactly the k-th distance is a tie and nothing more.
+// Distances are integers, so the only rounding anywhere is none: a kernel drops what is beyond the k-th best so far. Of the
+// rest, few are kept in order; where k is large they are buffered, and cut back to k when the buffer is full. Codes must be
+// offered in increasing id; then whatever comes later at exactly the k-th distance is a tie and nothing more.
 #pragma once
 
 #include <cstddef>
@@ -43,13 +43,15 @@ class HammingBest {
     }
   };
   struct Query {
-    std::uint32_t limit;  // the k-th best distance, as of the last cut
+    std::uint32_t limit;  // the k-th best distance, as of the last cut where entries are buffered
     bool full;            // k codes lie within the limit
     std::size_t entries;
     std::int64_t ties;
   };
 
   Entry* entries_of(std::size_t query) { return entries_.data() + query * capacity_; }
+  bool in_order() const { return capacity_ == k_; }
+  void insert(std::size_t query, Entry entry);
   void cut(std::size_t query);
 
   std::size_t k_, capacity_;

@@ -1,9 +1,9 @@
 #include "structures/hamming_flat.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include "structures/hamming_collector.hpp"
 #include "support/thread_pool.hpp"
@@ -56,7 +56,8 @@ void HammingFlat::search_some(const std::uint8_t* query_codes, std::size_t queri
   AlignedBuffer<std::uint8_t> tables(queries * table_bytes);
   for (std::size_t q = 0; q < queries; ++q) hamming_tables_of(query_codes + q * bytes_, bytes_, tables.data() + q * table_bytes);
   HammingBest best(k, queries);
-  std::vector<std::uint32_t> indices(queries_at_once * full_tile), found_distances(queries_at_once * full_tile);
+  const auto indices = std::make_unique_for_overwrite<std::uint32_t[]>(queries_at_once * full_tile);
+  const auto found_distances = std::make_unique_for_overwrite<std::uint32_t[]>(queries_at_once * full_tile);
   std::size_t tile = std::min(first_tile_codes, full_tile);
   for (std::size_t first = 0, codes; first < count_; first += codes, tile = std::min(2 * tile, full_tile)) {
     codes = std::min(tile, count_ - first);
@@ -66,11 +67,11 @@ void HammingFlat::search_some(const std::uint8_t* query_codes, std::size_t queri
       std::uint32_t limits[queries_at_once];
       std::size_t found[queries_at_once];
       for (std::size_t i = 0; i < some; ++i) limits[i] = best.limit(q + i);
-      kernels.hamming_tables(tables.data() + q * table_bytes, some, blocks, groups_, codes, limits, indices.data(),
-                             found_distances.data(), found);
+      kernels.hamming_tables(tables.data() + q * table_bytes, some, blocks, groups_, codes, limits, indices.get(),
+                             found_distances.get(), found);
       for (std::size_t i = 0; i < some; ++i)
         if (found[i] > 0)
-          best.take(q + i, static_cast<std::int64_t>(first), indices.data() + i * codes, found_distances.data() + i * codes,
+          best.take(q + i, static_cast<std::int64_t>(first), indices.get() + i * codes, found_distances.get() + i * codes,
                     found[i]);
     }
   }
