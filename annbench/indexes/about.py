@@ -84,7 +84,7 @@ class About:
 
     def maps_of(self, arrays: Mapping[str, Any]) -> LinearMaps:
         """The fitted maps, out of the native index's arrays."""
-        base = arrays["base_map"]
+        base = arrays["query_map"] if arrays["base_map"] is None else arrays["base_map"]
         dim_out = self.dim if base is None else len(base)
         normalise = bool(getattr(self.spec.transform, "normalise", False))
         return LinearMaps(self.dim, dim_out, arrays["mean"], base, arrays["query_map"], normalise=normalise)

@@ -43,7 +43,8 @@ def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> Comp
         dim=maps.dim_out,
         mean=maps.mean,
         query_map=maps.query_map,
-        base_map=maps.base_map,
+        # One map that serves both sides is kept once.
+        base_map=None if maps.base_map is maps.query_map else maps.base_map,
         normalise=maps.normalise,
         mapped_metric=maps.normalise or maps.changes_metric,
         tables=fitted.learned.tables,

@@ -210,6 +210,11 @@ def test_more_neighbours_than_vectors(name: str) -> None:
         assert np.isfinite(distances[:, :40]).all()
 
 
+@pytest.fixture(scope="module")
+def index_of_four() -> Index:
+    return Index.build(X[:100], codec="uniform", structure={"kind": "ivf", "nlist": 4}, rerank="uniform")
+
+
 @pytest.mark.fault(18)
 @pytest.mark.parametrize(
     ("how", "message"),
@@ -229,8 +234,8 @@ def test_more_neighbours_than_vectors(name: str) -> None:
         ({"threads": 0}, "threads: got 0"),
     ],
 )
-def test_searches_that_cannot_be(how: dict[str, Any], message: str) -> None:
-    index = Index.build(X[:100], codec="uniform", structure={"kind": "ivf", "nlist": 4}, rerank="uniform")
+def test_searches_that_cannot_be(index_of_four: Index, how: dict[str, Any], message: str) -> None:
+    index = index_of_four
     for queries in (Q[0], Q):
         with pytest.raises(UsageError, match=message):
             index.search(queries, **how)
