@@ -15,7 +15,7 @@ from annbench.indexes.codecs.floats import Float16
 from annbench.indexes.fitting import Fitted, fit
 from annbench.indexes.reranks import Float16Rerank
 from annbench.indexes.transforms.base import LinearMaps, Matrix
-from annbench.indexes.vectors import blocks
+from annbench.indexes.vectors import blocks, check_mapped
 
 Progress = Callable[[str, int, int], None]
 
@@ -90,6 +90,8 @@ def fill(
         progress("add", start, n)
         end = start + len(rows)
         mapped = maps.base(rows)
+        if maps.base_map is not None:
+            check_mapped(mapped, start)
         lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)
         native.add(rows, mapped, lists, ids[start:end], check_ids=check_ids)
     progress("add", n, n)

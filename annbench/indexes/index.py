@@ -48,15 +48,17 @@ class Index:
 
     An index is a choice in each of four slots, and every slot has a default:
 
-    - transform: what vectors go through before they are coded: identity, prefix, random-rotation, sparse-projection,
-      pca, whitening, leanvec-ood
-    - codec: what is stored of them: float32, float16, uniform (1 to 8 bits a dimension), product, va-file
-    - structure: which codes a search looks at: flat (all) or ivf (the `nprobe` nearest of `nlist` lists)
-    - rerank: a finer copy that decides among the `rerank_k` best: none, uniform, float16, float32
+    - transform: what vectors go through before they are coded: identity (center), pca, whitening, leanvec-ood (dim,
+      rotate), prefix, sparse-projection (dim), random-rotation
+    - codec: what is stored of them: float32, float16, uniform (bits 1 to 8, fit, residual_bits, scan_bits), product
+      (groups, opq), va-file (bits, hamming_keep)
+    - structure: which codes a search looks at: flat (all) or ivf (nlist; the nearest `nprobe` lists of them)
+    - rerank: a finer copy that decides among the `rerank_k` best: none, uniform (bits 4 or 8), float16, float32
 
-    A slot is given as `{"kind": …, …}`, or as the kind alone where that is enough. A `preset` is a published method:
-    pca-rag, lvq, leanvec, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq; `annbench.indexes.presets` and
-    docs/presets.md say what its paper claims and where ours differs. Slots that are given replace the preset's.
+    A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
+    by its class, such as help(annbench.indexes.codecs.uniform.Uniform). A `preset` is a published method: pca-rag, lvq,
+    leanvec, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq; help(annbench.indexes.presets) says what its paper claims
+    and where ours differs. Slots that are given replace the preset's.
 
     Distances are L2 (not squared), 1 − cosine, or the negative inner product; smaller is nearer. They are estimates
     unless the rerank is float32, or the codec is float32 without a transform.
@@ -152,7 +154,16 @@ class Index:
         except NativeIndexFileError as error:
             where, message, remedy = error.args
             raise IndexFileError(message, where=where, remedy=remedy) from None
-        return cls(native, About.from_json(native.description, str(path)))
+        about = About.from_json(native.description, str(path))
+        try:
+            native.search(np.empty((0, about.dim), dtype=np.float32), 1)
+        except ValueError:
+            raise IndexFileError(
+                f"its description speaks of {about.dim} dimensions, and its vectors have others",
+                where=str(path),
+                remedy="build the index again",
+            ) from None
+        return cls(native, about)
 
     def save(self, path: str | Path) -> None:
         """Write the index to one file, with checksums; a file that is there is replaced at once or not at all.

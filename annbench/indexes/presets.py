@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, sqrt
+from textwrap import fill
 
 from annbench.errors import UnknownNameError
 from annbench.indexes.spec import IndexSpec, make_spec
@@ -29,6 +30,16 @@ class Preset:
     paper: str
     claims: str
     ours: str
+
+    def __str__(self) -> str:
+        sentences = (
+            self.make.__doc__,
+            f"Paper: {self.paper}.",
+            f"It claims: {self.claims}.",
+            f"Ours differs: {self.ours}.",
+        )
+        return "\n".join((self.name, *(fill(str(text), 110, initial_indent=4 * " ", subsequent_indent=8 * " ")
+                                       for text in sentences)))  # fmt: skip
 
 
 def default_spec(n: int, dim: int, metric: str) -> IndexSpec:
@@ -193,6 +204,10 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
+
+
+# help(annbench.indexes.presets) lists them.
+__doc__ += "\n" + "\n\n".join(str(preset) for preset in PRESETS.values())
 
 
 def find_preset(name: str) -> Preset:

@@ -75,6 +75,23 @@ def check_values(vectors: NDArray[Any], where: str) -> NDArray[np.int64]:
     return np.concatenate(zero) if zero else np.empty(0, dtype=np.int64)
 
 
+def check_mapped(mapped: Matrix, first: int) -> None:
+    """Raises UsageError at the first row that a transform has made longer than distances can be; `first` is the number
+    of row 0.
+    """
+    from annbench.datasets.checks import MAX_SQUARED_NORM
+
+    squared = np.empty(len(mapped), dtype=np.float64)
+    squared_norms(mapped, squared)
+    bad = np.flatnonzero(~(squared <= MAX_SQUARED_NORM))
+    if bad.size:
+        raise UsageError(
+            "is mapped beyond float32",
+            where=f"x: row {first + int(bad[0])}",
+            remedy="scale the vectors down, or use another transform",
+        )
+
+
 def as_ids(ids: Any, n: int) -> NDArray[np.int64]:
     """`ids` (n,) as int64. Raises UsageError for another shape or dtype, for negative ids and for repeated ones."""
     array = np.asarray(ids)

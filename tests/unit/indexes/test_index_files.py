@@ -69,6 +69,16 @@ def test_a_description_of_something_else(description: str, tmp_path: Path) -> No
         Index.load(tmp_path / "index")
 
 
+def test_a_description_of_other_dimensions(tmp_path: Path) -> None:
+    from annbench._native import ComposedIndex
+
+    text = Index.build(X[:9, :7]).native.description
+    index = ComposedIndex(metric="euclidean", dim_in=8, dim=8, codec="uniform", bits=4, description=text)
+    index.save(str(tmp_path / "index"))
+    with pytest.raises(IndexFileError, match="speaks of 7 dimensions"):
+        Index.load(tmp_path / "index")
+
+
 def test_errors_are_of_annbench() -> None:
     with pytest.raises(AnnbenchError):
         Index.build(X, codec="nothing")

@@ -142,6 +142,17 @@ def test_values_without_a_distance_name_their_row(value: float, metric: str) -> 
 
 
 @pytest.mark.fault(15)
+def test_what_a_transform_makes_too_large_names_its_row() -> None:
+    # One direction of next to no variance, which whitening amplifies, and one vector that is far out in it.
+    x = X[:500].copy()
+    x[:, 0] = 1e-12 * x[:, 0]
+    index = Index.build(x, transform={"kind": "whitening", "dim": DIM})
+    x[3, 0] = 1e18
+    with pytest.raises(UsageError, match="x: row 3: is mapped beyond float32"):
+        index.add(x)
+
+
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", SPECS)
 def test_the_ends_of_float32(name: str, metric: str) -> None:
