@@ -163,14 +163,15 @@ def _candidates(setting: Setting) -> list[tuple[str, Candidate]]:
             candidate = Candidate(
                 point=point,
                 bytes_measured=point.bytes_per_vector,
-                bytes_million=_bytes_million(point, row["table_bytes"], setting.n),
+                bytes_million=bytes_over_a_million(point, row["table_bytes"], setting.n),
                 reranked=_best_reranked(point, finer.get(codes.key, [])),
             )
             found.append((point.algorithm, candidate))
     return found
 
 
-def _bytes_million(point: Point, table_bytes: float, n: int) -> float | None:
+def bytes_over_a_million(point: Point, table_bytes: float, n: int) -> float | None:
+    """Bytes a vector with the tables (NaN: not told) shared by a million, of a point over n vectors."""
     if point.index_bytes is None or math.isnan(table_bytes):
         return None
     return (point.index_bytes - table_bytes) / n + table_bytes / MILLION

@@ -8,6 +8,7 @@ from typing import Any
 
 from annbench.config.model import Claim, Figure
 from annbench.report import formatting as fmt
+from annbench.report.budget import bytes_over_a_million
 from annbench.report.point import Point
 from annbench.report.setting import Setting
 from annbench.results.schema import Record
@@ -83,40 +84,42 @@ def claims_measured(records: Iterable[Record], settings: Sequence[Setting]) -> l
     return found
 
 
-def _by_label(setting: Setting) -> dict[str, Point]:
+@dataclass(frozen=True)
+class _Labelled:
+    """A point with what it takes a vector where its tables are shared by a million; None if they are not known."""
+
+    point: Point
+    bytes_million: float | None
+
+    def value(self, measure: str) -> float | None:
+        """The measured figure; None for one that is missing, or a time of 0, with which nothing can be compared."""
+        point = self.point
+        if measure == "recall":
+            return point.recall
+        values = {"bytes": point.bytes_per_vector, "qps": point.qps, "build_seconds": point.build_seconds}
+        return values[measure] or None
+
+
+def _by_label(setting: Setting) -> dict[str, _Labelled]:
     """Of every label, the point with the highest recall; the faster of equals."""
-    best: dict[str, Point] = {}
+    best: dict[str, _Labelled] = {}
     for row in setting.points.to_dict("records"):
         name = str(row["algorithm"])
         if not name.endswith(")"):
             continue
         label, point = name[name.rindex("(") + 1 : -1], Point.of(row)
         known = best.get(label)
-        if known is None or (point.recall, point.qps) > (known.recall, known.qps):
-            best[label] = point
+        if known is None or (point.recall, point.qps) > (known.point.recall, known.point.qps):
+            best[label] = _Labelled(point, bytes_over_a_million(point, row["table_bytes"], setting.n))
     return best
 
 
-def _measured(figure: Figure, points: dict[str, Point]) -> Measured:
-    of = None if figure.of is None else points.get(figure.of)
-    against = None if figure.against is None else points.get(figure.against)
+def _measured(figure: Figure, labelled: dict[str, _Labelled]) -> Measured:
+    of = None if figure.of is None else labelled.get(figure.of)
+    against = None if figure.against is None else labelled.get(figure.against)
     complete = of is not None and (figure.against is None or against is not None)
-    return Measured(figure, _text(figure, of, against) if of is not None and complete else None, of, against)
-
-
-def _text(figure: Figure, of: Point, against: Point | None) -> str | None:
-    mine, other = _value(figure, of), None if against is None else _value(figure, against)
-    if mine is None or (against is not None and other is None):
-        return None
-    if figure.measure == "recall":
-        if other is None:
-            return fmt.recall_text(mine)
-        return f"{fmt.recall_text(mine)} against {fmt.recall_text(other)}: {mine - other:+.4f}"
-    shown, word = _WORDS[figure.measure]
-    if other is None:
-        return f"{fmt.significant(mine)} {shown}"
-    ratio = mine / other if figure.measure == "qps" else other / mine
-    return f"{fmt.significant(ratio)} × {word} ({fmt.significant(mine)} against {fmt.significant(other)} {shown})"
+    value = _text(figure.measure, of, against) if of is not None and complete else None
+    return Measured(figure, value, None if of is None else of.point, None if against is None else against.point)
 
 
 _WORDS = {
@@ -126,12 +129,24 @@ _WORDS = {
 }
 
 
-def _value(figure: Figure, point: Point) -> float | None:
-    values = {
-        "recall": point.recall,
-        "bytes": point.bytes_per_vector,
-        "qps": point.qps,
-        "build_seconds": point.build_seconds,
-    }
-    value = values[figure.measure]
-    return value if value or figure.measure == "recall" else None  # nothing is compared with a build of no time
+def _text(measure: str, of: _Labelled, against: _Labelled | None) -> str | None:
+    mine, other = of.value(measure), None if against is None else against.value(measure)
+    if mine is None or (against is not None and other is None):
+        return None
+    if measure == "recall":
+        if other is None:
+            return fmt.recall_text(mine)
+        return f"{fmt.recall_text(mine)} against {fmt.recall_text(other)}: {mine - other:+.4f}"
+    shown, word = _WORDS[measure]
+    if other is None:
+        return f"{fmt.significant(mine)} {shown}"
+    ratio = mine / other if measure == "qps" else other / mine
+    text = f"{fmt.significant(ratio)} × {word} ({fmt.significant(mine)} against {fmt.significant(other)} {shown})"
+    return text + (_over_a_million(of, against) if measure == "bytes" else "")
+
+
+def _over_a_million(of: _Labelled, against: _Labelled | None) -> str:
+    """The same ratio where tables hardly weigh: papers speak of many vectors."""
+    if against is None or of.bytes_million is None or against.bytes_million is None:
+        return ""
+    return f"; {fmt.significant(against.bytes_million / of.bytes_million)} × with tables shared by a million vectors"

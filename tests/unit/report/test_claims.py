@@ -60,6 +60,16 @@ def test_figures_are_of_the_point_with_the_highest_recall() -> None:
     ]
 
 
+def test_bytes_are_also_told_where_tables_hardly_weigh() -> None:
+    rows = [
+        make_record(algorithm="composed", label="small", float32_ratio=0.05, table_bytes=116_000 * 38, claim=CLAIM),
+        make_record(algorithm="composed", label="whole", float32_ratio=1.0, table_bytes=0),
+    ]
+    text = found(rows)[0].figures[2].text
+    # Half of the 76.8 bytes are tables over 116,000 vectors; over a million they are 4.4.
+    assert text.startswith("20.0 × smaller (76.8 against 1,540 bytes/vector); 35.5 × with tables shared by a million")
+
+
 def test_a_point_that_another_config_measured_first_counts_too() -> None:
     rows = records()
     (one,) = found([rows[0].model_copy(update={"claim": None}), rows[1], rows[2].model_copy(update={"claim": CLAIM})])
