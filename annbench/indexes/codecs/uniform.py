@@ -79,10 +79,12 @@ class Uniform(Codec):
         return arguments
 
     def code_bytes(self, dim: int) -> float:
-        rows = dim * self.bits / 8 + 8
+        # Grids that are symmetric about 0 need a factor less.
+        factors = 8 if self.fit.startswith("rabitq") else 12
+        rows = dim * self.bits / 8 + factors
         match self.layout:
             case "two-level":
-                return lines(rows) + dim * self.residual_bits / 8
+                return lines(rows + 4) + lines(dim * self.residual_bits / 8 + factors)
             case "staged":
                 return lines(rows) + (self.scan_dim or dim) / 8 + 12
             case "planes":
