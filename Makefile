@@ -21,7 +21,7 @@ peers: $(VENV)/.installed-peers ## Set up the libraries of configs/peers.yaml (d
 
 .PHONY: test-peers
 test-peers: $(VENV)/.installed-dev $(VENV)/.installed-peers ## The conformance suite over those libraries
-	$(BIN)/python -m pytest tests/conformance tests/unit/algorithms -k 'pyglass or rabitqlib or scann or svs or peers'
+	$(BIN)/python -m pytest tests/conformance tests/unit/algorithms -k 'pyglass or rabitqlib or scann or svs or turbovec or peers'
 
 # Tests that watch no clock and no core run side by side; those that drive whole runs come after, one by one.
 SIDE_BY_SIDE := $(addprefix tests/,unit conformance faults golden statistics)

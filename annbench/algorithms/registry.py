@@ -42,6 +42,7 @@ ALGORITHMS: dict[str, str] = {
     "rabitqlib-symqg": "annbench.algorithms.rabitqlib.symqg:RabitqlibSymqg",
     "scann": "annbench.algorithms.scann:Scann",
     "svs-vamana": "annbench.algorithms.svs:SvsVamana",
+    "turbovec": "annbench.algorithms.turbovec:Turbovec",
 }
 ENTRY_POINTS = "annbench.algorithms"
 

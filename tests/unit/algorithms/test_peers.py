@@ -21,11 +21,12 @@ from annbench.algorithms.rabitqlib.ivf import RabitqlibIvf
 from annbench.algorithms.rabitqlib.symqg import RabitqlibSymqg
 from annbench.algorithms.scann import Scann
 from annbench.algorithms.svs import SvsVamana
+from annbench.algorithms.turbovec import Turbovec
 from annbench.errors import MissingLibraryError, UnsupportedError
 from annbench.processor import Processor, processor
 from annbench.testing.examples import example, judge
 
-PEERS = [Pyglass, RabitqlibHnsw, RabitqlibIvf, RabitqlibSymqg, Scann, SvsVamana]
+PEERS = [Pyglass, RabitqlibHnsw, RabitqlibIvf, RabitqlibSymqg, Scann, SvsVamana, Turbovec]
 BUILDS: dict[type[Algorithm], dict[str, Any]] = {Scann: {"tree": {"num_leaves": 4}}}
 CPUINFO = (
     "processor\t: 0\nvendor_id\t: {vendor}\nmodel name\t: Any CPU\nflags\t\t: fpu sse2 {flags}\n\n"
@@ -130,7 +131,7 @@ def test_a_processor_without_the_instructions_is_refused_before_the_library_is_i
     monkeypatch.setattr(cls, "modules", ("annbench_would_end_the_process",))
     cls.import_library()
     params = cls.BuildParams.model_validate(BUILDS.get(cls, {}))
-    with pytest.raises(UnsupportedError, match=r"needs a processor with .*fma.*, which this one lacks"):
+    with pytest.raises(UnsupportedError, match=r"needs a processor with .*(fma|sse4_2).*, which this one lacks"):
         cls().build(np.ones((100, 100), dtype=np.float32), "euclidean", params, 1)
 
 
