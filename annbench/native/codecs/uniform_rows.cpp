@@ -60,19 +60,8 @@ void UniformRows::decode(const CodesView& codes, std::size_t first, std::size_t 
 void UniformRows::prepare(const float* query, Query& prepared) const {
   if (prepared.values.size() != layout_.query_bytes())
     prepared.values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
-  prepared.plain.resize(dim());
-  float largest = 0;
-  for (std::size_t j = 0; j < dim(); ++j) largest = std::max(largest, std::fabs(query[j]));
-  prepared.step = largest / 127;
-  const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;
-  std::int64_t sum = 0;
-  for (std::size_t j = 0; j < dim(); ++j) {
-    prepared.plain[j] = static_cast<std::int8_t>(std::clamp(std::nearbyint(query[j] * inverse), -127.0f, 127.0f));
-    sum += prepared.plain[j];
-  }
-  // Of the rounded values, not of the query's: its error then meets the codes less their middle, not all of them.
-  prepared.sum = prepared.step * static_cast<float>(sum);
-  layout_.arrange(prepared.plain.data(), prepared.values.data());
+  prepared.rounded.round(query, dim());
+  layout_.arrange(prepared.rounded.values.data(), prepared.values.data());
 }
 
 void UniformRows::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
@@ -90,7 +79,7 @@ void UniformRows::score_rows(const KernelTable& kernels, const Query& query, flo
   const CodeDotFn dot = layout_.bits() == 4 ? kernels.nibble_dot : kernels.byte_dot;
   const std::size_t bytes = layout_.row_bytes();
   // ⟨q, codes⟩ + centre·Σq is ⟨q, symmetric grid⟩; for other grids the sum goes with the third factor.
-  const float centre = symmetric() ? -0.5f * static_cast<float>(quantizer_.max_code()) * query.sum : 0.0f;
+  const float centre = symmetric() ? -0.5f * static_cast<float>(quantizer_.max_code()) * query.rounded.sum : 0.0f;
   std::array<std::int32_t, score_block> products;
   for (std::size_t first = 0; first < count; first += score_block) {
     const std::size_t block = std::min(score_block, count - first);
@@ -101,8 +90,8 @@ void UniformRows::score_rows(const KernelTable& kernels, const Query& query, flo
       const std::uint8_t* row = base + (gathered == nullptr ? i : gathered[i]) * bytes;
       float factors[3] = {};
       std::memcpy(factors, layout_.factors_of(row), symmetric() ? 8 : 12);
-      const float inner = query.step * static_cast<float>(products[i]) + centre;
-      scores[first + i] = offset + factors[0] + factors[1] * inner + factors[2] * query.sum;
+      const float inner = query.rounded.step * static_cast<float>(products[i]) + centre;
+      scores[first + i] = offset + factors[0] + factors[1] * inner + factors[2] * query.rounded.sum;
     }
   }
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "codecs/byte_query.hpp"
 #include "codecs/code_layout.hpp"
 #include "codecs/codec.hpp"
 #include "codecs/uniform.hpp"
@@ -25,10 +26,8 @@ class UniformRows {
  public:
   // A query as the kernels take it; made once, used against any number of rows.
   struct Query {
-    AlignedBuffer<std::int8_t> values;
-    std::vector<std::int8_t> plain;  // before they are arranged: kept for its memory
-    float step = 0;                  // of its 8-bit grid, which is symmetric about 0
-    float sum = 0;                   // of the values on that grid
+    ByteQuery rounded;
+    AlignedBuffer<std::int8_t> values;  // as the layout arranges them
   };
 
   // Rows for vectors of `dim` dimensions. `bits` is 4 or 8; `weight` as above. Throws std::invalid_argument.

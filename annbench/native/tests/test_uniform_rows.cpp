@@ -86,7 +86,7 @@ void check_scores() {
               inner += static_cast<double>(query[j]) * decoded[i * dim + j];
               sizes += std::fabs(decoded[i * dim + j]);
             }
-            const double slack = 0.51 * prepared.step * weight * sizes + 1e-4 * (1 + std::fabs(inner));
+            const double slack = 0.51 * prepared.rounded.step * weight * sizes + 1e-4 * (1 + std::fabs(inner));
             check(std::fabs(scores[i] - (0.5 + bias[i] + weight * inner)) <= slack, "score of fit " +
                   std::to_string(static_cast<int>(fit)) + " dim " + std::to_string(dim));
             check(gathered[i] == scores[ids[i]], "gathered rows score as consecutive ones");
@@ -168,7 +168,7 @@ void check_anchors() {
           inner += static_cast<double>(anchor[j]) * base[i * dim + j];
           sizes += std::fabs(decoded[i * dim + j]);
         }
-        check(std::fabs(scores[i] - (bias[i] + 2 * inner)) <= 1.1 * prepared.step * sizes + 1e-3 * (1 + std::fabs(inner)),
+        check(std::fabs(scores[i] - (bias[i] + 2 * inner)) <= 1.1 * prepared.rounded.step * sizes + 1e-3 * (1 + std::fabs(inner)),
               "exact at the anchor, fit " + std::to_string(static_cast<int>(fit)));
       }
       check(scores[count] == scores[7], "a moved code scores as before");
