@@ -18,7 +18,7 @@ from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_cho
 FILE = "index.annbench"
 KMEANS_ITERATIONS = 15
 TRAIN_ROWS_PER_LIST = 128
-TABLES = ("maps", "centroids", "tables", "lists")
+GROWING = ("codes", "fine codes", "rerank", "ids")
 
 Slot = dict[str, Any] | str | None
 
@@ -61,7 +61,7 @@ class ComposedBuild(Params):
             return with_choices(find_preset(self.preset).make(n, dim, metric), slots)
         if any(slots.values()):
             return with_choices(make_spec(), slots)
-        return default_spec(n, dim, metric)
+        return default_spec(n, dim, metric, queries=self.learn is not None)
 
 
 class ComposedSearch(Params):
@@ -207,11 +207,14 @@ class Composed(Algorithm):
     def save(self, folder: Path) -> None:
         """Write the index' one file."""
         self._index.save(folder / FILE)
+        self._saved_bytes = (folder / FILE).stat().st_size
 
     def table_bytes(self) -> int:
-        """Maps, centroids, tables, and what each list takes when it is empty."""
+        """What the file has besides codes, finer copies and ids: maps are saved once, and kept in memory in the forms
+        that queries need.
+        """
         parts = self._index.nbytes_by_part
-        return sum(parts.get(name, 0) for name in TABLES)
+        return self._saved_bytes - sum(parts.get(name, 0) for name in GROWING)
 
     def load(self, folder: Path, metric: Metric, dim: int, params: ComposedBuild) -> None:
         """Read the index' one file."""

@@ -127,6 +127,7 @@ _WORDS = {
     "qps": ("QPS", "faster"),
     "build_seconds": ("s to build", "faster"),
 }
+_WORSE = {"smaller": "larger", "faster": "slower"}
 
 
 def _text(measure: str, of: _Labelled, against: _Labelled | None) -> str | None:
@@ -141,7 +142,8 @@ def _text(measure: str, of: _Labelled, against: _Labelled | None) -> str | None:
     if other is None:
         return f"{fmt.significant(mine)} {shown}"
     ratio = mine / other if measure == "qps" else other / mine
-    text = f"{fmt.significant(ratio)} × {word} ({fmt.significant(mine)} against {fmt.significant(other)} {shown})"
+    better = f"{fmt.significant(ratio)} × {word}" if ratio >= 1 else f"{fmt.significant(1 / ratio)} × {_WORSE[word]}"
+    text = f"{better} ({fmt.significant(mine)} against {fmt.significant(other)} {shown})"
     return text + (_over_a_million(of, against) if measure == "bytes" else "")
 
 

@@ -60,6 +60,14 @@ def test_figures_are_of_the_point_with_the_highest_recall() -> None:
     ]
 
 
+def test_what_is_worse_says_so() -> None:
+    rows = records()
+    slow = make_record(algorithm="composed", label="whole", recall=1.0, qps=6000, float32_ratio=0.025)
+    figures = found([rows[0], slow])[0].figures
+    assert figures[2].text.startswith("2.00 × larger (76.8 against 38.4")
+    assert figures[3].text.startswith("2.00 × slower (3,000 against 6,000")
+
+
 def test_bytes_are_also_told_where_tables_hardly_weigh() -> None:
     rows = [
         make_record(algorithm="composed", label="small", float32_ratio=0.05, table_bytes=116_000 * 38, claim=CLAIM),

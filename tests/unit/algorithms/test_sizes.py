@@ -1,27 +1,29 @@
-"""What faiss adapters tell of their size, and descriptions in parts of the dimension."""
+"""What adapters tell of their size, and descriptions in parts of the dimension."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from annbench.algorithms.base import PointContext
+from annbench.algorithms.base import Algorithm, Params, PointContext
+from annbench.algorithms.composed import Composed, ComposedBuild
 from annbench.algorithms.faiss.factory import FactoryBuild, FactorySearch, FaissFactory, described_for
 
 DIM = 32
 
 
-def sizes(folder: Path, factory: str, n: int) -> tuple[int, int]:
+def sizes(folder: Path, adapter: Algorithm, build: Params, n: int) -> tuple[int, int]:
     """Bytes of the saved index of n vectors, and of its tables."""
-    index = FaissFactory()
     base = np.random.default_rng(5).standard_normal((n, DIM), dtype=np.float32)
-    index.build(base, "euclidean", FactoryBuild(factory=factory), 1)
-    folder = folder / f"{factory}-{n}".replace("/", "_")
+    adapter.build(base, "euclidean", build, 1)
+    folder = folder / str(n)
     folder.mkdir()
-    index.save(folder)
-    tables = index.table_bytes()
+    adapter.save(folder)
+    tables = adapter.table_bytes()
+    assert tables is not None
     return sum(path.stat().st_size for path in folder.iterdir()), tables
 
 
@@ -37,12 +39,31 @@ def sizes(folder: Path, factory: str, n: int) -> tuple[int, int]:
 def test_the_saved_bytes_are_tables_and_what_grows_with_vectors(
     tmp_path: Path, factory: str, tables: float, bytes_per_vector: float
 ) -> None:
-    (small, fixed), (large, same) = sizes(tmp_path, factory, 320), sizes(tmp_path, factory, 960)
+    build = FactoryBuild(factory=factory)
+    (small, fixed), (large, same) = (sizes(tmp_path, FaissFactory(), build, n) for n in (320, 960))
     assert fixed == same
     assert tables <= fixed <= tables + 2000
     assert large - small == pytest.approx(640 * bytes_per_vector)
     # Lists that are not empty take a few bytes more to write.
     assert small - fixed == pytest.approx(320 * bytes_per_vector, abs=64)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        {"transform": "random-rotation", "codec": {"kind": "uniform", "bits": 1}},
+        {"transform": {"kind": "pca", "dim": 16}, "codec": "float16", "rerank": "float32"},
+        {"transform": "identity", "codec": {"kind": "uniform", "bits": 4, "residual_bits": 8}},
+        {"codec": {"kind": "product", "groups": 8}},
+    ],
+    ids=lambda build: str(build["codec"]),
+)
+def test_what_our_index_tells_is_what_its_file_does_not_grow_by(tmp_path: Path, build: dict[str, Any]) -> None:
+    params = ComposedBuild.model_validate(build)
+    (small, fixed), (large, same) = (sizes(tmp_path, Composed(), params, n) for n in (320, 960))
+    assert fixed == same
+    # Arrays in the file begin at multiples of 64 bytes.
+    assert small - fixed == pytest.approx((large - small) / 2, abs=64)
 
 
 def test_a_part_of_the_dimension_is_rounded_down() -> None:
