@@ -1,8 +1,10 @@
 #include "codecs/sign_tables.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -15,6 +17,8 @@ namespace {
 constexpr double mean_sine = 0.6028;
 // A scale is rounded to 10 bits of fraction: by this much of itself at most.
 constexpr double scale_rounding = 0x1p-11;
+constexpr double largest = 3e38;  // of a factor: all but the largest float
+constexpr std::size_t select_codes = 512;  // whose bounds wait in L1 for their comparison
 
 // The eight groups of a stretch whose entries are added as bytes are those of one parity: unit 2·stretch + parity.
 struct Units {
@@ -42,6 +46,15 @@ std::vector<std::uint16_t> deal(std::size_t dims, std::size_t groups) {
   return slots;
 }
 
+double dot(const float* a, const float* b, std::size_t n) {
+  double sums[4] = {};  // four, because an addition has to wait for the one before
+  std::size_t j = 0;
+  for (; j + 4 <= n; j += 4)
+    for (std::size_t k = 0; k < 4; ++k) sums[k] += static_cast<double>(a[j + k]) * b[j + k];
+  for (; j < n; ++j) sums[0] += static_cast<double>(a[j]) * b[j];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 // The nearest word to `scale` that holds `error`, rounded up: see kernels/sign_scan.hpp. Neither is negative.
 std::uint32_t word_of(float scale, float error) {
   constexpr std::uint32_t most = (std::bit_cast<std::uint32_t>(std::numeric_limits<float>::max()) >> sign_error_shift);
@@ -57,6 +70,10 @@ std::uint32_t word_of(float scale, float error) {
   return best;
 }
 
+float slack_of(const SignTables::Query& query, const Probe& probe) {
+  return probe.epsilon * std::sqrt(probe.distance * probe.distance + query.noise * query.noise);
+}
+
 }  // namespace
 
 SignTables::SignTables(std::size_t dim, std::size_t scan_dim, float weight) : dim_(dim), weight_(weight) {
@@ -65,8 +82,8 @@ SignTables::SignTables(std::size_t dim, std::size_t scan_dim, float weight) : di
   if (scan_dim > max_scan_dim)
     throw std::invalid_argument("signs are scanned for at most " + std::to_string(max_scan_dim) + " dimensions");
   groups_ = table_groups((scan_dim + 3) / 4);
-  slots_ = deal(scan_dim, groups_);
-  used_groups_ = static_cast<std::size_t>(std::count_if(slots_.begin(), slots_.end(), [](auto slot) { return slot % 4 == 0; }));
+  used_groups_ = (scan_dim + 7) / 8 * 2;
+  slots_ = deal(scan_dim, used_groups_);
 }
 
 std::size_t SignTables::bytes(std::size_t part, std::size_t count) const {
@@ -84,28 +101,26 @@ std::uint8_t* SignTables::block_of(const MutableCodes& codes, std::size_t place)
 void SignTables::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
                         const MutableCodes& codes, std::size_t first) const {
   const std::size_t m = scan_dim();
-  std::vector<std::uint8_t> code(groups_);
+  std::vector<std::uint8_t> code(groups_), bits(4 * used_groups_);
+  std::vector<float> signs(m);
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim_;
-    std::fill(code.begin(), code.end(), std::uint8_t{0});
-    double squares = 0, product = 0, exact = 0, coded = 0;
-    for (std::size_t j = 0; j < m; ++j) {
-      const bool positive = v[j] > 0;
-      code[slots_[j] / 4] = static_cast<std::uint8_t>(code[slots_[j] / 4] | (positive ? 1u << slots_[j] % 4 : 0u));
-      product += std::fabs(static_cast<double>(v[j]));
-      if (anchor != nullptr) coded += positive ? anchor[j] : -anchor[j];
-    }
-    for (std::size_t j = 0; j < dim_; ++j) {
-      squares += static_cast<double>(v[j]) * v[j];
-      if (anchor != nullptr) exact += static_cast<double>(anchor[j]) * v[j];
-    }
-    const float scale = product > 0 ? static_cast<float>(std::min(weight_ * squares / product, 3e38)) : 0.0f;
+    // Without branches: signs cannot be foreseen.
+    for (std::size_t j = 0; j < m; ++j) signs[j] = static_cast<float>(2 * static_cast<int>(v[j] > 0) - 1);
+    for (std::size_t j = 0; j < m; ++j) bits[slots_[j]] = static_cast<std::uint8_t>(v[j] > 0);
+    for (std::size_t g = 0; g < used_groups_; ++g)
+      code[g] = static_cast<std::uint8_t>(bits[4 * g] | bits[4 * g + 1] << 1 | bits[4 * g + 2] << 2 | bits[4 * g + 3] << 3);
+    const double squares = dot(v, v, dim_), product = dot(signs.data(), v, m);
+    const float scale = product > 0 ? static_cast<float>(std::min(weight_ * squares / product, largest)) : 0.0f;
     // Without signs to go by, the estimate is 0 and all of ⟨q, v⟩ its error.
     const double inverse = product > 0 ? squares * static_cast<double>(m) / (product * product) : 2.0;
     const double spread = dim_ > 1 ? std::max(0.0, inverse - 1) / static_cast<double>(dim_ - 1) : 0.0;
     const double error = weight_ * std::sqrt(squares * (spread + scale_rounding * scale_rounding * inverse));
-    const std::uint32_t word = word_of(scale, static_cast<float>(std::min(error, 3e38)));
-    const auto corrected = static_cast<float>(bias[i] + weight_ * exact - std::bit_cast<float>(word) * coded);
+    const std::uint32_t word = word_of(scale, static_cast<float>(std::min(error, largest)));
+    double correction = 0;
+    if (anchor != nullptr)
+      correction = weight_ * dot(anchor, v, dim_) - std::bit_cast<float>(word) * dot(anchor, signs.data(), m);
+    const auto corrected = static_cast<float>(bias[i] + correction);
     std::uint8_t* block = block_of(codes, first + i);
     const std::size_t j = (first + i) % table_block;
     put_table_code(code.data(), groups_, j, block);
@@ -126,92 +141,108 @@ void SignTables::move(const MutableCodes& codes, std::size_t from, std::size_t t
 }
 
 void SignTables::prepare(const float* query, Query& prepared) const {
-  const Units units{groups_};
+  const Units units{used_groups_};
   if (prepared.tables.size() != 16 * groups_) prepared.tables = AlignedBuffer<std::uint8_t>(16 * groups_);
-  prepared.dealt.assign(4 * groups_, 0.0f);
+  prepared.dealt.assign(4 * used_groups_, 0.0f);
   for (std::size_t j = 0; j < scan_dim(); ++j) prepared.dealt[slots_[j]] = query[j];
   // The range of a group's sums is 2·Σ|q_j|. Rounding adds at most ½ an entry, and a little is left for that of floats.
-  float inverse = std::numeric_limits<float>::infinity(), total = 0;
+  float inverse = std::numeric_limits<float>::infinity();
   for (std::size_t u = 0; u < units.count(); ++u) {
-    float range = 0;
+    float sizes[4] = {};
     for (std::size_t i = 0; i < units.size(u); ++i)
-      for (std::size_t b = 0; b < 4; ++b) range += 2 * std::fabs(prepared.dealt[4 * units.group(u, i) + b]);
+      for (std::size_t b = 0; b < 4; ++b) sizes[b] += std::fabs(prepared.dealt[4 * units.group(u, i) + b]);
+    const float range = 2 * ((sizes[0] + sizes[1]) + (sizes[2] + sizes[3]));
     inverse = std::min(inverse, (254.9f - 0.5f * static_cast<float>(units.size(u))) / range);
-    total += range;
   }
   const bool usable = std::isfinite(inverse) && std::isfinite(1 / inverse);
   prepared.step = usable ? 1 / inverse : 0.0f;
-  prepared.base = -0.5f * total;
-  fill_tables(prepared, usable ? inverse : 0.0f);
+  prepared.base = prepared.step * fill_tables(prepared, usable ? inverse : 0.0f);
   // Each entry is off by a value from −½ to ½ of a step.
   const double rounding = prepared.step * std::sqrt(static_cast<double>(used_groups_) / 12);
   const double part = static_cast<double>(scan_dim()) / static_cast<double>(std::max<std::size_t>(dim_, 2) - 1);
   prepared.noise = static_cast<float>(rounding / (mean_sine * std::sqrt(part)));
 }
 
-void SignTables::fill_tables(Query& prepared, float inverse) const {
-  for (std::size_t g = 0; g < groups_; ++g) {
-    const float* q = prepared.dealt.data() + 4 * g;
-    // What a bit adds to the sum less its minimum, clear or set.
-    float clear[4], set[4];
+float SignTables::fill_tables(Query& prepared, float inverse) const {
+  // Sums of 16 bits, 7 of them of fraction, eight in a vector. What is cut off makes entries no larger.
+  using Eight = std::uint16_t __attribute__((vector_size(16)));
+  constexpr int fraction = 7;
+  constexpr Eight first = {0, 1, 0, 1, 0, 1, 0, 1}, second = {0, 0, 1, 1, 0, 0, 1, 1}, third = {0, 0, 0, 0, 1, 1, 1, 1};
+  const float unit = 2 * inverse * (1 << fraction);
+  const float* q = prepared.dealt.data();
+  std::uint8_t* table = prepared.tables.data();
+  std::int64_t sizes = 0;
+  for (std::size_t g = 0; g < used_groups_; ++g, q += 4, table += 16) {
+    // A bit that is set adds 2·q_j to the sum; the smallest sum has the bits of the negative ones.
+    std::uint16_t set[4];
+    int smallest = 0;
     for (std::size_t b = 0; b < 4; ++b) {
-      const float twice = 2 * inverse * q[b];
-      clear[b] = std::max(-twice, 0.0f);
-      set[b] = std::max(twice, 0.0f);
+      const int twice = static_cast<int>(unit * q[b]);
+      smallest += std::min(twice, 0);
+      sizes += std::abs(twice);
+      set[b] = static_cast<std::uint16_t>(twice);
     }
-    const float low[4] = {clear[0] + clear[1], set[0] + clear[1], clear[0] + set[1], set[0] + set[1]};
-    const float high[4] = {clear[2] + clear[3], set[2] + clear[3], clear[2] + set[3], set[2] + set[3]};
-    for (std::size_t h = 0; h < 4; ++h)
-      for (std::size_t l = 0; l < 4; ++l)
-        prepared.tables[16 * g + 4 * h + l] = static_cast<std::uint8_t>(static_cast<int>(low[l] + high[h] + 0.5f));
+    const auto start = static_cast<std::uint16_t>((1 << (fraction - 1)) - smallest);
+    const Eight low = start + first * set[0] + second * set[1] + third * set[2];
+    const Eight halves[2] = {low >> fraction, (low + set[3]) >> fraction};
+    for (std::size_t c = 0; c < 16; ++c) table[c] = static_cast<std::uint8_t>(halves[c / 8][c % 8]);
   }
+  return -0.5f * static_cast<float>(sizes) / (1 << fraction);
 }
 
-SignScan SignTables::scan_of(const Query& query, float offset, float slack) const {
-  return {query.tables.data(), groups_, query.step, query.base, offset, slack};
+void SignTables::scan(const KernelTable& kernels, const Query& query, float offset, float slack, const CodesView& codes,
+                      std::size_t first, std::size_t count, float* bounds) const {
+  const SignScan scan{query.tables.data(), groups_, used_groups_, query.step, query.base, offset, slack};
+  kernels.sign_bounds(scan, block_of(codes, first), count, bounds);
+}
+
+std::size_t SignTables::scan_select(const KernelTable& kernels, const Query& query, float offset, float slack,
+                                    const CodesView& codes, std::size_t first, std::size_t count, float threshold,
+                                    std::uint32_t* places, float* bounds) const {
+  std::array<float, select_codes> all;
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < count; i += select_codes) {
+    const std::size_t some = std::min(select_codes, count - i);
+    scan(kernels, query, offset, slack, codes, first + i, some, all.data());
+    const std::size_t passing = kernels.threshold_select(all.data(), nullptr, Adjust::none, some, threshold,
+                                                         places + found, bounds + found);
+    for (std::size_t p = found; p < found + passing; ++p) places[p] += static_cast<std::uint32_t>(first + i);
+    found += passing;
+  }
+  return found;
 }
 
 void SignTables::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                        std::size_t first, std::size_t count, float* scores) const {
-  kernels.sign_bounds(scan_of(query, probe.offset, 0), block_of(codes, first), count, scores);
+  scan(kernels, query, probe.offset, 0, codes, first, count, scores);
 }
 
 void SignTables::refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                         const std::uint32_t* places, std::size_t count, float* scores) const {
-  // A block is scored for one code of it: codes that lie side by side are not made to be taken one by one.
-  const SignScan scan = scan_of(query, probe.offset, 0);
+  // A block is scored for one code of it: what lies side by side is not made to be taken one by one.
   float block[table_block];
   for (std::size_t i = 0; i < count; ++i) {
-    kernels.sign_bounds(scan, block_of(codes, places[i]), places[i] % table_block + 1, block);
-    scores[i] = block[places[i] % table_block];
+    const std::size_t lane = places[i] % table_block;
+    scan(kernels, query, probe.offset, 0, codes, places[i] - lane, lane + 1, block);
+    scores[i] = block[lane];
   }
 }
 
 std::size_t SignTables::select(const KernelTable& kernels, const Query& query, const Probe& probe,
                                const CodesView& codes, std::size_t first, std::size_t count, float threshold,
                                std::uint32_t* places, float* scores) const {
-  return kernels.sign_select(scan_of(query, probe.offset, 0), block_of(codes, first), static_cast<std::uint32_t>(first),
-                             count, threshold, places, scores);
+  return scan_select(kernels, query, probe.offset, 0, codes, first, count, threshold, places, scores);
 }
-
-namespace {
-
-float slack_of(const SignTables::Query& query, const Probe& probe) {
-  return probe.epsilon * std::sqrt(probe.distance * probe.distance + query.noise * query.noise);
-}
-
-}  // namespace
 
 void SignTables::bounds(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                         std::size_t first, std::size_t count, float* bounds) const {
-  kernels.sign_bounds(scan_of(query, probe.offset, slack_of(query, probe)), block_of(codes, first), count, bounds);
+  scan(kernels, query, probe.offset, slack_of(query, probe), codes, first, count, bounds);
 }
 
 std::size_t SignTables::select_bounds(const KernelTable& kernels, const Query& query, const Probe& probe,
                                       const CodesView& codes, std::size_t first, std::size_t count, float threshold,
                                       std::uint32_t* places, float* bounds) const {
-  return kernels.sign_select(scan_of(query, probe.offset, slack_of(query, probe)), block_of(codes, first),
-                             static_cast<std::uint32_t>(first), count, threshold, places, bounds);
+  return scan_select(kernels, query, probe.offset, slack_of(query, probe), codes, first, count, threshold, places, bounds);
 }
 
 }  // namespace annbench

@@ -60,8 +60,8 @@ class SignTables {
              std::size_t first, std::size_t count, float* scores) const;
   void refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
               const std::uint32_t* places, std::size_t count, float* scores) const;
-  // score() and a comparison in one: writes the places first … first + count − 1 whose score is at least the threshold,
-  // in increasing order, with their scores; returns how many.
+  // score() and a comparison: writes the places first … first + count − 1 whose score is at least the threshold, in
+  // increasing order, with their scores; returns how many. The arrays hold `count` entries.
   std::size_t select(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                      std::size_t first, std::size_t count, float threshold, std::uint32_t* places, float* scores) const;
 
@@ -73,13 +73,18 @@ class SignTables {
                             float* bounds) const;
 
  private:
-  SignScan scan_of(const Query& query, float offset, float slack) const;
+  void scan(const KernelTable& kernels, const Query& query, float offset, float slack, const CodesView& codes,
+            std::size_t first, std::size_t count, float* bounds) const;
+  std::size_t scan_select(const KernelTable& kernels, const Query& query, float offset, float slack, const CodesView& codes,
+                          std::size_t first, std::size_t count, float threshold, std::uint32_t* places,
+                          float* bounds) const;
   const std::uint8_t* block_of(const CodesView& codes, std::size_t place) const;
   std::uint8_t* block_of(const MutableCodes& codes, std::size_t place) const;
-  void fill_tables(Query& prepared, float inverse) const;
+  // Returns what a sum of 0 stands for, in steps.
+  float fill_tables(Query& prepared, float inverse) const;
 
-  std::size_t dim_, groups_;
-  std::size_t used_groups_;           // those that have dimensions
+  std::size_t dim_;
+  std::size_t groups_, used_groups_;  // as kernels/sign_scan.hpp has them
   std::vector<std::uint16_t> slots_;  // of dimension j: bit slot % 4 of group slot / 4
   float weight_;
 };

@@ -39,7 +39,6 @@ struct KernelTable {
   PlaneDotFn plane_dot;
   TableScanFn table_scan;
   SignBoundsFn sign_bounds;
-  SignSelectFn sign_select;
   ProjectionFn<float> projection;
   ProjectionFn<std::uint16_t> half_projection;
   Crc32cFn crc32c;

@@ -1,24 +1,24 @@
-// sign_bounds, sign_select: upper bounds of scores from 1-bit codes, and which of them reach a threshold.
+// sign_bounds: upper bounds of scores from 1-bit codes.
 //
 // Contract
-//   sum_i   = Σ_{g < groups} tables[16·g + code_i[g]], an exact integer
-//   bound_i = (bias_i + scale_i·(base + step·sum_i)) + (offset + slack·error_i)
-//   with one float32 rounding for each of the four lines of arithmetic: fma(step, sum, base), fma(scale, ·, bias),
-//   fma(slack, error, offset), and their sum. Every ISA gives the same bits.
-//   sign_bounds   writes bound_i for every i < count.
-//   sign_select   writes first + i and bound_i for every i < count with bound_i >= threshold, in increasing i, and returns
-//                 how many. NaN is never selected, and a NaN threshold selects nothing.
-//   `groups` is a multiple of 4 and at most max_table_groups. In each stretch of 16 groups from the first on the largest
-//   entries of the even groups sum to at most 255, and so do those of the odd ones: eight entries can be added as bytes,
-//   which halves the work for what a query loses with tables of 5 bits an entry. A sum then fits into 16 bits.
+//   sum_i    = Σ_{g < groups} tables[16·g + code_i[g]], an exact integer
+//   bound[i] = (bias_i + scale_i·(base + step·sum_i)) + (offset + slack·error_i),  i < count,
+//   with four roundings to float32: fma(step, sum, base), fma(scale, ·, bias), fma(slack, error, offset), and their sum.
+//   Every ISA gives the same bits.
+//   `groups` is a multiple of 4 and at most max_table_groups; tables from `used` on, an even number, are 0. In each stretch
+//   of 16 groups from the first on the largest entries of the even groups sum to at most 255, and so do those of the odd
+//   ones: eight entries can be added as bytes, which makes a scan half as long again as one of any tables, and an entry has
+//   5 bits. A sum then fits into 16 bits.
 //   `blocks` holds ⌈count/32⌉ blocks of sign_block_bytes(groups), all of which may be read; what is in a block beyond
-//   `count` is of no consequence. `places` and `bounds` hold count entries; nothing is written beyond the entries
-//   returned. No alignment is needed; blocks that begin on a cache line are faster.
+//   `count` is of no consequence, and nothing is written beyond bounds[count − 1]. No alignment is needed; blocks that
+//   begin on a cache line are faster.
 //
 // A block holds 32 codes as in kernels/table_scan.hpp, then their 32 biases as floats, then 32 words of scale and error.
 // A word read as a float is the scale. Its low 13 bits hold the error, which is not negative: the upper 12 bits of a float
-// below its sign, so that the word shifted left by 19 is the error. The scale keeps 10 bits of fraction (fewer bytes a code
-// than three floats, and a third less to read), the error 4.
+// below its sign, so that the word shifted left by 19 is the error. The scale keeps 10 bits of fraction, the error 4. This
+// takes a third less memory than three floats, and as much less to read.
+// To compare with a threshold in here, block by block, is slower than threshold_select afterwards: a branch that was
+// foreseen wrongly would wait for the sums of a whole block.
 // Sources: Quick ADC (André, Kermarrec, Le Scouarnec, 2017) for tables in registers; RaBitQ (Gao and Long, SIGMOD 2024) for
 // the bound.
 #pragma once
@@ -31,22 +31,19 @@
 
 #include "kernels/isa.hpp"
 #include "kernels/table_scan.hpp"
-#include "kernels/threshold_select.hpp"
 
 namespace annbench {
 
 // What one query and one list bring to a scan.
 struct SignScan {
   const std::uint8_t* tables;
-  std::size_t groups;
+  std::size_t groups, used;
   float step, base;  // what a sum stands for: base + step·sum
   float offset;      // added to every bound
   float slack;       // times a code's error
 };
 
 using SignBoundsFn = void (*)(const SignScan& scan, const std::uint8_t* blocks, std::size_t count, float* bounds);
-using SignSelectFn = std::size_t (*)(const SignScan& scan, const std::uint8_t* blocks, std::uint32_t first,
-                                     std::size_t count, float threshold, std::uint32_t* places, float* bounds);
 
 inline constexpr std::size_t sign_stretch = 16;  // groups, of whose entries the even and the odd are added as bytes
 inline constexpr int sign_error_shift = 19;
@@ -97,43 +94,12 @@ inline void by_blocks(const SignScan& scan, const std::uint8_t* blocks, std::siz
   std::memcpy(bounds + i, last, (count - i) * sizeof(float));
 }
 
-// The lanes of a block of which only the first `left` codes are wanted.
-inline std::uint32_t lanes_of(std::size_t left) {
-  return left >= table_block ? ~std::uint32_t{0} : (std::uint32_t{1} << left) - 1;
-}
-
-// Writes the lanes of `mask`; returns how many.
-inline std::size_t write_lanes(std::uint32_t mask, std::uint32_t first, const float* values, std::uint32_t* places,
-                               float* bounds) {
-  std::size_t found = 0;
-  for (; mask != 0; mask &= mask - 1, ++found) {
-    const int lane = std::countr_zero(mask);
-    places[found] = first + static_cast<std::uint32_t>(lane);
-    bounds[found] = values[lane];
-  }
-  return found;
-}
-
 }  // namespace sign_scan_detail
 
 inline void sign_bounds_scalar(const SignScan& scan, const std::uint8_t* blocks, std::size_t count, float* bounds) {
   const std::size_t bytes = sign_block_bytes(scan.groups);
   for (std::size_t i = 0; i < count; ++i)
     bounds[i] = sign_scan_detail::bound_scalar(scan, blocks + i / table_block * bytes, i % table_block);
-}
-
-inline std::size_t sign_select_scalar(const SignScan& scan, const std::uint8_t* blocks, std::uint32_t first,
-                                      std::size_t count, float threshold, std::uint32_t* places, float* bounds) {
-  const std::size_t bytes = sign_block_bytes(scan.groups);
-  std::size_t found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const float bound = sign_scan_detail::bound_scalar(scan, blocks + i / table_block * bytes, i % table_block);
-    if (!(bound >= threshold)) continue;
-    places[found] = first + static_cast<std::uint32_t>(i);
-    bounds[found] = bound;
-    ++found;
-  }
-  return found;
 }
 
 // ---- AVX2: two groups at a time, those of even number in the lower half. The entries of a stretch are added as bytes,
@@ -176,7 +142,7 @@ ANNBENCH_INLINE_AVX2 void sums_avx2(__m256i words, __m256i high, __m256* sums) {
 
 ANNBENCH_INLINE_AVX2 void block_bounds_avx2(const SignScan& scan, const std::uint8_t* block, __m256* bounds) {
   constexpr std::size_t stretch = 16 * sign_stretch;
-  const std::size_t end = 16 * scan.groups;
+  const std::size_t end = 16 * scan.used;
   __m256i words0 = _mm256_setzero_si256(), high0 = words0, words1 = words0, high1 = words0;
   for (std::size_t b = 0; b < end; b += stretch) {
     ByteSums sums = entries_avx2(scan.tables + b, block + b);
@@ -206,7 +172,7 @@ ANNBENCH_INLINE_AVX2 void block_bounds_avx2(const SignScan& scan, const std::uin
   }
 }
 
-ANNBENCH_TARGET_AVX2 inline void store_bounds_avx2(const SignScan& scan, const std::uint8_t* block, float* out) {
+ANNBENCH_INLINE_AVX2 void store_bounds_avx2(const SignScan& scan, const std::uint8_t* block, float* out) {
   __m256 bounds[4];
   block_bounds_avx2(scan, block, bounds);
   for (int k = 0; k < 4; ++k) _mm256_storeu_ps(out + 8 * k, bounds[k]);
@@ -216,33 +182,15 @@ ANNBENCH_TARGET_AVX2 inline void store_bounds_avx2(const SignScan& scan, const s
 
 ANNBENCH_TARGET_AVX2 inline void sign_bounds_avx2(const SignScan& scan, const std::uint8_t* blocks, std::size_t count,
                                                   float* bounds) {
-  sign_scan_detail::by_blocks<sign_scan_detail::store_bounds_avx2>(scan, blocks, count, bounds);
-}
-
-ANNBENCH_TARGET_AVX2 inline std::size_t sign_select_avx2(const SignScan& scan, const std::uint8_t* blocks,
-                                                         std::uint32_t first, std::size_t count, float threshold,
-                                                         std::uint32_t* places, float* bounds) {
-  using namespace sign_scan_detail;
+  const SignScan local = scan;
   const std::size_t bytes = sign_block_bytes(scan.groups);
-  const __m256 limit = _mm256_set1_ps(threshold);
-  std::size_t found = 0;
-  for (std::size_t i = 0; i < count; i += table_block, blocks += bytes) {
-    __m256 values[4];
-    block_bounds_avx2(scan, blocks, values);
-    __m256 passing[4];
-    for (int k = 0; k < 4; ++k) passing[k] = _mm256_cmp_ps(values[k], limit, _CMP_GE_OQ);
-    const __m256 any = _mm256_or_ps(_mm256_or_ps(passing[0], passing[1]), _mm256_or_ps(passing[2], passing[3]));
-    if (_mm256_movemask_ps(any) == 0) continue;
-    std::uint32_t mask = 0;
-    float buffer[table_block];
-    for (int k = 0; k < 4; ++k) {
-      mask |= static_cast<std::uint32_t>(_mm256_movemask_ps(passing[k])) << (8 * k);
-      _mm256_storeu_ps(buffer + 8 * k, values[k]);
-    }
-    found += write_lanes(mask & lanes_of(count - i), first + static_cast<std::uint32_t>(i), buffer, places + found,
-                         bounds + found);
+  std::size_t i = 0;
+  for (; i < count; i += table_block, blocks += bytes) {
+    float last[table_block];
+    const bool full = i + table_block <= count;
+    sign_scan_detail::store_bounds_avx2(local, blocks, full ? bounds + i : last);
+    if (!full) std::memcpy(bounds + i, last, (count - i) * sizeof(float));
   }
-  return found;
 }
 #endif
 
@@ -293,25 +241,6 @@ ANNBENCH_TARGET_VBMI inline void block_bounds_vbmi(const SignScan& scan, const s
   }
 }
 
-template <int at_once>
-ANNBENCH_TARGET_VBMI inline std::size_t select_blocks_vbmi(const SignScan& scan, const std::uint8_t* blocks,
-                                                           std::uint32_t first, std::size_t count, float threshold,
-                                                           std::uint32_t* places, float* bounds) {
-  using threshold_select_detail::store_passing_avx512;
-  const __m512 limit = _mm512_set1_ps(threshold);
-  __m512 values[2 * at_once];
-  block_bounds_vbmi<at_once>(scan, blocks, values);
-  std::size_t found = 0;
-  for (std::size_t k = 0; k < 2 * at_once && 16 * k < count; ++k) {
-    const std::size_t left = count - 16 * k;
-    const unsigned lanes = left >= 16 ? 0xffffu : (1u << left) - 1u;
-    const auto passing = static_cast<__mmask16>(_mm512_cmp_ps_mask(values[k], limit, _CMP_GE_OQ) & lanes);
-    if (passing == 0) continue;
-    found += store_passing_avx512(values[k], passing, first + 16 * k, places + found, bounds + found);
-  }
-  return found;
-}
-
 ANNBENCH_TARGET_VBMI inline void store_bounds_vbmi(const SignScan& scan, const std::uint8_t* block, float* out) {
   __m512 bounds[2];
   block_bounds_vbmi<1>(scan, block, bounds);
@@ -333,21 +262,6 @@ ANNBENCH_TARGET_VBMI inline void sign_bounds_vbmi(const SignScan& scan, const st
   }
   by_blocks<store_bounds_vbmi>(scan, blocks, count - i, bounds + i);
 }
-
-ANNBENCH_TARGET_VBMI inline std::size_t sign_select_vbmi(const SignScan& scan, const std::uint8_t* blocks,
-                                                         std::uint32_t first, std::size_t count, float threshold,
-                                                         std::uint32_t* places, float* bounds) {
-  using namespace sign_scan_detail;
-  const std::size_t bytes = sign_block_bytes(scan.groups);
-  std::size_t i = 0, found = 0;
-  for (; i + table_block < count; i += 2 * table_block, blocks += 2 * bytes)
-    found += select_blocks_vbmi<2>(scan, blocks, first + static_cast<std::uint32_t>(i), count - i, threshold,
-                                   places + found, bounds + found);
-  if (i < count)
-    found += select_blocks_vbmi<1>(scan, blocks, first + static_cast<std::uint32_t>(i), count - i, threshold,
-                                   places + found, bounds + found);
-  return found;
-}
 #endif
 
 // ---- NEON: one group at a time; the entries of a stretch are added as bytes
@@ -358,8 +272,8 @@ namespace sign_scan_detail {
 inline void block_bounds_neon(const SignScan& scan, const std::uint8_t* block, float32x4_t* bounds) {
   uint16x8_t sums[4];
   for (uint16x8_t& sum : sums) sum = vdupq_n_u16(0);
-  for (std::size_t begin = 0; begin < scan.groups; begin += sign_stretch) {
-    const std::size_t end = scan.groups - begin < sign_stretch ? scan.groups : begin + sign_stretch;
+  for (std::size_t begin = 0; begin < scan.used; begin += sign_stretch) {
+    const std::size_t end = scan.used - begin < sign_stretch ? scan.used : begin + sign_stretch;
     uint8x16_t low[2], high[2];
     for (int p = 0; p < 2; ++p) low[p] = high[p] = vdupq_n_u8(0);
     for (std::size_t g = begin; g < end; g += 2)
@@ -398,31 +312,9 @@ inline void store_bounds_neon(const SignScan& scan, const std::uint8_t* block, f
 inline void sign_bounds_neon(const SignScan& scan, const std::uint8_t* blocks, std::size_t count, float* bounds) {
   sign_scan_detail::by_blocks<sign_scan_detail::store_bounds_neon>(scan, blocks, count, bounds);
 }
-
-inline std::size_t sign_select_neon(const SignScan& scan, const std::uint8_t* blocks, std::uint32_t first,
-                                    std::size_t count, float threshold, std::uint32_t* places, float* bounds) {
-  using namespace sign_scan_detail;
-  const std::size_t bytes = sign_block_bytes(scan.groups);
-  const float32x4_t limit = vdupq_n_f32(threshold);
-  std::size_t found = 0;
-  for (std::size_t i = 0; i < count; i += table_block, blocks += bytes) {
-    float32x4_t values[8];
-    block_bounds_neon(scan, blocks, values);
-    uint32x4_t any = vcgeq_f32(values[0], limit);
-    for (int k = 1; k < 8; ++k) any = vorrq_u32(any, vcgeq_f32(values[k], limit));
-    if (vmaxvq_u32(any) == 0) continue;
-    float buffer[table_block];
-    for (int k = 0; k < 8; ++k) vst1q_f32(buffer + 4 * k, values[k]);
-    std::uint32_t mask = 0;
-    for (std::size_t lane = 0; lane < table_block; ++lane) mask |= static_cast<std::uint32_t>(buffer[lane] >= threshold) << lane;
-    found += write_lanes(mask & lanes_of(count - i), first + static_cast<std::uint32_t>(i), buffer, places + found,
-                         bounds + found);
-  }
-  return found;
-}
 #endif
 
-// ---- table rows
+// ---- table row
 
 inline constexpr SignBoundsFn sign_bounds_table[isa_count] = {
     sign_bounds_scalar,
@@ -438,25 +330,6 @@ inline constexpr SignBoundsFn sign_bounds_table[isa_count] = {
 #endif
 #if ANNBENCH_HAS_NEON
     sign_bounds_neon,
-#else
-    nullptr,
-#endif
-};
-
-inline constexpr SignSelectFn sign_select_table[isa_count] = {
-    sign_select_scalar,
-#if ANNBENCH_HAS_AVX2
-    sign_select_avx2,
-#else
-    nullptr,
-#endif
-#if ANNBENCH_HAS_AVX512
-    sign_select_vbmi,
-#else
-    nullptr,
-#endif
-#if ANNBENCH_HAS_NEON
-    sign_select_neon,
 #else
     nullptr,
 #endif
