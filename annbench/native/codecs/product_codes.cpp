@@ -13,8 +13,8 @@ namespace {
 
 using Sixteen = std::array<float, product_centroids>;
 
-// Adds f(value j, value j of a centroid) over the dimensions first … end − 1, for all 16 centroids at once. As vectors of 4,
-// the least that every machine has: left to itself, the compiler takes the dimensions for lanes and gathers.
+// Adds f(value j, value j of a centroid) over the dimensions first … end − 1, for all 16 centroids at once. As vectors
+// of 4, the least that every machine has: left to itself, the compiler takes the dimensions for lanes and gathers.
 template <class F>
 Sixteen over_centroids(const float* values, const float* centroids, std::size_t first, std::size_t end, F f) {
   using Four = float __attribute__((vector_size(16)));
@@ -166,7 +166,8 @@ void ProductCodes::prepare(const float* query, Query& prepared) const {
     const float low = *least;
     widest = std::max(widest, *most - low);
     prepared.lower += low;
-    for (std::size_t c = 0; c < product_centroids; ++c) prepared.products[product_centroids * g + c] = products[c] - low;
+    float* from_low = prepared.products.data() + product_centroids * g;
+    for (std::size_t c = 0; c < product_centroids; ++c) from_low[c] = products[c] - low;
   }
   prepared.step = widest / 255 >= std::numeric_limits<float>::min() ? widest / 255 : 0;
   const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;

@@ -1,18 +1,18 @@
-// Product quantization with 4 bits a sub-space: the dimensions are cut into groups, every group of a vector is replaced by
-// the nearest of 16 centroids, and a query finds its inner products with all centroids in tables of 16 bytes
+// Product quantization with 4 bits a sub-space: the dimensions are cut into groups, every group of a vector is replaced
+// by the nearest of 16 centroids, and a query finds its inner products with all centroids in tables of 16 bytes
 // (kernels/table_scan.hpp).
 //
 //   ⟨q, v⟩ ≈ scale · ⟨q, w⟩ + shift,   w the centroids of v
 //
 // Centroids are means of what they stand for, so that w is shorter than v, by more where a vector is coded badly. Two
-// scales make up for that: ‖v‖² / ⟨v, w⟩, as for the uniform code (codecs/uniform.hpp), exact for queries in the direction
-// of v however long they are, and the smaller ⟨v, w⟩ / ‖w‖², of least error over all directions. Inner product and cosine
-// take the first, without a shift. For L2 the first is worse than none where queries differ from v mostly along v, as
-// vectors without an anchor do: there the scale lies a quarter of the way from the second to the first, and half the way
-// with an anchor; the shift is 0.4 of what is then missing at q = v, because neighbours are near v, but not as near as its
-// code. (ADC, whose score is −‖q − w‖², is a scale of 1 and a shift of about half.) These shares are what ranks best on
-// image and text embeddings. Without rescaling this is product quantization with the exact ‖v‖ (Jégou, Douze and Schmid,
-// 2011), looked up as in Quick ADC (André, Kermarrec and Le Scouarnec, 2017).
+// scales make up for that: ‖v‖² / ⟨v, w⟩, as for the uniform code (codecs/uniform.hpp), exact for queries in the
+// direction of v however long they are, and the smaller ⟨v, w⟩ / ‖w‖², of least error over all directions. Inner
+// product and cosine take the first, without a shift. For L2 the first is worse than none where queries differ from v
+// mostly along v, as vectors without an anchor do: there the scale lies a quarter of the way from the second to the
+// first, and half the way with an anchor; the shift is 0.4 of what is then missing at q = v, because neighbours are
+// near v, but not as near as its code. (ADC, whose score is −‖q − w‖², is a scale of 1 and a shift of about half.)
+// These shares are what ranks best on image and text embeddings. Without rescaling this is product quantization with
+// the exact ‖v‖ (Jégou, Douze and Schmid, 2011), looked up as in Quick ADC (André, Kermarrec and Le Scouarnec, 2017).
 //
 // Codes lie in blocks of 32: their nibbles, then 32 biases, then 32 factors weight·scale. Codes are padded to groups of
 // four, so that only multiples of 4 waste nothing.
@@ -58,8 +58,8 @@ class ProductCodes {
     return part == 0 ? (count + table_block - 1) / table_block * block_bytes() : 0;
   }
   // As the concept Codec says.
-  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
-              std::size_t first) const;
+  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+              const MutableCodes& codes, std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
   // The vectors that `count` codes from `first` on stand for, scaled; without their anchor.
   void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;

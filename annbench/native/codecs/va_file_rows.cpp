@@ -12,8 +12,8 @@
 namespace annbench {
 namespace {
 
-constexpr std::size_t tile_blocks = 16;        // whose sums stay in L1 while tables pass by
-constexpr std::size_t dense = 8;               // of 32 codes: where so many are wanted, all are scored
+constexpr std::size_t tile_blocks = 4;         // that stay in L1 while tables pass by
+constexpr std::size_t dense = 16;              // of 32 codes: where so many are wanted, all are looked up
 constexpr double half_range = 255;             // of an entry for half bytes
 constexpr double range = 65'000;               // of a table's sums: what rounding up adds stays below 2¹⁶
 constexpr double bound_slack = 1 - 0x1p-36;    // more than 2¹⁵ dimensions can be off by in double
@@ -60,7 +60,8 @@ VaFileRows::VaFileRows(std::span<const std::uint8_t> bits, std::span<const float
       middles_(hamming.middles.begin(), hamming.middles.end()),
       sample_(hamming.sample.begin(), hamming.sample.end()) {
   const auto refuse = [](const std::string& what) { throw std::invalid_argument("va-file: " + what); };
-  if (weight != 2) refuse("only L2 has lower bounds (weight 2): for cosine give vectors of length 1 and L2; ip has none");
+  if (weight != 2)
+    refuse("only L2 has lower bounds (weight 2): for cosine give vectors of length 1 and L2; ip has none");
   if (bits.empty() || bits.size() > va_max_dim) refuse("dim must be 1 to " + std::to_string(va_max_dim));
   for (const std::uint8_t b : bits)
     if (b > va_max_bits) refuse("bits must be 0 to 8, got " + std::to_string(b));
@@ -167,7 +168,8 @@ void VaFileRows::find_lookups() {
 
 void VaFileRows::encode(const float* vectors, const float*, const float* anchor, std::size_t count,
                         const MutableCodes& codes, std::size_t first) const {
-  if (anchor != nullptr) throw std::invalid_argument("va-file: codes cannot be relative to an anchor; use a flat structure");
+  if (anchor != nullptr)
+    throw std::invalid_argument("va-file: codes cannot be relative to an anchor; use a flat structure");
   std::vector<std::uint8_t> row(row_bytes_ + 1);
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim();
@@ -196,7 +198,8 @@ void VaFileRows::signs_of(const float* v, std::uint8_t* signs) const {
 
 void VaFileRows::write_row(const std::uint8_t* row, std::size_t at, std::uint8_t* block) const {
   std::array<std::uint8_t, max_table_groups> halves;
-  for (std::size_t h = 0; h < halves_.size(); ++h) halves[h] = static_cast<std::uint8_t>((row[h / 2] >> 4 * (h % 2)) & 15);
+  for (std::size_t h = 0; h < halves_.size(); ++h)
+    halves[h] = static_cast<std::uint8_t>((row[h / 2] >> 4 * (h % 2)) & 15);
   put_table_code(halves.data(), halves_.size(), at, block);
   for (std::size_t byte = halves_.size() / 2; byte < row_bytes_; ++byte) block[table_block * byte + at] = row[byte];
 }
@@ -204,7 +207,8 @@ void VaFileRows::write_row(const std::uint8_t* row, std::size_t at, std::uint8_t
 void VaFileRows::read_row(const std::uint8_t* block, std::size_t at, std::uint8_t* row) const {
   std::array<std::uint8_t, max_table_groups> halves;
   get_table_code(block, halves_.size(), at, halves.data());
-  for (std::size_t h = 0; h < halves_.size(); h += 2) row[h / 2] = static_cast<std::uint8_t>(halves[h] | halves[h + 1] << 4);
+  for (std::size_t h = 0; h < halves_.size(); h += 2)
+    row[h / 2] = static_cast<std::uint8_t>(halves[h] | halves[h + 1] << 4);
   for (std::size_t byte = halves_.size() / 2; byte < row_bytes_; ++byte) row[byte] = block[table_block * byte + at];
 }
 
@@ -279,8 +283,9 @@ void VaFileRows::fill_half_tables(VaRank rank, Query& prepared) const {
   const double inverse = prepared.half_step > 0 ? 1 / prepared.half_step : 0;
   for (std::size_t h = 0; h < halves_.size(); ++h) {
     sum(h);
+    std::uint8_t* table = prepared.half_tables.data() + 16 * h;
     for (std::size_t e = 0; e < 16; ++e)
-      prepared.half_tables[16 * h + e] = static_cast<std::uint8_t>(std::min(half_range, rounded(rank, sums[e] * inverse)));
+      table[e] = static_cast<std::uint8_t>(std::min(half_range, rounded(rank, sums[e] * inverse)));
   }
 }
 
@@ -386,18 +391,23 @@ void VaFileRows::add_blocks(const KernelTable& kernels, const Query& query, cons
   }
 }
 
-VaFileRows::Sums VaFileRows::sums_of(const Query& query, const std::uint8_t* block, std::size_t at) const {
-  Sums found{0, 0};
+std::uint32_t VaFileRows::half_sum_of(const Query& query, const std::uint8_t* block, std::size_t at) const {
+  std::uint32_t sum = 0;
   const std::uint8_t* half = block + at % 16;
   const int shift = at < 16 ? 0 : 4;
-  for (std::size_t h = 0; h < halves_.size(); ++h) found.half += query.half_tables[16 * h + ((half[16 * h] >> shift) & 15)];
+  for (std::size_t h = 0; h < halves_.size(); ++h) sum += query.half_tables[16 * h + ((half[16 * h] >> shift) & 15)];
+  return sum;
+}
+
+std::uint32_t VaFileRows::sum_of(const Query& query, const std::uint8_t* block, std::size_t at) const {
+  std::uint32_t sum = 0;
   const std::uint8_t* bytes = block + table_block_bytes(halves_.size()) + at;
   for (const Lookup& lookup : lookups_) {
     const std::uint8_t* byte = bytes + table_block * lookup.byte;
     const std::uint32_t entry = lookup.mask == 0 ? *byte : (two_bytes(byte, table_block) >> lookup.shift) & lookup.mask;
-    found.whole += query.tables[lookup.table + entry];
+    sum += query.tables[lookup.table + entry];
   }
-  return found;
+  return sum;
 }
 
 namespace {
@@ -430,11 +440,15 @@ void VaFileRows::score(const KernelTable& kernels, const Query& query, const Pro
       const std::size_t b = passing[p] / table_block;
       for (end = p + 1; end < found && passing[end] / table_block == b;) ++end;
       const std::uint8_t* own = block + b * block_bytes();
-      if (end - p >= dense) add_blocks(kernels, query, own, 1, half_sums.data(), sums.data());
+      const bool all = end - p >= dense;
+      if (all)
+        add_blocks(kernels, query, own, 1, half_sums.data(), sums.data());
+      else
+        kernels.table_scan(query.half_tables.data(), own, halves_.size(), table_block, half_sums.data());
       for (std::size_t i = p; i < end; ++i) {
         const std::size_t at = passing[i] % table_block;
-        const Sums one = end - p >= dense ? Sums{half_sums[at], sums[at]} : sums_of(query, own, at);
-        scores[done + passing[i]] = score_of(query, probe, one.half, one.whole);
+        const std::uint32_t sum = all ? sums[at] : sum_of(query, own, at);
+        scores[done + passing[i]] = score_of(query, probe, half_sums[at], sum);
       }
     }
   }
@@ -449,8 +463,9 @@ void VaFileRows::refine(const KernelTable& kernels, const Query& query, const Pr
       scores[i] = never;
       continue;
     }
-    const Sums found = sums_of(query, block_of(codes, places[i]), places[i] % table_block);
-    scores[i] = score_of(query, probe, found.half, found.whole);
+    const std::uint8_t* block = block_of(codes, places[i]);
+    const std::size_t at = places[i] % table_block;
+    scores[i] = score_of(query, probe, half_sum_of(query, block, at), sum_of(query, block, at));
   }
 }
 

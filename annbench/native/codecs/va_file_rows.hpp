@@ -1,30 +1,31 @@
-// The VA-file with bits per dimension: every dimension is cut into 2^b cells, and a code says which cell each component of
-// a vector lies in. From the cells alone follow, for a query, an estimate of the squared distance (to the centres of the
-// cells) and a bound that it cannot be below (to the nearer borders of the cells).
+// The VA-file with bits per dimension: every dimension is cut into 2^b cells, and a code says which cell each component
+// of a vector lies in. From the cells alone follow, for a query, an estimate of the squared distance (to the centres of
+// the cells) and a bound that it cannot be below (to the nearer borders of the cells).
 //
 //   score(q, v) = ‖q‖² − that squared distance,   larger is nearer
 //
-// which is what the other codecs' bias_v + weight·⟨q, v⟩ is for L2, with bias −‖v‖² and weight 2. The bound needs the true
-// distance, so this is for L2 alone, in a space that a transform reached without changing distances (PCA of all dimensions:
-// the Karhunen–Loève transform of the paper), and for cosine as L2 between vectors of length 1. There are no factors: the
-// bias is not looked at. There is no anchor: a query's tables would be others for every list.
+// which is what the other codecs' bias_v + weight·⟨q, v⟩ is for L2, with bias −‖v‖² and weight 2. The bound needs the
+// true distance, so this is for L2 alone, in a space that a transform reached without changing distances (PCA of all
+// dimensions: the Karhunen–Loève transform of the paper), and for cosine as L2 between vectors of length 1. There are
+// no factors: the bias is not looked at. There is no anchor: a query's tables would be others for every list.
 //
-// Cells are those of the nearest centre, their borders midway between centres (Lloyd's condition). The first and the last
-// cell have no outer border, so that bounds hold for vectors that were not there when the centres were learnt.
+// Cells are those of the nearest centre, their borders midway between centres (Lloyd's condition). The first and the
+// last cell have no outer border, so that bounds hold for vectors that were not there when the centres were learnt.
 //
-// A code takes ⌈Σ bits / 8⌉ bytes, dimension after dimension without padding, in an order that spares look-ups: dimensions
-// that fill a half byte exactly go first and are looked up in registers (kernels/table_scan.hpp), then those that fill a
-// byte exactly, one look-up a byte in a table of all 256 sums; what cannot fill bytes comes last, and only where one of its
-// dimensions crosses the border of two bytes has it a look-up of its own. Codes lie in blocks of 32: half bytes as
-// table_scan wants them, then byte after byte of all 32 codes.
+// A code takes ⌈Σ bits / 8⌉ bytes, dimension after dimension without padding, in an order that spares look-ups:
+// dimensions that fill a half byte exactly go first and are looked up in registers (kernels/table_scan.hpp), then those
+// that fill a byte exactly, one look-up a byte in a table of all 256 sums; what cannot fill bytes comes last, and only
+// where one of its dimensions crosses the border of two bytes has it a look-up of its own. Codes lie in blocks of 32:
+// half bytes as table_scan wants them, then byte after byte of all 32 codes.
 //
-// With hamming_keep below 1 a first stage looks at one bit a dimension, in the second part: of the codes, about that share
-// is scored, those with the fewest bits other than the query's; the others score −∞. The cutoff is the quantile of the
-// query's distances to a sample of codes given at construction. SQUASH selects over the whole list at once instead, which
-// a list that is scored in tiles, by several threads, cannot do.
+// With hamming_keep below 1 a first stage looks at one bit a dimension, in the second part: of the codes, about that
+// share is scored, those with the fewest bits other than the query's; the others score −∞. The cutoff is the quantile
+// of the query's distances to a sample of codes given at construction. SQUASH selects over the whole list at once
+// instead, which a list that is scored in tiles, by several threads, cannot do.
 //
-// Sources: VA-file (Weber, Schek and Blott, VLDB 1998), VA+-file (Ferhatosmanoglu et al., CIKM 2000), SQUASH (Oakley and
-// Ferhatosmanoglu, 2025). Ours: tables in registers, sums rounded to integers, borders midway, estimates for ranking.
+// Sources: VA-file (Weber, Schek and Blott, VLDB 1998), VA+-file (Ferhatosmanoglu et al., CIKM 2000), SQUASH (Oakley
+// and Ferhatosmanoglu, 2025). Ours: tables in registers, sums rounded to integers, borders midway, estimates for
+// ranking.
 #pragma once
 
 #include <cstddef>
@@ -64,8 +65,8 @@ class VaFileRows {
     std::uint32_t limit = 0;                  // bits in which a passing code may differ
   };
 
-  // `bits` per dimension, 0 to 8, and for one dimension after the other its 2^bits centres, rising and finite. `weight` is 2,
-  // because no other metric than L2 can be had. Throws std::invalid_argument.
+  // `bits` per dimension, 0 to 8, and for one dimension after the other its 2^bits centres, rising and finite. `weight`
+  // is 2, because no other metric than L2 can be had. Throws std::invalid_argument.
   VaFileRows(std::span<const std::uint8_t> bits, std::span<const float> centres, VaRank rank, float weight,
              const VaHamming& hamming = {});
 
@@ -83,8 +84,8 @@ class VaFileRows {
     return part == 1 && filtered() ? count * sign_bytes() : 0;
   }
   // As the concept Codec says. encode() throws std::invalid_argument for an anchor.
-  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
-              std::size_t first) const;
+  void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
+              const MutableCodes& codes, std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
   // The cells of the code at `place`, dim() of them.
   void cells(const CodesView& codes, std::size_t place, std::uint8_t* cells) const;
@@ -96,8 +97,8 @@ class VaFileRows {
              std::size_t first, std::size_t count, float* scores) const;
   void refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
               const std::uint32_t* places, std::size_t count, float* scores) const;
-  // Not above the squared distances of q to the vectors at first …, whatever was rounded on the way; `first` is a multiple
-  // of the granule. The first stage has no part in it.
+  // Not above the squared distances of q to the vectors at first …, whatever was rounded on the way; `first` is a
+  // multiple of the granule. The first stage has no part in it.
   void lower_bounds(const KernelTable& kernels, const float* q, const CodesView& codes, std::size_t first,
                     std::size_t count, float* bounds) const;
 
@@ -111,9 +112,6 @@ class VaFileRows {
     std::uint32_t byte, table;  // of the bytes after the half bytes; where its entries begin
     std::uint32_t shift, mask;  // mask 0 for a byte
     std::vector<std::uint32_t> dims;
-  };
-  struct Sums {
-    std::uint32_t half, whole;
   };
 
   bool filtered() const { return keep_ < 1; }
@@ -133,7 +131,8 @@ class VaFileRows {
   void write_row(const std::uint8_t* row, std::size_t at, std::uint8_t* block) const;
   void add_blocks(const KernelTable& kernels, const Query& query, const std::uint8_t* block, std::size_t blocks,
                   std::uint32_t* half_sums, std::uint32_t* sums) const;
-  Sums sums_of(const Query& query, const std::uint8_t* block, std::size_t at) const;
+  std::uint32_t half_sum_of(const Query& query, const std::uint8_t* block, std::size_t at) const;
+  std::uint32_t sum_of(const Query& query, const std::uint8_t* block, std::size_t at) const;
 
   std::vector<Dim> dims_;
   std::vector<float> centres_, borders_;  // dimension j: 2^bits centres; one border less, in the same places

@@ -66,15 +66,16 @@ Nearest nearest_of(const Vector& codebooks, std::size_t dim, std::size_t groups,
   return found;
 }
 
-// The score of one vector in double, and how far a float32 score may be from it. A table entry is off by half a step, its
-// product, of d = dim terms at most, by d·u of the sizes of the terms, and so is the smallest, which is taken from it; sums
-// and products of m = groups entries add (m + 8)·u. The factors are made of sums of d products, too, each within (d + 4)·u.
+// The score of one vector in double, and how far a float32 score may be from it. A table entry is off by half a step,
+// its product, of d = dim terms at most, by d·u of the sizes of the terms, and so is the smallest, which is taken from
+// it; sums and products of m = groups entries add (m + 8)·u. The factors are made of sums of d products, too, each
+// within (d + 4)·u.
 struct Expected {
   double score, slack;
 };
 
-Expected expected_of(const Nearest& w, const float* v, const float* q, const float* anchor, double outside, double weight,
-                     bool rescaled, double step, std::size_t groups) {
+Expected expected_of(const Nearest& w, const float* v, const float* q, const float* anchor, double outside,
+                     double weight, bool rescaled, double step, std::size_t groups) {
   double inner = 0, vv = 0, vw = 0, ww = 0, vw_size = 0, exact = 0, coded = 0, anchor_size = 0, coded_size = 0;
   const std::size_t dim = w.centroids.size();
   for (std::size_t j = 0; j < dim; ++j) {
@@ -102,8 +103,9 @@ Expected expected_of(const Nearest& w, const float* v, const float* q, const flo
     }
   }
   const double rounding = 0.5 * step * static_cast<double>(groups);
-  const double off = scale * (rounding * (1 + 255 * additions) + 4 * additions * w.sizes + doubt * (w.sizes + rounding)) +
-                     additions * anchor_size + scale * (additions + doubt) * coded_size + shift_doubt;
+  const double entries = rounding * (1 + 255 * additions) + 4 * additions * w.sizes;
+  const double off = scale * (entries + doubt * (w.sizes + rounding)) + additions * anchor_size +
+                     scale * (additions + doubt) * coded_size + shift_doubt;
   const double score = outside + weight * (scale * inner + exact - scale * coded + shift);
   // Where ⟨v, w⟩ is not clearly more than its rounding, the factor is anything: such vectors are no test.
   const bool clear = !rescaled || vw > 100 * additions * vw_size;
@@ -255,7 +257,9 @@ void check_degenerate() {
 
 void test_product_codes() {
   std::mt19937 random(5);
-  for (const auto& [dim, groups] : {std::pair<std::size_t, std::size_t>{1, 1}, {2, 1}, {7, 7}, {16, 4}, {17, 5}, {64, 16}, {100, 48}, {384, 97}, {600, 300}})
+  const std::vector<std::pair<std::size_t, std::size_t>> shapes = {{1, 1},   {2, 1},    {7, 7},    {16, 4},   {17, 5},
+                                                                   {64, 16}, {100, 48}, {384, 97}, {600, 300}};
+  for (const auto& [dim, groups] : shapes)
     for (const bool rescale : {false, true})
       for (const bool anchored : {false, true}) check_scores(dim, groups, rescale, anchored, random);
   check_where_estimates_are_exact();
