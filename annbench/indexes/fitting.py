@@ -69,7 +69,8 @@ def _fit_maps(spec: IndexSpec, vectors: NDArray[Any], queries: Matrix | None, *,
     split = len(edges) > 1 and getattr(transform, "rotate", False)
     if split:
         transform = transform.model_copy(update={"rotate": False})
-    sample = as_rows(vectors[sample_places(len(vectors), SAMPLE_ROWS, seed)], unit=unit)
+    rows = SAMPLE_ROWS if transform.needs_base else 0
+    sample = as_rows(vectors[sample_places(len(vectors), rows, seed)], unit=unit)
     maps = transform.fit(sample, queries, seed=seed)
     return turned(maps, narrow(block_rotation(edges, seed))) if split else maps
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.presets import default_spec, find_preset
-from annbench.indexes.spec import IndexSpec, checked_metric, with_choices
+from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import LinearMaps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
@@ -99,12 +99,13 @@ class Index:
         """An index of the rows of `x` (n, dim): float32, float16, int8, uint8 or float64, in any memory layout.
 
         Args:
-            x: the vectors. They are read in blocks (a memory-mapped array is never wholly in memory) and not kept.
+            x: the vectors. They are read in blocks, and not kept; beside a block there is a sample to learn from, of up
+                to 100,000 rows or 128 a list. A memory-mapped array will do.
             metric: euclidean, cosine or ip (inner product, larger is nearer).
             preset: a published method; without it and without slots, what suits n and dim.
             transform, codec, structure, rerank: the slots; see the class.
-            queries: (m, dim), queries to learn from, for transforms that do (leanvec-ood). Never those that recall is
-                measured with.
+            queries: (m, dim), queries to learn from, where they are unlike the vectors; for transform leanvec-ood,
+                which is then the default. Never those that recall is measured with.
             ids: (n,) int64, distinct, not negative; the rows' numbers if None. They stay what they are.
             seed: of everything random. The same vectors, seed and number of threads give the same index.
             threads: how many build; None for all cores that this process may use.
@@ -117,20 +118,17 @@ class Index:
         """
         vectors = as_matrix(x, "x")
         n, dim = vectors.shape
-        spec = _chosen_spec(n, dim, metric, preset, transform, codec, structure, rerank)
+        choices = {"transform": transform, "codec": codec, "structure": structure, "rerank": rerank}
+        spec = _chosen_spec(n, dim, metric, preset, choices, queries is not None)
         spec.check(n, dim, metric)
         about = About(
             metric=checked_metric(metric),
             spec=spec,
             dim=dim,
             preset=preset,
-            seed=_checked_seed(seed),
-            chosen=tuple(
-                slot for slot, value in zip(
-                    ("transform", "codec", "structure", "rerank"), (transform, codec, structure, rerank), strict=True
-                ) if value is not None
-            ),
-        )  # fmt: skip
+            seed=_count("seed", seed, 0),
+            chosen=tuple(slot for slot, value in choices.items() if value is not None),
+        )
         own_ids = np.arange(n, dtype=np.int64) if ids is None else as_ids(ids, n)
         zero = _checked_rows(vectors, about)
         learn = None
@@ -334,16 +332,15 @@ class Index:
 
 
 def _chosen_spec(
-    n: int, dim: int, metric: str, preset: str | None, transform: Any, codec: Any, structure: Any, rerank: Any
+    n: int, dim: int, metric: str, preset: str | None, choices: Mapping[str, Any], learns: bool
 ) -> IndexSpec:
-    choices = {"transform": transform, "codec": codec, "structure": structure, "rerank": rerank}
     checked_metric(metric)
     if preset is not None:
         start = find_preset(preset).make(n, dim, metric)
     elif any(value is not None for value in choices.values()):
-        start = with_choices(default_spec(0, dim, metric), {})  # what is not chosen loses nothing
+        start = make_spec()  # what is not chosen loses nothing
     else:
-        start = default_spec(n, dim, metric)
+        start = default_spec(n, dim, metric, queries=learns)
     return with_choices(start, choices)
 
 
@@ -367,10 +364,6 @@ def _count(name: str, value: Any, least: int) -> int:
 
 def _checked_threads(threads: Any) -> int:
     return _count("threads", threads, 1)
-
-
-def _checked_seed(seed: Any) -> int:
-    return _count("seed", seed, 0)
 
 
 def _silent(phase: str, done: int, total: int) -> None:

@@ -42,14 +42,15 @@ class Preset:
                                        for text in sentences)))  # fmt: skip
 
 
-def default_spec(n: int, dim: int, metric: str) -> IndexSpec:
+def default_spec(n: int, dim: int, metric: str, *, queries: bool = False) -> IndexSpec:
     """What an index is made of where nothing is asked for: flat float32 up to 10,000 vectors, which is exact; else PCA
-    to what fills cache lines, 1 bit a dimension to scan and 4 to decide, 4√n lists, and float16 to re-rank with.
+    to what fills cache lines, 1 bit a dimension to scan and 4 to decide, 4√n lists, and float16 to re-rank with. With
+    training queries, LeanVec in place of PCA.
     """
     if n <= FLAT_ROWS:
         return make_spec()
     return make_spec(
-        {"kind": "pca", "dim": reduced_dim(dim), "rotate": True},
+        {"kind": "leanvec-ood" if queries else "pca", "dim": reduced_dim(dim), "rotate": True},
         {"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1},
         ivf(n),
         "float16",

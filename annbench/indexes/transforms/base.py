@@ -67,6 +67,11 @@ class Transform(Choice):
 
     needs_queries: ClassVar[bool] = False
 
+    @property
+    def needs_base(self) -> bool:
+        """Whether `fit` looks at the vectors themselves, and not at their dimension alone."""
+        return True
+
     @abstractmethod
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
         """The maps for `base` (n, dim) and, where the kind looks at them, training `queries` (m, dim).

@@ -18,12 +18,24 @@ class Identity(Transform):
     kind: Literal["identity"] = "identity"
     center: bool = False
 
+    @property
+    def needs_base(self) -> bool:
+        return self.center
+
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
         mean = narrow(mean_of(sampled(base, seed))) if self.center else None
         return LinearMaps(base.shape[1], base.shape[1], mean)
 
 
-class Prefix(Transform):
+class _Unseeing(Transform):
+    """Looks at no data."""
+
+    @property
+    def needs_base(self) -> bool:
+        return False
+
+
+class Prefix(_Unseeing):
     """The first `dim` dimensions, scaled to unit length again: for embeddings trained as Matryoshka (Kusupati et al.,
     NeurIPS 2022); for others a prefix of PCA is what keeps most.
     """
@@ -38,7 +50,7 @@ class Prefix(Transform):
         return LinearMaps(dim_in, self.dim, None, first, first, normalise=self.normalise)
 
 
-class RandomRotation(Transform):
+class RandomRotation(_Unseeing):
     """A uniformly random orthogonal map: spreads what a code loses evenly over the dimensions."""
 
     kind: Literal["random-rotation"] = "random-rotation"
@@ -48,7 +60,7 @@ class RandomRotation(Transform):
         return LinearMaps(base.shape[1], base.shape[1], None, rotation, rotation)
 
 
-class SparseProjection(Transform):
+class SparseProjection(_Unseeing):
     """Very sparse random projection to `dim` dimensions: entries ±√s with probability 1/2s each, else 0, over √dim
     (Li, Hastie and Church, KDD 2006). `s` defaults to √(dimensions of the vectors). Inner products are unbiased.
     """

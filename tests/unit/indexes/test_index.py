@@ -118,6 +118,7 @@ def test_without_choices_larger_bases_are_compressed() -> None:
     index = Index.build(x, "cosine", seed=SEED)
     assert (index.spec.codec.kind, index.spec.structure.kind, index.spec.rerank.kind) == ("uniform", "ivf", "float16")
     assert recall(index.search(Q)[0], truth("cosine", Q, x)) > 0.9
+    assert Index.build(x, "cosine", queries=Q, seed=SEED).spec.transform.kind == "leanvec-ood"
 
 
 def test_an_index_explains_itself() -> None:
