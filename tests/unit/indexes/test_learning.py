@@ -175,3 +175,19 @@ def test_lists_on_a_prefix_see_the_same_prefix_though_the_code_is_rotated() -> N
     assert not np.allclose(plain[:, 4:], turned_maps[:, 4:])
     assert fitted[True].centroids is not None
     assert fitted[True].centroids.shape == (6, 4)
+
+
+def test_with_lists_codebooks_are_learned_from_what_is_left_of_the_vectors() -> None:
+    rows = clustered(3000, 16)
+    spec = make_spec(codec={"kind": "product", "groups": 4}, structure={"kind": "ivf", "nlist": 12})
+    fitted = fit(spec, rows, None, unit=False, seed=SEED)
+    assert fitted.centroids is not None
+    left = Assigner(fitted.centroids, 1).residuals(rows)
+    whole = Product(groups=4).learn(rows, seed=SEED).tables
+    errors = []
+    for tables in (fitted.learned.tables, whole):
+        assert tables is not None
+        books = tables.reshape(4, 16, 4)
+        parts = [((left[:, None, 4 * g : 4 * g + 4] - books[g]) ** 2).sum(axis=2).min(axis=1).mean() for g in range(4)]
+        errors.append(sum(parts))
+    assert errors[0] < 0.8 * errors[1]
