@@ -54,7 +54,8 @@ IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
   s.normalise = within(4, 0, 1) == 1;
   s.mapped_metric = within(5, 0, 1) == 1;
   s.codec.kind = static_cast<CodecKind>(within(6, 0, static_cast<std::uint64_t>(CodecKind::va_file)));
-  s.codec.bits = static_cast<std::uint32_t>(within(7, 0, 32));
+  // Of product codes, bits is the number of groups.
+  s.codec.bits = static_cast<std::uint32_t>(within(7, 0, s.codec.kind == CodecKind::product ? s.dim : 32));
   s.codec.second_bits = static_cast<std::uint32_t>(within(8, 0, 32));
   s.codec.fit = static_cast<UniformFit>(within(9, 0, 3));
   s.codec.query_bits = static_cast<std::uint32_t>(within(10, 0, 32));

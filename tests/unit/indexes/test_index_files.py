@@ -85,3 +85,10 @@ def test_errors_are_of_annbench() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Indexx'"):
         _ = annbench.Indexx
     assert "Index" in dir(annbench)
+
+
+def test_as_many_groups_as_dimensions_come_back(tmp_path: Path) -> None:
+    wide = np.random.default_rng(SEED).standard_normal((50, 40), dtype=np.float32)
+    index = Index.build(wide, codec={"kind": "product", "groups": 40})
+    index.save(tmp_path / "index")
+    assert np.array_equal(Index.load(tmp_path / "index").search(wide, 3)[0], index.search(wide, 3)[0])
