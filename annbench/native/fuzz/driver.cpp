@@ -114,7 +114,7 @@ class Mutator {
     if (other.empty()) return;
     const std::size_t from = below(other.size()), to = below(input.size());
     const std::size_t length = 1 + below(std::min(other.size() - from, input.size() - to));
-    std::copy_n(other.begin() + static_cast<std::ptrdiff_t>(from), length, input.begin() + static_cast<std::ptrdiff_t>(to));
+    std::copy_n(other.data() + from, length, input.data() + to);
   }
 
   std::mt19937_64 random_;
@@ -141,8 +141,8 @@ Options options_of(int count, char** arguments) {
     if (name == "--seconds" && followed) options.seconds = std::atof(arguments[++i]);
     else if (name == "--runs" && followed) options.runs = std::strtoull(arguments[++i], nullptr, 10);
     else if (name == "--seed" && followed) options.seed = std::strtoull(arguments[++i], nullptr, 10);
-    else if (name.starts_with("--")) std::fprintf(stderr, "usage: [--seconds S] [--runs N] [--seed X] [file …]\n"), std::exit(2);
-    else options.files.push_back(name);
+    else if (!name.starts_with("--")) options.files.push_back(name);
+    else std::fputs("usage: [--seconds S] [--runs N] [--seed X] [file …]\n", stderr), std::exit(2);
   }
   return options;
 }

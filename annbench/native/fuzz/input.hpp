@@ -1,5 +1,5 @@
-// What a fuzzer's bytes are read as: shapes, then values. Bytes that have run out go on as random numbers seeded by those
-// there were, so that a few bytes are enough for a large input and all of them matter.
+// What a fuzzer's bytes are read as: shapes, then values. Bytes that have run out go on as random numbers seeded by
+// those there were, so that a few bytes are enough for a large input and all of them matter.
 #pragma once
 
 #include <cstddef>
@@ -28,11 +28,14 @@ class Input {
   template <class T>
   T value() {
     std::make_unsigned_t<T> made = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) made = static_cast<decltype(made)>(made << 8 % (8 * sizeof(T)) | byte());
+    constexpr std::size_t shift = 8 % (8 * sizeof(T));
+    for (std::size_t i = 0; i < sizeof(T); ++i) made = static_cast<decltype(made)>(made << shift | byte());
     return static_cast<T>(made);
   }
   // From `least` to `most`.
-  std::size_t between(std::size_t least, std::size_t most) { return least + value<std::uint32_t>() % (most - least + 1); }
+  std::size_t between(std::size_t least, std::size_t most) {
+    return least + value<std::uint32_t>() % (most - least + 1);
+  }
   // Small far more often than large.
   std::size_t size(std::size_t least, std::size_t most) {
     const std::size_t bits = between(0, 16);

@@ -1,6 +1,6 @@
-// Every kernel of KernelTable on shapes and values from a fuzzer: what an ISA answers is what the reference answers, bit by
-// bit where the kernel's contract says so, within its bound elsewhere. Inputs begin at any address and end where their memory
-// does, so that under AddressSanitizer one element too far is found.
+// Every kernel of KernelTable on shapes and values from a fuzzer: what an ISA answers is what the reference answers,
+// bit by bit where the kernel's contract says so, within its bound elsewhere. Inputs begin at any address and end where
+// their memory does, so that under AddressSanitizer one element too far is found.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -14,7 +14,7 @@ namespace annbench::fuzz {
 namespace {
 
 // A kernel that is new in the table has to be compared here too.
-constexpr std::size_t kernels_compared = 19;
+constexpr std::size_t kernels_compared = 18;
 static_assert(sizeof(KernelTable) == (1 + kernels_compared) * sizeof(void*), "compare the new kernel in run()");
 
 const KernelTable& reference() { return kernels_named("scalar"); }
@@ -27,7 +27,8 @@ std::vector<const KernelTable*> others() {
 }
 
 void require(bool condition, const char* kernel, const KernelTable& table, const std::string& shape) {
-  if (!condition) fail(std::string(kernel) + " " + std::string(isa_name(table.isa)) + " differs from its reference: " + shape);
+  if (condition) return;
+  fail(std::string(kernel) + " " + std::string(isa_name(table.isa)) + " differs from its reference: " + shape);
 }
 
 std::string shape_of(std::initializer_list<std::size_t> sizes) {
@@ -40,7 +41,9 @@ std::string shape_of(std::initializer_list<std::size_t> sizes) {
 template <class T>
 class Placed {
  public:
-  Placed(std::size_t count, std::size_t offset) : offset_(offset % 64), values_(count + offset_) {}
+  Placed(std::size_t count, std::size_t offset) : offset_(offset % 64), values_(count + offset_) {
+    values_.reserve(1);  // so that nothing at all has an address too
+  }
   Placed(Input& input, std::size_t count) : Placed(count, input.byte()) {
     for (T& value : span()) value = input.value<T>();
   }
@@ -58,7 +61,8 @@ class Placed {
 enum class Floats { any, corners, moderate };
 
 float float_from(Input& input, Floats kind) {
-  constexpr float corners[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, 3.4028235e38f, 1e-45f, 1.17549435e-38f};
+  constexpr float corners[] = {0.0f,      -0.0f, 1.0f,          -1.0f,  INFINITY,
+                               -INFINITY, NAN,   3.4028235e38f, 1e-45f, 1.17549435e-38f};
   if (kind == Floats::corners) return corners[input.byte() % std::size(corners)];
   const auto bits = input.value<std::uint32_t>();
   if (kind == Floats::any) return std::bit_cast<float>(bits);
@@ -209,7 +213,8 @@ void code_dot(Input& input) {
 template <class T>
 void float_distance(Input& input) {
   const std::size_t dim = input.size(0, 1100), count = input.size(1, 12);
-  Placed<float> query = floats_from(input, dim, Floats::moderate), values = floats_from(input, dim * count, Floats::moderate);
+  Placed<float> query = floats_from(input, dim, Floats::moderate);
+  Placed<float> values = floats_from(input, dim * count, Floats::moderate);
   Placed<T> base(dim * count, input.byte());
   for (std::size_t i = 0; i < base.size(); ++i) {
     if constexpr (std::is_same_v<T, float>) {
@@ -260,7 +265,8 @@ void plane_dot(Input& input) {
   PlaneShape shape{input.size(0, 80), input.between(1, max_planes), input.between(1, max_planes), 0};
   const std::size_t read = 8 * shape.words * shape.planes, count = input.size(1, 20);
   shape.stride = read + input.size(0, 70);
-  Placed<std::uint8_t> base(input, (count - 1) * shape.stride + read), query(input, 8 * shape.words * shape.query_planes);
+  Placed<std::uint8_t> base(input, (count - 1) * shape.stride + read);
+  Placed<std::uint8_t> query(input, 8 * shape.words * shape.query_planes);
   const Gathered rows(input, count);
   std::vector<std::uint32_t> expected(count), found(count);
   reference().plane_dot(shape, query.data(), base.data(), rows.data(), count, expected.data());
@@ -299,31 +305,22 @@ void obey_stretches(std::uint8_t* tables, std::size_t groups) {
 
 void sign_scan(Input& input) {
   const std::size_t groups = 4 * input.size(0, 120), count = input.size(0, 200);
+  const std::size_t used = 2 * input.size(0, groups / 2);
   Placed<std::uint8_t> tables(input, 16 * groups);
   obey_stretches(tables.data(), groups);
+  std::fill(tables.data() + 16 * used, tables.data() + 16 * groups, std::uint8_t{0});
   Placed<std::uint8_t> blocks(input, (count + table_block - 1) / table_block * sign_block_bytes(groups));
   const Floats kind = any_kind(input);
-  SignScan scan{tables.data(), groups, 0, 0, 0, 0};
+  SignScan scan{tables.data(), groups, used, 0, 0, 0, 0};
   for (float* value : {&scan.step, &scan.base, &scan.offset, &scan.slack}) *value = float_from(input, kind);
-  const float threshold = float_from(input, kind);
-  const auto first = static_cast<std::uint32_t>(input.size(0, 1 << 16));
   const auto bounds = [&](const KernelTable& table) {
     std::vector<float> found(count);
     table.sign_bounds(scan, blocks.data(), count, found.data());
     return found;
   };
-  const auto select = [&](const KernelTable& table) {
-    Selected<float> selected(count);
-    selected.keep(table.sign_select(scan, blocks.data(), first, count, threshold, selected.indices.data(),
-                                    selected.values.data()));
-    return selected;
-  };
-  const auto expected_bounds = bounds(reference());
-  const auto expected = select(reference());
-  for (const KernelTable* table : others()) {
-    require(same<float>(bounds(*table), expected_bounds), "sign_bounds", *table, shape_of({count, groups}));
-    require(select(*table) == expected, "sign_select", *table, shape_of({count, groups}));
-  }
+  const auto expected = bounds(reference());
+  for (const KernelTable* table : others())
+    require(same<float>(bounds(*table), expected), "sign_bounds", *table, shape_of({count, groups}));
 }
 
 template <class Weight>

@@ -1,5 +1,5 @@
-// Index files from a fuzzer: refused by IndexFileError, or else searched, changed, saved and loaded again, all of it within
-// its memory.
+// Index files from a fuzzer: refused by IndexFileError, or else searched, changed, saved and loaded again, all of it
+// within its memory.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -106,8 +106,9 @@ std::vector<std::int64_t> search(const ComposedIndex& index) {
   std::mt19937 random(1);
   const Vectors queries = normal(count * dim, random);
   std::vector<std::int64_t> all;
+  const SearchSettings ways[] = {{1, 0, 1.9f, 1, true}, {index.nlist(), 20, 0.0f, 2, false}};
   for (const std::size_t k : {std::size_t{1}, std::size_t{5}, index.size() + 2})
-    for (const SearchSettings& how : {SearchSettings{1, 0, 1.9f, 1, true}, SearchSettings{index.nlist(), 20, 0.0f, 2, false}}) {
+    for (const SearchSettings& how : ways) {
       std::vector<std::int64_t> ids(count * k);
       Vectors distances(count * k);
       index.search(queries.data(), count, k, how, ids.data(), distances.data());

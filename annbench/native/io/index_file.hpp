@@ -1,8 +1,8 @@
 // A file of named arrays: what every index is saved as. io/index_format.hpp draws the bytes.
 //
-// The reader trusts nothing: before anything is allocated it has compared the header's CRC, every limit, every product and
-// every offset with the size of the file, so that no section is larger than the file and none lies outside it. What a
-// section says is checked by whoever reads it: `reject` raises the error in the same form.
+// The reader trusts nothing: before anything is allocated it has compared the header's CRC, every limit, every product
+// and every offset with the size of the file, so that no section is larger than the file and none lies outside it. What
+// a section says is checked by whoever reads it: `reject` raises the error in the same form.
 //
 //   IndexFileWriter writer(path);
 //   writer.add("ids", std::span<const std::int64_t>(ids));
@@ -65,7 +65,8 @@ inline constexpr std::size_t max_section_name = 31;  // bytes: a-z 0-9 _ . -
 inline constexpr std::size_t max_section_rank = 3;
 inline constexpr std::uint64_t max_section_extent = std::uint64_t{1} << 48;
 
-// The size of a section along each of up to three dimensions. Only the first may be 0: n = 0 is an empty index, dim = 0 none.
+// The size of a section along each of up to three dimensions. Only the first may be 0: n = 0 is an empty index, dim = 0
+// none.
 class Shape {
  public:
   Shape() = default;
@@ -115,8 +116,9 @@ class IndexFileWriter {
   IndexFileWriter& operator=(const IndexFileWriter&) = delete;
   ~IndexFileWriter();
 
-  // Writes a section from pieces that together have the bytes of `shape`. Throws IndexFileError where the system refuses
-  // (a full disk), std::invalid_argument where the section itself is wrong: its name, its shape, the sum of its pieces.
+  // Writes a section from pieces that together have the bytes of `shape`. Throws IndexFileError where the system
+  // refuses (a full disk), std::invalid_argument where the section itself is wrong: its name, its shape, the sum of its
+  // pieces.
   void add(std::string_view name, DType dtype, const Shape& shape, std::span<const Piece> pieces);
   void add(std::string_view name, DType dtype, const Shape& shape, const void* data);
   // An array of pieces would else be taken for its own bytes.
@@ -130,7 +132,8 @@ class IndexFileWriter {
   }
   void add_text(std::string_view name, std::string_view text);
 
-  // Syncs the file to disk and renames it to `path`. To be called once. Throws IndexFileError; `path` is then as it was.
+  // Syncs the file to disk and renames it to `path`. To be called once. Throws IndexFileError; `path` is then as it
+  // was.
   void commit();
 
  private:
@@ -162,8 +165,8 @@ class IndexFileReader {
   const Section& section(std::string_view name, DType dtype, std::size_t rank) const;
   const Section& section(std::string_view name, DType dtype, const Shape& shape) const;
 
-  // Reads a section into pieces that together have its bytes (else std::invalid_argument). Throws IndexFileError where its
-  // CRC is wrong; what the pieces hold then is of no use.
+  // Reads a section into pieces that together have its bytes (else std::invalid_argument). Throws IndexFileError where
+  // its CRC is wrong; what the pieces hold then is of no use.
   void read(const Section& section, std::span<const MutablePiece> pieces);
   void read(const Section& section, void* data);
   template <std::size_t n>

@@ -5,8 +5,9 @@
 //   64          64 · 88   the table of sections: as many entries as the prelude says, the rest zeros
 //   5,696       …         sections in the order of the table, each on the next multiple of 64, zeros between
 //
-// Everything is in the byte order of the machine that wrote it, as the arrays in memory were. The prelude keeps its form in
-// every version and byte order, so that a reader can say which one it met; its CRC is compared before either is believed.
+// Everything is in the byte order of the machine that wrote it, as the arrays in memory were. The prelude keeps its
+// form in every version and byte order, so that a reader can say which one it met; its CRC is compared before either is
+// believed.
 #pragma once
 
 #include <array>

@@ -48,7 +48,8 @@ IndexPrelude prelude_of(std::span<const unsigned char> header) {
 // Empty where the name is none.
 std::string name_of(const IndexEntry& entry) {
   const auto end = std::find(entry.name.begin(), entry.name.end(), '\0');
-  const bool filled_up = end != entry.name.end() && std::all_of(end, entry.name.end(), [](char c) { return c == '\0'; });
+  const auto rest = std::count(end, entry.name.end(), '\0');
+  const bool filled_up = rest > 0 && rest == entry.name.end() - end;
   std::string name(entry.name.begin(), end);
   return filled_up && is_section_name(name) ? name : "";
 }
@@ -103,7 +104,8 @@ void IndexFileReader::read_exactly(std::uint64_t offset, void* data, std::size_t
   }
 }
 
-// All that is in the header is believed only if its CRC is right; so a version or a byte order that is named was written.
+// All that is in the header is believed only if its CRC is right; so a version or a byte order that is named was
+// written.
 std::vector<unsigned char> IndexFileReader::read_header() const {
   std::vector<unsigned char> header(sizeof(IndexPrelude));
   if (file_bytes_ < header.size())
@@ -119,13 +121,14 @@ std::vector<unsigned char> IndexFileReader::read_header() const {
 
   const std::uint64_t limit = std::min<std::uint64_t>(max_header_bytes, file_bytes_);
   if (prelude.header_bytes < sizeof(IndexPrelude) || prelude.header_bytes > limit)
-    fail("header_bytes", at_most(prelude.header_bytes, limit) + " and at least " + std::to_string(sizeof(IndexPrelude)));
+    fail("header_bytes", at_most(prelude.header_bytes, limit) + ", at least " + std::to_string(sizeof(IndexPrelude)));
   header.resize(prelude.header_bytes);
   read_exactly(0, header.data(), header.size());
   const std::uint32_t crc = crc_of_header(header);
   if (crc != prelude.header_crc) fail("header", mismatch(crc, prelude.header_crc));
   if (swapped)
-    throw IndexFileError(path_ + ": byte_order", "written on a machine of the other byte order", "rebuild the index here");
+    throw IndexFileError(path_ + ": byte_order", "written on a machine of the other byte order",
+                         "rebuild the index here");
   if (prelude.version != index_version)
     throw IndexFileError(path_ + ": version",
                          "format " + std::to_string(prelude.version) + ", this annbench reads format " +
@@ -168,7 +171,8 @@ Section IndexFileReader::checked(const IndexEntry& entry, std::size_t index, std
   if (entry.rank > max_section_rank) reject(name, "rank " + at_most(entry.rank, max_section_rank));
   for (std::size_t i = 0; i < max_section_rank; ++i) {
     const std::string extent = "shape[" + std::to_string(i) + "] is " + std::to_string(entry.shape[i]);
-    if (i >= entry.rank && entry.shape[i] != 0) reject(name, extent + ", but the rank is " + std::to_string(entry.rank));
+    if (i >= entry.rank && entry.shape[i] != 0)
+      reject(name, extent + ", but the rank is " + std::to_string(entry.rank));
     if (i > 0 && i < entry.rank && entry.shape[i] == 0) reject(name, extent);
     if (entry.shape[i] > max_section_extent) reject(name, extent + ", at most 2^48 is possible");
   }

@@ -52,10 +52,10 @@ std::uint64_t bytes_of(std::string_view name, DType dtype, const Shape& shape) {
 IndexFileWriter::IndexFileWriter(std::string path) : path_(std::move(path)), folder_(folder_of(path_)) {
   std::string name;
   int number = -1;
-  do {
+  do {  // again where a dead process has left one, in a container with few process numbers
     name = temporary_in(folder_);
     number = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  } while (number < 0 && (errno == EINTR || errno == EEXIST));  // one of a dead process, in a container with few numbers
+  } while (number < 0 && (errno == EINTR || errno == EEXIST));
   if (number < 0) fail("cannot make a file in its folder", errno);
   file_ = FileDescriptor(number);
   temporary_ = std::move(name);

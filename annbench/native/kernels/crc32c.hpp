@@ -1,13 +1,14 @@
 // crc32c: the checksum of what is kept on disk.
 //
 // Contract
-//   crc32c(crc, data, bytes) is the CRC-32C (Castagnoli; RFC 3720, appendix B.4) of what `crc` is the checksum of, followed
-//   by `bytes` bytes at `data`: crc32c(crc32c(0, a), b) = crc32c(0, ab), and that of nothing is 0. No alignment is needed;
-//   nothing is read beyond `bytes`. Every ISA gives the same integer.
+//   crc32c(crc, data, bytes) is the CRC-32C (Castagnoli; RFC 3720, appendix B.4) of what `crc` is the checksum of,
+//   followed by `bytes` bytes at `data`: crc32c(crc32c(0, a), b) = crc32c(0, ab), and that of nothing is 0. No
+//   alignment is needed; nothing is read beyond `bytes`. Every ISA gives the same integer.
 //
-// The instruction takes eight bytes a cycle but three cycles to answer, so three stretches are summed side by side. The CRC
-// of one that is followed by n bytes is that CRC times x^(8n) modulo the polynomial, a linear map of 32 bits: four table
-// look-ups. Reference for the arrangement: Gopal et al., "Fast CRC computation for iSCSI polynomial", Intel, 2011.
+// The instruction takes eight bytes a cycle but three cycles to answer, so three stretches are summed side by side. The
+// CRC of one that is followed by n bytes is that CRC times x^(8n) modulo the polynomial, a linear map of 32 bits: four
+// table look-ups. Reference for the arrangement: Gopal et al., "Fast CRC computation for iSCSI polynomial", Intel,
+// 2011.
 #pragma once
 
 #include <array>

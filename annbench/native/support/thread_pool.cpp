@@ -15,8 +15,8 @@
 namespace annbench {
 namespace {
 
-// One parallel_for, on the stack of its caller. All but `call` and what it needs is guarded by the pool's mutex; ranges are
-// long beside the time that it is held.
+// One parallel_for, on the stack of its caller. All but `call` and what it needs is guarded by the pool's mutex; ranges
+// are long beside the time that it is held.
 struct Job {
   thread_pool_detail::RangeFn call;
   const void* context;
@@ -38,8 +38,8 @@ struct Pool {
   std::size_t threads = 0;
 };
 
-// Never destroyed: its threads outlive main. Built anew in a child of fork(), which has none of them, whatever state the
-// parent's was in.
+// Never destroyed: its threads outlive main. Built anew in a child of fork(), which has none of them, whatever state
+// the parent's was in.
 alignas(Pool) unsigned char memory[sizeof(Pool)];
 void build() { new (memory) Pool; }
 [[maybe_unused]] const bool built_at_load = (build(), pthread_atfork(nullptr, nullptr, build) == 0);
@@ -90,7 +90,8 @@ Job* job_that_wants_help(const Pool& pool) {
   }
 }
 
-// Starts threads until there are `wanted`, or as many as the system allows. Signals stay with the threads of the program.
+// Starts threads until there are `wanted`, or as many as the system allows. Signals stay with the threads of the
+// program.
 void grow(Pool& pool, std::size_t wanted) {
   if (pool.threads >= wanted) return;
   sigset_t all, before;

@@ -1,8 +1,8 @@
 // The threads of every search: started when first wanted, then kept.
 //
-// parallel_for(count, threads, fn) calls fn(begin, end, worker) until [0, count) is covered once, by the calling thread and
-// by at most threads − 1 others. `worker` is below `threads`, and no two calls of one parallel_for that run at the same time
-// have the same one: it can name a buffer of its own.
+// parallel_for(count, threads, fn) calls fn(begin, end, worker) until [0, count) is covered once, by the calling thread
+// and by at most threads − 1 others. `worker` is below `threads`, and no two calls of one parallel_for that run at the
+// same time have the same one: it can name a buffer of its own.
 //
 // The caller always works itself and waits only for ranges that somebody has begun. So several callers at once, or a
 // parallel_for inside another, cannot block each other: who finds no free thread does it all alone.
@@ -25,7 +25,8 @@ void run(std::size_t count, std::size_t threads, std::size_t grain, RangeFn call
 
 }  // namespace thread_pool_detail
 
-// `grain` is the length of a range; 0 chooses one that leaves every thread a few, so that none ends long after the others.
+// `grain` is the length of a range; 0 chooses one that leaves every thread a few, so that none ends long after the
+// others.
 template <class Fn>
 void parallel_for(std::size_t count, std::size_t threads, const Fn& fn, std::size_t grain = 0) {
   if (count == 0) return;

@@ -17,7 +17,8 @@ class FailAllocation {
   bool happened() const;
 };
 
-// Allocations of this thread that are not freed. What one thread allocates and another frees is counted in neither's favour.
+// Allocations of this thread that are not freed. What one thread allocates and another frees is counted in neither's
+// favour.
 std::int64_t live_allocations();
 
 }  // namespace annbench::tests

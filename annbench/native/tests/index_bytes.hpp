@@ -35,7 +35,8 @@ class TemporaryFolder {
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   std::vector<std::string> names() const {
     std::vector<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) found.push_back(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(path_))
+      found.push_back(entry.path().filename().string());
     return found;
   }
 
@@ -64,7 +65,8 @@ inline void put_header(IndexHeader header, FileBytes& bytes) {
   std::memcpy(bytes.data(), &header, std::min(bytes.size(), sizeof(header)));
 }
 
-// Corrects every CRC, of whatever lies where the table says: only the checks of structure stand between this and a loader.
+// Corrects every CRC, of whatever lies where the table says: only the checks of structure stand between this and a
+// loader.
 inline void reseal(FileBytes& bytes) {
   if (bytes.size() < sizeof(IndexHeader)) return;
   IndexHeader header = header_of(bytes);

@@ -117,10 +117,13 @@ void check_round_trip(const TemporaryFolder& folder) {
   check(reader.file_bytes() == bytes_of_file(path).size(), "the size of the file");
   check(contains(error_of([&] { reader.require_all_read(); }), "spec"), "a section that nobody read is an error");
   check(contains(error_of([&] { reader.section("edges"); }), "spec, codes, ids"), "a missing section: what there is");
-  check(contains(error_of([&] { reader.section("ids", DType::u32, 1); }), "is int64, should be uint32"), "another dtype");
+  check(contains(error_of([&] { reader.section("ids", DType::u32, 1); }), "is int64, should be uint32"),
+        "another dtype");
   check(contains(error_of([&] { reader.section("ids", DType::i64, 2); }), "should have 2 dim"), "another rank");
-  check(contains(error_of([&] { reader.section("codes", DType::u8, {5, 4}); }), "(5, 3), should have (5, 4)"), "another shape");
-  check(contains(error_of([&] { reader.read_vector<std::int64_t>("ids", 4); }), "has 5, at most 4"), "more than expected");
+  check(contains(error_of([&] { reader.section("codes", DType::u8, {5, 4}); }), "(5, 3), should have (5, 4)"),
+        "another shape");
+  check(contains(error_of([&] { reader.read_vector<std::int64_t>("ids", 4); }), "has 5, at most 4"),
+        "more than expected");
   check(contains(error_of([&] { reader.read_text("spec", 3); }), "has 20, at most 3"), "a longer text than expected");
   check(is_misuse([&] { reader.read(reader.section("ids"), std::span<const MutablePiece>()); }), "too small pieces");
 }
@@ -148,7 +151,8 @@ void check_misuse(const TemporaryFolder& folder) {
   check(is_misuse([&] { writer.add_text("once", "x"); }), "a name twice");
   check(is_misuse([&] { writer.add("zero", DType::u64, {1, 0}, two); }), "dim 0");
   check(is_misuse([&] { writer.add("large", DType::u64, {most}, two); }), "2^64 elements");
-  check(is_misuse([&] { writer.add("large", DType::u64, {1u << 31, 1u << 31, 1u << 31}, two); }), "a product beyond 2^64");
+  check(is_misuse([&] { writer.add("large", DType::u64, {1u << 31, 1u << 31, 1u << 31}, two); }),
+        "a product beyond 2^64");
   check(is_misuse([&] { writer.add("dtype", static_cast<DType>(99), {1}, two); }), "no dtype");
   const Piece one[] = {{two, 8}};
   check(is_misuse([&] { writer.add("short", DType::u64, {2}, one); }), "pieces of other bytes than the shape");
@@ -234,7 +238,10 @@ const Forgery forgeries[] = {
     {"shape and bytes disagree", [](IndexHeader& h) { h.entries[2].shape[0] = 4; }, "its shape (4,) of int64 takes 32"},
     {"bytes and shape disagree", [](IndexHeader& h) { h.entries[2].bytes = 41; }, "has 41 bytes"},
     {"more bytes than the file",
-     [](IndexHeader& h) { h.entries[2].shape[0] = std::uint64_t{1} << 40, h.entries[2].bytes = std::uint64_t{8} << 40; },
+     [](IndexHeader& h) {
+       h.entries[2].shape[0] = std::uint64_t{1} << 40;
+       h.entries[2].bytes = std::uint64_t{8} << 40;
+     },
      "are more than the file's"},
     {"an extent beyond the rank", [](IndexHeader& h) { h.entries[2].shape[2] = 1; }, "but the rank is 1"},
     {"rank 4", [](IndexHeader& h) { h.entries[1].rank = 4; }, "rank 4, at most 3"},
@@ -257,12 +264,12 @@ const Forgery forgeries[] = {
     {"a section less", [](IndexHeader& h) { --h.prelude.section_count; }, "goes on beyond"},
     {"another file_bytes", [](IndexHeader& h) { ++h.prelude.file_bytes; }, "file_bytes: the header says"},
     {"a header of 0 bytes", [](IndexHeader& h) { h.prelude.header_bytes = 0; }, "header_bytes: 0"},
-    {"a header of 4 GiB", [](IndexHeader& h) { h.prelude.header_bytes = 0xffffffff; }, "header_bytes: 4294967295, at most"},
+    {"a header of 4 GiB", [](IndexHeader& h) { h.prelude.header_bytes = 0xffffffff; }, "header_bytes: 4294967295, at"},
     {"reserved bytes", [](IndexHeader& h) { h.prelude.reserved[27] = 1; }, "reserved"},
     {"reserved bytes of a section", [](IndexHeader& h) { h.entries[2].reserved = 1; }, "'ids': what is reserved"},
     {"another magic", [](IndexHeader& h) { h.prelude.magic[1] = 'B'; }, "does not begin as an index"},
-    {"a byte order that is none", [](IndexHeader& h) { h.prelude.byte_order = 0x01030204; }, "byte_order: 0x01030204 is none"},
-    {"format 2", [](IndexHeader& h) { h.prelude.version = 2; }, "version: format 2, this annbench reads format 1; rebuild"},
+    {"a byte order that is none", [](IndexHeader& h) { h.prelude.byte_order = 0x01030204; }, "0x01030204 is none"},
+    {"format 2", [](IndexHeader& h) { h.prelude.version = 2; }, "format 2, this annbench reads format 1; rebuild"},
 };
 
 void check_forgeries(const FileBytes& bytes, const std::string& path) {
@@ -284,11 +291,12 @@ void check_other_writers(const FileBytes& bytes, const std::string& path) {
   header.prelude.byte_order = __builtin_bswap32(index_byte_order);
   header.prelude.version = __builtin_bswap32(index_version);
   header.prelude.header_bytes = __builtin_bswap32(header.prelude.header_bytes);
-  header.prelude.header_crc = __builtin_bswap32(crc_of_header({reinterpret_cast<unsigned char*>(&header), sizeof(header)}));
+  const auto* bytes_of_header = reinterpret_cast<const unsigned char*>(&header);
+  header.prelude.header_crc = __builtin_bswap32(crc_of_header({bytes_of_header, sizeof(header)}));
   FileBytes foreign = bytes;
   std::memcpy(foreign.data(), &header, sizeof(header));
   write_file(path, foreign);
-  check(contains(load_error(path), "other byte order; rebuild the index here"), "the other byte order: " + load_error(path));
+  check(contains(load_error(path), "other byte order; rebuild the index here"), "byte order: " + load_error(path));
 
   IndexPrelude prelude;
   prelude.version = 7;
@@ -330,15 +338,17 @@ void check_writing_fails_cleanly(const TemporaryFolder& folder) {
     setrlimit(RLIMIT_FSIZE, &limit);
     const std::string said = error_of([&] { save_small_index(path); });
     setrlimit(RLIMIT_FSIZE, &unlimited);
-    check(contains(said, "cannot write: File too large; make room"), "a disk with " + std::to_string(room) + ": " + said);
+    check(contains(said, "cannot write: File too large; make room"), "room for " + std::to_string(room) + ": " + said);
     check(bytes_of_file(path) == before && folder.names().size() == 1, "a full disk leaves the old file and no other");
   }
 
-  check(contains(error_of([&] { save_small_index(folder.file("no/such.annbench")); }), "No such file"), "a missing folder");
+  check(contains(error_of([&] { save_small_index(folder.file("no/such.annbench")); }), "No such file"),
+        "a missing folder");
   check(contains(error_of([&] { save_small_index(path + "/x"); }), "Not a directory"), "a file as folder");
   check(!error_of([&] { save_small_index("/proc/annbench.index"); }).empty(), "a folder that cannot be written to");
   std::filesystem::create_directory(folder.file("taken"));
-  check(contains(error_of([&] { save_small_index(folder.file("taken")); }), "be put in its place"), "a folder in its place");
+  check(contains(error_of([&] { save_small_index(folder.file("taken")); }), "be put in its place"),
+        "a folder in its place");
   check(folder.names().size() == 2, "no temporary file is left behind");
 }
 
@@ -374,10 +384,11 @@ void check_allocation_failures(const TemporaryFolder& folder) {
 
 void check_checked_math() {
   check(checked_add(most, 0) == most && !checked_add(most, 1), "checked_add");
-  check(checked_mul(most, 1) == most && checked_mul(0, most) == 0 && !checked_mul(std::uint64_t{1} << 32, std::uint64_t{1} << 32),
-        "checked_mul");
+  constexpr std::uint64_t half = std::uint64_t{1} << 32;
+  check(checked_mul(most, 1) == most && checked_mul(0, most) == 0 && !checked_mul(half, half), "checked_mul");
   check(checked_product({}) == 1, "checked_product of none");
-  check(checked_round_up(0, 64) == 0 && checked_round_up(65, 64) == 128 && !checked_round_up(most, 64), "checked_round_up");
+  check(checked_round_up(0, 64) == 0 && checked_round_up(65, 64) == 128, "checked_round_up");
+  check(!checked_round_up(most, 64), "checked_round_up beyond 2^64");
 }
 
 }  // namespace
