@@ -44,8 +44,13 @@ class Placed {
   Placed(std::size_t count, std::size_t offset) : offset_(offset % 64), values_(count + offset_) {
     values_.reserve(1);  // so that nothing at all has an address too
   }
+  // Any values, or few of them over and over, or one: sums overflow where all is large, hardly ever where all is random.
   Placed(Input& input, std::size_t count) : Placed(count, input.byte()) {
-    for (T& value : span()) value = input.value<T>();
+    const std::size_t different = std::size_t{1} << input.byte() % 4;
+    const bool any = different == 8;
+    T few[8];
+    for (T& value : few) value = input.byte() % 2 == 0 ? static_cast<T>(-1) : input.value<T>();
+    for (T& value : span()) value = any ? input.value<T>() : few[input.byte() % different];
   }
   T* data() { return values_.data() + offset_; }
   std::span<T> span() { return std::span(values_).subspan(offset_); }
