@@ -178,11 +178,12 @@ void ComposedIndex::append(std::size_t l, const float* originals, const float* m
   CodeList& list = lists_->all()[l];
   const bool anchored = !s.centroids.empty() && s.codec.anchored(), l2 = s.metric == Metric::euclidean;
   const bool raw = reranker_ != nullptr && !reranker_->centred();
-  std::vector<float> vectors(encode_rows * s.dim), finer(encode_rows * s.dim_in), bias(encode_rows), finer_bias(encode_rows);
+  const std::size_t at_once = std::min(encode_rows, members.size());
+  std::vector<float> vectors(at_once * s.dim), finer(at_once * s.dim_in), bias(at_once), finer_bias(at_once);
   std::vector<float> anchor(s.dim);
   if (anchored) std::copy_n(s.centroids.data() + l * s.prefix_dim, s.prefix_dim, anchor.begin());
-  for (std::size_t first = 0; first < members.size(); first += encode_rows) {
-    const std::size_t block = std::min(encode_rows, members.size() - first);
+  for (std::size_t first = 0; first < members.size(); first += at_once) {
+    const std::size_t block = std::min(at_once, members.size() - first);
     for (std::size_t i = 0; i < block; ++i) {
       const std::size_t row = members[first + i];
       const float *x = originals + row * s.dim_in, *v = mapped + row * s.dim;
