@@ -32,7 +32,9 @@ class Casting:
             yield start, self._cast(block, start)
 
     def _cast(self, block: Any, start: int) -> Any:
-        if np.can_cast(block.dtype, self._dtype, "safe"):
+        # numpy calls 64-bit integers safe as float64, which holds those up to 2⁵³.
+        rounded = block.dtype.kind in "iu" and block.dtype.itemsize == 8 and self._dtype.kind == "f"
+        if np.can_cast(block.dtype, self._dtype, "safe") and not rounded:
             return block.astype(self._dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             stored = self._nearest(block)
@@ -43,7 +45,7 @@ class Casting:
         if impossible.any() or not self._lossy:
             raise self._refusal(block, impossible if impossible.any() else ~same, start)
         self.changed += int((~same).sum())
-        difference = np.abs(block[~same].astype(np.float64) - stored[~same].astype(np.float64))
+        difference = np.abs(block[~same].astype(np.longdouble) - stored[~same].astype(np.longdouble))
         self.largest = max(self.largest, float(difference.max()))
         return stored
 

@@ -86,6 +86,13 @@ def test_any_values_are_the_same_afterwards_or_refused(data: Any, source: str, t
     np.testing.assert_array_equal(stored[exact].astype(float), values[exact].astype(float))
 
 
+def test_integers_beyond_2_to_the_53_are_not_taken_for_exact() -> None:
+    casting = Casting(ArrayRows(np.array([[(1 << 53) + 1, 1 << 53]]), "here"), np.dtype("float64"), lossy=True)
+    list(casting.blocks())
+    assert casting.changed == 1
+    assert casting.largest == 1
+
+
 def is_exact(value: Any, stored: Any, target: str) -> bool:
     """In Python's numbers, which compare exactly."""
     if not np.isfinite(value):
