@@ -62,7 +62,7 @@ struct Case {
   RerankKind rerank;
   std::size_t assignments = 1;
   CodecSettings codec{};
-  std::size_t n = 1200, dim = 40, nlist = 12;
+  std::size_t n = 500, dim = 40, nlist = 8;
 
   std::string name() const {
     return "metric " + std::to_string(static_cast<int>(metric)) + (inverted ? " inverted" : " flat") +
@@ -93,7 +93,7 @@ std::vector<std::uint32_t> assigned(const Vectors& mapped, std::size_t dim, cons
 
 Built build(const Case& c, const KernelTable& kernels, std::uint32_t seed) {
   std::mt19937 random(seed);
-  Built built{normal(c.n, c.dim, random, 0.4f), normal(30, c.dim, random, 0.4f), nullptr};
+  Built built{normal(c.n, c.dim, random, 0.4f), normal(12, c.dim, random, 0.4f), nullptr};
   Vectors originals = built.base;
   if (c.metric == Metric::cosine) normalise(originals, c.dim);
   IndexSettings s;
@@ -252,7 +252,7 @@ void check_small() {
       c.dim = 3;
       const Built built = build(c, *available_kernels().back(), 13);
       const Answer answer = ask(*built.index, built.queries, 5, {});
-      for (std::size_t q = 0; q < 30; ++q)
+      for (std::size_t q = 0; q < 12; ++q)
         for (std::size_t i = 0; i < 5; ++i) {
           check((answer.ids[q * 5 + i] == -1) == (i >= n), "there are n answers, then −1");
           check((answer.distances[q * 5 + i] == std::numeric_limits<float>::infinity()) == (i >= n), "at infinity");
@@ -332,8 +332,8 @@ void test_composed() {
   const CodecSettings four, eight = codec_of(CodecKind::uniform, 8), exact = codec_of(CodecKind::float32, 0);
   for (const Metric metric : {Metric::euclidean, Metric::cosine, Metric::inner_product}) {
     for (const bool centred : {false, true}) {
-      check_case({metric, false, centred, uniform, 1, four}, 0.97);
-      check_case({metric, true, centred, uniform, 1, four}, 0.97);
+      check_case({metric, false, centred, uniform, 1, four}, 0.94);
+      check_case({metric, true, centred, uniform, 1, four}, 0.94);
       check_case({metric, true, centred, none, 1, eight}, 0.93);
       check_case({metric, false, centred, none, 1, exact}, 1);
       check_case({metric, true, centred, float32, 1, four}, 1);
@@ -342,12 +342,12 @@ void test_composed() {
     for (const std::uint32_t bits : {1, 2, 3, 5, 6, 7})
       check_case({metric, true, true, bits < 3 ? float32 : none, 1, codec_of(CodecKind::planes, bits)},
                  bits == 1 ? 0.5 : bits == 3 ? 0.6 : 0.8);
-    check_case({metric, true, true, none, 1, codec_of(CodecKind::two_level, 4, 8)}, 0.97);
+    check_case({metric, true, true, none, 1, codec_of(CodecKind::two_level, 4, 8)}, 0.94);
     check_case({metric, true, true, none, 1, codec_of(CodecKind::staged, 1, 8)}, 0.9);
     check_case({metric, true, true, uniform, 1, codec_of(CodecKind::staged, 1, 4)}, 0.95);
     check_updates({metric, true, true, uniform, 1, codec_of(CodecKind::staged, 1, 4)});
     check_case({metric, true, true, float32, 1, product_codec(metric == Metric::cosine ? 0.16f : 1.0f)}, 0.45);
-    check_case({metric, true, true, uniform, 2, four}, 0.97);
+    check_case({metric, true, true, uniform, 2, four}, 0.94);
     check_updates({metric, true, true, uniform, 2, four});
     check_updates({metric, false, false, none, 1, eight});
     check_updates({metric, true, true, float32, 1, codec_of(CodecKind::two_level, 4, 4)});
