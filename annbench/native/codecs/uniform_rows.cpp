@@ -62,6 +62,16 @@ void UniformRows::prepare(const float* query, Query& prepared) const {
     prepared.values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
   prepared.rounded.round(query, dim());
   layout_.arrange(prepared.rounded.values.data(), prepared.values.data());
+  prepared.sum = prepared.rounded.sum;
+  if (layout_.bits() == 4) return;
+  if (prepared.rest_values.size() != layout_.query_bytes())
+    prepared.rest_values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
+  prepared.remainder.resize(dim());
+  for (std::size_t j = 0; j < dim(); ++j)
+    prepared.remainder[j] = query[j] - prepared.rounded.step * static_cast<float>(prepared.rounded.values[j]);
+  prepared.rest.round(prepared.remainder.data(), dim());
+  layout_.arrange(prepared.rest.values.data(), prepared.rest_values.data());
+  prepared.sum += prepared.rest.sum;
 }
 
 void UniformRows::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
@@ -79,19 +89,21 @@ void UniformRows::score_rows(const KernelTable& kernels, const Query& query, flo
   const CodeDotFn dot = layout_.bits() == 4 ? kernels.nibble_dot : kernels.byte_dot;
   const std::size_t bytes = layout_.row_bytes();
   // ⟨q, codes⟩ + centre·Σq is ⟨q, symmetric grid⟩; for other grids the sum goes with the third factor.
-  const float centre = symmetric() ? -0.5f * static_cast<float>(quantizer_.max_code()) * query.rounded.sum : 0.0f;
-  std::array<std::int32_t, score_block> products;
+  const float centre = symmetric() ? -0.5f * static_cast<float>(quantizer_.max_code()) * query.sum : 0.0f;
+  std::array<std::int32_t, score_block> products, rests{};
   for (std::size_t first = 0; first < count; first += score_block) {
     const std::size_t block = std::min(score_block, count - first);
     const std::uint8_t* base = places == nullptr ? rows + first * bytes : rows;
     const std::uint32_t* gathered = places == nullptr ? nullptr : places + first;
     dot(query.values.data(), base, bytes, gathered, block, products.data());
+    if (layout_.bits() == 8) dot(query.rest_values.data(), base, bytes, gathered, block, rests.data());
     for (std::size_t i = 0; i < block; ++i) {
       const std::uint8_t* row = base + (gathered == nullptr ? i : gathered[i]) * bytes;
       float factors[3] = {};
       std::memcpy(factors, layout_.factors_of(row), symmetric() ? 8 : 12);
-      const float inner = query.rounded.step * static_cast<float>(products[i]) + centre;
-      scores[first + i] = offset + factors[0] + factors[1] * inner + factors[2] * query.rounded.sum;
+      const float inner = query.rounded.step * static_cast<float>(products[i]) +
+                          query.rest.step * static_cast<float>(rests[i]) + centre;
+      scores[first + i] = offset + factors[0] + factors[1] * inner + factors[2] * query.sum;
     }
   }
 }

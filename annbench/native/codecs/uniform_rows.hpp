@@ -28,6 +28,12 @@ class UniformRows {
   struct Query {
     ByteQuery rounded;
     AlignedBuffer<std::int8_t> values;  // as the layout arranges them
+    // Against 8-bit codes, what rounding left of the query, on a grid of its own: a query of 8 bits alone would lose
+    // more than the codes do.
+    ByteQuery rest;
+    AlignedBuffer<std::int8_t> rest_values;
+    std::vector<float> remainder;  // kept for its memory
+    float sum = 0;                 // of the query on its grid or grids
   };
 
   // Rows for vectors of `dim` dimensions. `bits` is 4 or 8; `weight` as above. Throws std::invalid_argument.

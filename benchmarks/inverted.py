@@ -1,0 +1,187 @@
+"""Inverted lists at equal recall: ours beside faiss' and rabitqlib's, queries one by one and in a batch.
+
+`python benchmarks/inverted.py --data FOLDER [--sets …] [--rounds 5] [--json out.json]`, on one pinned core, all indexes
+in one process and timed in turns. The rate at a recall is interpolated (log rate over log miss rate) between the
+two measured points beside it; of every method the best configuration counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import faiss
+import numpy as np
+from core_sets import CoreSet, K, add_options, load_sets
+from interleaved import Rounds, in_turns, one_by_one, pin_to_one_core, table
+
+from annbench import Index
+
+RECALLS = (0.90, 0.95, 0.99)
+METHODS = ("annbench", "faiss", "rabitqlib")
+SINGLES = 100
+
+
+@dataclass(frozen=True)
+class Point:
+    """A method with its build and search parameters, and what it reaches."""
+
+    method: str
+    build: str
+    search: str
+    one: Callable[[np.ndarray], Any]
+    many: Callable[[np.ndarray], Any]
+    bytes_per_vector: float
+    recall: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.build} {self.search}"
+
+
+def probes(nlist: int) -> list[int]:
+    """From a few lists to a quarter of them."""
+    return sorted({max(1, round(nlist * share)) for share in (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25)})
+
+
+def our_points(data: CoreSet, nlist: int, dims: list[int], reranks: list[str]) -> Iterator[Point]:
+    for dim in dims:
+        for rerank in reranks:
+            index = Index.build(
+                data.base, data.metric, transform={"kind": "pca", "dim": dim, "rotate": True},
+                codec={"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1},
+                structure={"kind": "ivf", "nlist": nlist}, rerank=rerank,
+            )  # fmt: skip
+            for nprobe in probes(nlist):
+                for rerank_k in (20, 40):
+
+                    def ask(q: Any, index: Index = index, nprobe: int = nprobe, rerank_k: int = rerank_k) -> Any:
+                        return index.search(q, K, nprobe=nprobe, rerank_k=rerank_k)
+
+                    recall = data.recall(ask(data.queries)[0])
+                    yield Point("annbench", f"pca {dim}, 1+4 bits, {rerank}", f"nprobe {nprobe}, rerank {rerank_k}",
+                                ask, ask, index.nbytes / len(index), recall)  # fmt: skip
+
+
+def faiss_points(data: CoreSet, nlist: int) -> Iterator[Point]:
+    metric = faiss.METRIC_L2 if data.metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
+    for factory in (f"IVF{nlist},PQ{data.dim // 2}x4fs,Refine(SQ8)", f"RR,IVF{nlist},RaBitQfs4,Refine(SQ8)"):
+        index = faiss.index_factory(data.dim, factory, metric)
+        index.train(data.base)
+        index.add(data.base)
+        size = len(faiss.serialize_index(index)) / len(data.base)
+        inner = faiss.downcast_index(index.base_index)
+        if isinstance(inner, faiss.IndexPreTransform):
+            inner = faiss.downcast_index(inner.index)
+        for nprobe in probes(nlist):
+            for k_factor in (2, 4):
+
+                def ask(q: np.ndarray, index: Any = index, inner: Any = inner, nprobe: int = nprobe,
+                        k_factor: int = k_factor) -> Any:  # fmt: skip
+                    inner.nprobe, index.k_factor = nprobe, k_factor
+                    return index.search(q.reshape(-1, data.dim), K)
+
+                yield Point("faiss", factory, f"nprobe {nprobe}, k_factor {k_factor}", ask, ask, size,
+                            data.recall(ask(data.queries)[1]))  # fmt: skip
+
+
+def rabitqlib_points(data: CoreSet, nlist: int) -> Iterator[Point]:
+    try:
+        import rabitqlib
+    except ModuleNotFoundError:
+        return
+    for bits in (4, 7):
+        index = rabitqlib.IvfIndex(data.dim, len(data.base), nlist, bits, "l2")
+        means = rabitqlib.RaBitQKMeans(
+            data.dim, nlist, num_threads=1, final_assignment=rabitqlib.FinalAssignmentMode.Exact
+        )
+        means.train(data.base)
+        index.build(data.base, means.centroids, means.assignments, 1, True)
+        padded = math.ceil(data.dim / 64) * 64
+        size = padded * bits / 8 + 20 + 4  # codes of all bits, the factors of both stages, an id
+        for nprobe in probes(nlist):
+
+            def ask(q: np.ndarray, index: Any = index, nprobe: int = nprobe) -> Any:
+                return index.search(q.reshape(-1, data.dim), K, nprobe)
+
+            yield Point("rabitqlib", f"{bits} bits", f"nprobe {nprobe}", ask, ask, size,
+                        data.recall(np.asarray(ask(data.queries)[0]).astype(np.int64)))  # fmt: skip
+
+
+def best_at(points: list[tuple[Point, float]], recall: float) -> tuple[float, str] | None:
+    """The highest rate at this recall over builds, and whose it is."""
+    best: tuple[float, str] | None = None
+    for build in {point.build for point, _ in points}:
+        mine = sorted((point.recall, rate) for point, rate in points if point.build == build)
+        # Only the frontier: of points with more recall, the fastest.
+        frontier = [(r, max(rate for other, rate in mine if other >= r)) for r, _ in mine]
+        for (r0, q0), (r1, q1) in pairwise(frontier):
+            if r0 <= recall <= r1 < 1 + 1e-9:
+                share = 0 if r0 == r1 else (_log_miss(r0) - _log_miss(recall)) / (_log_miss(r0) - _log_miss(r1))
+                rate = math.exp(math.log(q0) * (1 - share) + math.log(q1) * share)
+                if best is None or rate > best[0]:
+                    best = rate, build
+        if frontier and frontier[0][0] >= recall and (best is None or frontier[0][1] > best[0]):
+            best = frontier[0][1], build
+    return best
+
+
+def _log_miss(recall: float) -> float:
+    return math.log(max(1 - recall, 1e-4))
+
+
+def compare(data: CoreSet, options: argparse.Namespace) -> dict[str, Any]:
+    nlist = options.nlist or round(4 * math.sqrt(len(data.base)))
+    dims = sorted({d for d in (112, 240, data.dim if data.dim < 240 else 368) if d <= data.dim})
+    points = [*our_points(data, nlist, dims, ["uniform"]), *faiss_points(data, nlist), *rabitqlib_points(data, nlist)]
+    points = [point for point in points if point.recall >= 0.85]
+    pin_to_one_core()
+    faiss.omp_set_num_threads(1)
+    record: dict[str, Any] = {"nlist": nlist}
+    for mode in ("one by one", "batch"):
+        asked = data.queries[:SINGLES] if mode == "one by one" else data.queries
+        if mode == "one by one":
+            cases = {p.name: one_by_one(p.one, asked) for p in points}
+        else:
+            cases = {p.name: partial(p.many, asked) for p in points}
+        times: Rounds = in_turns(cases, options.rounds)
+        measured = [(p, len(asked) / times.seconds(p.name)) for p in points]
+        rows = []
+        for recall in RECALLS:
+            by_method = {m: best_at([x for x in measured if x[0].method == m], recall) for m in METHODS}
+            peers = [found[0] for m, found in by_method.items() if m != "annbench" and found]
+            own = by_method["annbench"]
+            ratio = own[0] / max(peers) if own and peers else None
+            rows.append([f"{recall:.2f}", *(f"{f[0]:,.0f} ({f[1]})" if f else "–" for f in by_method.values()),
+                         f"{ratio:.2f}" if ratio else "–"])  # fmt: skip
+            record[f"{mode} {recall}"] = {"rates": by_method, "ratio": ratio}
+        print(f"\n{data.name}, {len(data.base):,} × {data.dim}, nlist {nlist}, {mode}\n")
+        print(table(["recall@10", "annbench", "faiss", "rabitqlib", "ratio to the best peer"], rows), flush=True)
+    sizes = {f"{p.method} {p.build}": p.bytes_per_vector for p in points}
+    print("\n" + table(["index", "bytes a vector"], [[name, f"{size:.0f}"] for name, size in sizes.items()]))
+    return record | {"bytes": sizes}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, ["fashion", "glove", "minilm"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--nlist", type=int, default=0)
+    options = parser.parse_args()
+    faiss.omp_set_num_threads(len(os.sched_getaffinity(0)))
+    record = {data.name: compare(data, options) for data in load_sets(options, options.rows, options.queries)}
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1))
+
+
+if __name__ == "__main__":
+    main()
