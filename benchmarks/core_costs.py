@@ -1,8 +1,8 @@
 """What the compressed core costs beside searching: encoding, loading, and a call from Python.
 
-`python benchmarks/core_costs.py [--rounds 9] [--json out.json]`, on one pinned core. Encoding is measured by native_bench
-(cmake -DANNBENCH_BENCH=ON; `--native-bench PATH`), because Python's own work is no part of it; without it that row is
-left out.
+`python benchmarks/core_costs.py [--rounds 9] [--json out.json]`, on one pinned core. Encoding is measured by
+native_bench (cmake -DANNBENCH_BENCH=ON; `--native-bench PATH`), because Python's own work is no part of it; without it
+that row is left out.
 """
 
 from __future__ import annotations
