@@ -74,6 +74,20 @@ bench: $(VENV)/.installed-dev ## What the harness costs and how exact truth comp
 	$(BIN)/python benchmarks/harness.py
 	$(BIN)/python benchmarks/ground_truth.py
 
+# The figures of the compressed core in docs/benchmarks.md. DATA holds the sets, the bundled one stands in for them;
+# turbovec and rabitqlib take part where `make peers` has installed them.
+DATA ?= data
+
+.PHONY: bench-core
+bench-core: $(VENV)/.installed-dev build/bench/bench/native_bench ## Scans, codes, encoding, loading, calls: make bench-core DATA=folder
+	$(BIN)/python benchmarks/core_costs.py --native-bench build/bench/bench/native_bench
+	$(BIN)/python benchmarks/scan_hamming.py
+	$(BIN)/python benchmarks/scan_codes.py --data $(DATA) --rounds 3
+	$(BIN)/python benchmarks/codes.py --data $(DATA) --rows 20000 --queries 500
+
+build/bench/bench/native_bench: $(NATIVE)
+	$(call native,bench,-DANNBENCH_TESTS=OFF -DANNBENCH_BENCH=ON)
+
 .PHONY: bench-truth
 bench-truth: $(VENV)/.installed-dev ## annbench against plain scripts: make bench-truth SETS="a.hdf5 b.hdf5"
 	$(BIN)/python benchmarks/truth.py $(SETS)
