@@ -46,7 +46,8 @@ class BoundHammingFlat {
   using Found = std::pair<std::unique_ptr<std::int64_t[]>, std::unique_ptr<float[]>>;
 
   Found found(const std::uint8_t* queries, std::size_t count, std::size_t k, std::size_t threads) const {
-    require(k >= 1 && k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1), "k must be at least 1, and the answers fit");
+    require(k >= 1 && k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1),
+            "k must be at least 1, and the answers fit");
     Found made{std::make_unique<std::int64_t[]>(count * k), std::make_unique<float[]>(count * k)};
     nb::gil_scoped_release unlocked;
     flat_.search(queries, count, k, threads, made.first.get(), made.second.get(), kernels_);

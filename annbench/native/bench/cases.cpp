@@ -5,6 +5,7 @@
 #include <numeric>
 #include <random>
 #include <stdexcept>
+#include <utility>
 
 #include "codecs/uniform_rows.hpp"
 #include "support/aligned_buffer.hpp"
@@ -61,7 +62,8 @@ Case hamming(std::size_t bytes, std::size_t bits) {
 Case hamming_in_blocks(std::size_t bytes, std::size_t bits, std::size_t queries) {
   const std::size_t row = bits / 8, groups = hamming_groups(row), count = bytes / row / table_block * table_block;
   auto data = make_data(row, count, 16 * groups * queries, any_keep, any_set, 0x0303030303030303u);
-  auto hits = std::make_shared<std::pair<std::vector<std::uint32_t>, std::vector<std::size_t>>>(2 * count * queries, queries);
+  using Hits = std::pair<std::vector<std::uint32_t>, std::vector<std::size_t>>;
+  auto hits = std::make_shared<Hits>(2 * count * queries, queries);
   const std::vector<std::uint32_t> limits(queries, 0);
   return {"", count * queries, count * row, data->rows.data(), [=](const KernelTable& kernels) {
             kernels.hamming_tables(data->query.data(), queries, data->rows.data(), groups, count, limits.data(),
@@ -137,7 +139,7 @@ Case projection(std::size_t bytes, ProjectionFn<Weight> KernelTable::*kernel, bo
           }, data};
 }
 
-// Vectors of 384 normal values made rows; the codec chooses its kernels by itself, so that only one column tells something.
+// Vectors of 384 normal values made rows; the codec does not choose by ISA, so that all columns say the same.
 Case encoding(int bits, UniformFit fit) {
   constexpr std::size_t encoded_dim = 384, count = 512;
   struct Encoding {

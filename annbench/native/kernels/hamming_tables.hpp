@@ -1,5 +1,5 @@
-// hamming_tables: which codes of packed bits differ from each of some queries in at most so many bits, where the codes lie
-// in the blocks of kernels/table_scan.hpp and the queries as tables.
+// hamming_tables: which codes of packed bits differ from each of some queries in at most so many bits, where the codes
+// lie in the blocks of kernels/table_scan.hpp and the queries as tables.
 //
 // Contract
 //   distance(q, j) = Σ_{g < groups} tables[16·groups·q + 16·g + code_j[g]],  q < queries, j < count.
@@ -7,8 +7,8 @@
 //   distance(q, j) for every j with distance(q, j) <= limits[q], in increasing j, from indices[count·q] and
 //   distances[count·q] on, and how many to found[q].
 //   `blocks` holds ⌈count/32⌉ blocks of table_block_bytes(groups), all of which may be read; what is in a block beyond
-//   `count` is of no consequence. `groups` is a multiple of 4 and below 2^14, so that a distance fits into 16 bits. No alignment is
-//   needed. Every ISA gives the same integers.
+//   `count` is of no consequence. `groups` is a multiple of 4 and below 2^14, so that a distance fits into 16 bits. No
+//   alignment is needed. Every ISA gives the same integers.
 //
 // Beside rows of bits (kernels/hamming.hpp) nothing has to be added across a register, and four queries share what it
 // takes to separate the halves of a byte: one query is scanned about twice, many are scanned about four times as fast.
@@ -162,7 +162,8 @@ ANNBENCH_TARGET_HAMMING_SUMS inline void take_hits(const Sums& sums, std::uint32
 
 inline std::uint32_t valid_codes(std::size_t left) { return left < table_block ? (1u << left) - 1 : ~0u; }
 
-using BlocksFn = void (*)(const std::uint8_t*, const std::uint8_t*, std::size_t, std::size_t, const std::uint32_t*, Hits*);
+using BlocksFn = void (*)(const std::uint8_t*, const std::uint8_t*, std::size_t, std::size_t, const std::uint32_t*,
+                          Hits*);
 
 // Four queries at a time, then what is left of them.
 template <BlocksFn four, BlocksFn three, BlocksFn two, BlocksFn one>
@@ -222,8 +223,8 @@ inline void hamming_tables_avx2(const std::uint8_t* tables, std::size_t queries,
                                 std::size_t groups, std::size_t count, const std::uint32_t* limits,
                                 std::uint32_t* indices, std::uint32_t* distances, std::size_t* found) {
   using namespace hamming_tables_detail;
-  by_fours<blocks_avx2<4>, blocks_avx2<3>, blocks_avx2<2>, blocks_avx2<1>>(tables, queries, blocks, groups, count, limits,
-                                                                           indices, distances, found);
+  by_fours<blocks_avx2<4>, blocks_avx2<3>, blocks_avx2<2>, blocks_avx2<1>>(
+      tables, queries, blocks, groups, count, limits, indices, distances, found);
 }
 #endif
 
@@ -270,8 +271,8 @@ inline void hamming_tables_avx512(const std::uint8_t* tables, std::size_t querie
                                   std::size_t groups, std::size_t count, const std::uint32_t* limits,
                                   std::uint32_t* indices, std::uint32_t* distances, std::size_t* found) {
   using namespace hamming_tables_detail;
-  by_fours<blocks_avx512<4>, blocks_avx512<3>, blocks_avx512<2>, blocks_avx512<1>>(tables, queries, blocks, groups, count,
-                                                                                   limits, indices, distances, found);
+  by_fours<blocks_avx512<4>, blocks_avx512<3>, blocks_avx512<2>, blocks_avx512<1>>(
+      tables, queries, blocks, groups, count, limits, indices, distances, found);
 }
 #endif
 

@@ -140,8 +140,8 @@ void HammingCollector::offer(std::size_t first, std::size_t count) {
     const std::size_t codes = std::min(step, end - start);
     for (std::size_t query = 0; query < query_count_; ++query) {
       const std::size_t found = kernels_.hamming_select(
-          query_codes_ + query * base_.bytes, base_.values + start * base_.bytes, base_.bytes, codes, best_.limit(query),
-          selected_.data(), selected_distances_.data());
+          query_codes_ + query * base_.bytes, base_.values + start * base_.bytes, base_.bytes, codes,
+          best_.limit(query), selected_.data(), selected_distances_.data());
       best_.take(query, base_.first_id + static_cast<std::int64_t>(start), selected_.data(), selected_distances_.data(),
                  found);
     }

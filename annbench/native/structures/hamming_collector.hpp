@@ -1,8 +1,8 @@
 // The exact k nearest codes of packed bits for a block of queries, with the ties at the k-th distance counted.
 //
-// Distances are integers, so the only rounding anywhere is none: a kernel drops what is beyond the k-th best so far. Of the
-// rest, few are kept in order; where k is large they are buffered, and cut back to k when the buffer is full. Codes must be
-// offered in increasing id; then whatever comes later at exactly the k-th distance is a tie and nothing more.
+// Distances are integers, so the only rounding anywhere is none: a kernel drops what is beyond the k-th best so far. Of
+// the rest, few are kept in order; where k is large they are buffered, and cut back to k when the buffer is full. Codes
+// must be offered in increasing id; then whatever comes later at exactly the k-th distance is a tie and nothing more.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ class HammingBest {
  public:
   HammingBest(std::size_t k, std::size_t query_count);
 
-  // Takes over the list of a query over codes of lower ids: `known` ids and distances, k of them, −1 where there are fewer.
+  // Takes over the list of a query over codes of lower ids: k ids and distances, −1 where there are fewer.
   void start_from(std::size_t query, const std::int64_t* ids, const double* distances, std::int64_t ties);
 
   // What a code may differ in, to be selected: falls as codes come in.

@@ -35,7 +35,10 @@ std::size_t checked_groups(std::size_t bytes) {
 }  // namespace
 
 HammingFlat::HammingFlat(const std::uint8_t* rows, std::size_t count, std::size_t bytes)
-    : count_(count), bytes_(bytes), groups_(checked_groups(bytes)), blocks_(in_blocks(count) * table_block_bytes(groups_)) {
+    : count_(count),
+      bytes_(bytes),
+      groups_(checked_groups(bytes)),
+      blocks_(in_blocks(count) * table_block_bytes(groups_)) {
   hamming_blocks_of(rows, bytes, count, blocks_.data());
 }
 
@@ -47,14 +50,16 @@ void HammingFlat::search(const std::uint8_t* query_codes, std::size_t queries, s
     for (std::size_t q = begin; q < end; q += query_block)
       search_some(query_codes + q * bytes_, std::min(query_block, end - q), k, ids + q * k, distances + q * k, kernels);
   };
-  parallel_for(queries, threads, some, std::min(query_block, (queries + threads - 1) / std::max<std::size_t>(threads, 1)));
+  const std::size_t share = queries / std::max<std::size_t>(threads, 1);
+  parallel_for(queries, threads, some, std::clamp<std::size_t>(share, 1, query_block));
 }
 
 void HammingFlat::search_some(const std::uint8_t* query_codes, std::size_t queries, std::size_t k, std::int64_t* ids,
                               float* distances, const KernelTable& kernels) const {
   const std::size_t table_bytes = 16 * groups_, full_tile = tile_codes(bytes_);
   AlignedBuffer<std::uint8_t> tables(queries * table_bytes);
-  for (std::size_t q = 0; q < queries; ++q) hamming_tables_of(query_codes + q * bytes_, bytes_, tables.data() + q * table_bytes);
+  for (std::size_t q = 0; q < queries; ++q)
+    hamming_tables_of(query_codes + q * bytes_, bytes_, tables.data() + q * table_bytes);
   HammingBest best(k, queries);
   const auto indices = std::make_unique_for_overwrite<std::uint32_t[]>(queries_at_once * full_tile);
   const auto found_distances = std::make_unique_for_overwrite<std::uint32_t[]>(queries_at_once * full_tile);
@@ -71,8 +76,8 @@ void HammingFlat::search_some(const std::uint8_t* query_codes, std::size_t queri
                              found_distances.get(), found);
       for (std::size_t i = 0; i < some; ++i)
         if (found[i] > 0)
-          best.take(q + i, static_cast<std::int64_t>(first), indices.get() + i * codes, found_distances.get() + i * codes,
-                    found[i]);
+          best.take(q + i, static_cast<std::int64_t>(first), indices.get() + i * codes,
+                    found_distances.get() + i * codes, found[i]);
     }
   }
   for (std::size_t q = 0; q < queries; ++q) best.write(q, ids + q * k, distances + q * k);

@@ -35,7 +35,8 @@ void compare(std::size_t bytes, std::size_t count, std::size_t query_count, std:
   check(back == rows, "rows there and back, bytes " + std::to_string(bytes));
   std::vector<std::uint32_t> limits(query_count);
   for (std::uint32_t& limit : limits) {
-    const std::uint32_t choices[] = {0, static_cast<std::uint32_t>(4 * bytes), static_cast<std::uint32_t>(8 * bytes), no_limit};
+    const auto half = static_cast<std::uint32_t>(4 * bytes);
+    const std::uint32_t choices[] = {0, half, 2 * half, no_limit};
     limit = choices[random() % 4];
   }
   Guarded<std::uint32_t> indices(query_count * count), distances(query_count * count);
