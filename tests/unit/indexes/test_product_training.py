@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import itertools
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from annbench.indexes.codecs.product import CENTROIDS, Product, group_edges
+from annbench.indexes.training import limited_threads
 from annbench.indexes.transforms.plain import random_rotation
 from annbench.indexes.transforms.spectral import Pca
 
 SEED, DIM, REDUCED = 5, 24, 16
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Work this small goes 20 times slower where several threads wait for each other on busy cores."""
+    with limited_threads(1):
+        yield
 
 
 def decaying(n: int, seed: int = SEED) -> np.ndarray:
@@ -42,7 +52,7 @@ def test_opq_after_pca_loses_no_more_than_pca_alone(groups: int) -> None:
     assert rotation is not None
     assert rotation @ rotation.T == pytest.approx(np.eye(REDUCED), abs=1e-5)
     alone = error_of(codec, mapped, held_out)
-    assert error_of(codec, mapped @ rotation.T, held_out @ rotation.T) <= alone
+    assert error_of(codec, mapped @ rotation.T, held_out @ rotation.T) < 0.6 * alone  # a random rotation: 0.83
     assert maps.base_map is not None
     rows = rotation @ maps.base_map  # of both together, as an index holds them
     assert rows @ rows.T == pytest.approx(np.eye(REDUCED), abs=1e-5)
