@@ -64,8 +64,8 @@ def rivals(data: CoreSet, bits: int) -> list[Figure | None]:
     """faiss' RaBitQ behind a rotation, its fast scan with as many bits, and our own OSQ without the factor."""
     made: list[Figure | None] = []
     name = "RR,RaBitQ" + (str(bits) if bits > 1 else "")
-    code = faiss.downcast_index(faiss.index_factory(data.dim, name).index)
-    made.append(peer(data, bits, name, code.code_size))
+    whole = faiss.index_factory(data.dim, name)  # owns what is looked at
+    made.append(peer(data, bits, name, faiss.downcast_index(whole.index).code_size))
     if bits <= 4:
         groups = data.dim * bits // 4
         if data.dim % groups == 0:
