@@ -47,8 +47,8 @@ class Point:
 
 
 def probes(nlist: int) -> list[int]:
-    """From a few lists to a quarter of them."""
-    return sorted({max(1, round(nlist * share)) for share in (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25)})
+    """From a few lists to nearly half of them."""
+    return sorted({max(1, round(nlist * share)) for share in (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4)})
 
 
 def our_points(data: CoreSet, nlist: int, dims: list[int], reranks: list[str]) -> Iterator[Point]:
