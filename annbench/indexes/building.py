@@ -89,7 +89,8 @@ def fill(
     for start, rows in blocks(vectors, unit=about.unit):
         progress("add", start, n)
         end = start + len(rows)
-        mapped = maps.base(rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            mapped = maps.base(rows)
         if maps.base_map is not None:
             check_mapped(mapped, start)
         lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_cho
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import LinearMaps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
+from annbench.isa import isa
 
 Ids = NDArray[np.int64]
 Distances = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 DEFAULT_EPSILON = 1.9
+MOST_ANSWERS = (1 << 32) - 1  # of one call: ids and distances of more take 48 GiB
+LARGEST_ID = (1 << 63) - 1
 
 
 class Index:
@@ -66,7 +70,17 @@ class Index:
     Searches may run in any number of threads at once; `add` and `remove` wait for them, and they for those.
     """
 
-    __slots__ = ("_about", "_assigner", "_maps", "_native", "_next_id", "_nprobe", "_rerank_factor", "_search_one")
+    __slots__ = (
+        "_about",
+        "_assigner",
+        "_changing",
+        "_maps",
+        "_native",
+        "_next_id",
+        "_nprobe",
+        "_rerank_factor",
+        "_search_one",
+    )
 
     def __init__(self, native: ComposedIndex, about: About) -> None:
         """Around a native index; use `Index.build` and `Index.load`."""
@@ -75,6 +89,7 @@ class Index:
         self._search_one = native.search_one
         self._nprobe = about.spec.default_nprobe
         self._rerank_factor = about.spec.default_rerank_factor
+        self._changing = threading.Lock()  # one add or remove at a time: new ids follow from those there are
         self._next_id: int | None = None
         self._maps: LinearMaps | None = None
         self._assigner: Assigner | None = None
@@ -116,6 +131,7 @@ class Index:
             UnknownNameError: names of kinds, presets and parameters that do not exist, with the closest ones.
             DatasetError: NaN, infinite or too large values, with the first row.
         """
+        isa()  # an ANNBENCH_ISA that is none is told first
         vectors = as_matrix(x, "x")
         n, dim = vectors.shape
         choices = {"transform": transform, "codec": codec, "structure": structure, "rerank": rerank}
@@ -147,12 +163,17 @@ class Index:
     @classmethod
     def load(cls, path: str | Path) -> Index:
         """Read an index that `save` wrote. Raises IndexFileError for a file that is none, or not an intact one."""
+        isa()
         try:
-            native = ComposedIndex.load(str(path))
+            native = ComposedIndex.load(_file_name(path))
         except NativeIndexFileError as error:
             where, message, remedy = error.args
             raise IndexFileError(message, where=where, remedy=remedy) from None
-        about = About.from_json(native.description, str(path))
+        try:
+            description = native.description
+        except UnicodeDecodeError:
+            description = ""
+        about = About.from_json(description, str(path))
         try:
             native.search(np.empty((0, about.dim), dtype=np.float32), 1)
         except ValueError:
@@ -169,7 +190,7 @@ class Index:
         Raises IndexFileError.
         """
         try:
-            self._native.save(str(path))
+            self._native.save(_file_name(path))
         except NativeIndexFileError as error:
             where, message, remedy = error.args
             raise IndexFileError(message, where=where, remedy=remedy) from None
@@ -220,17 +241,28 @@ class Index:
         """
         vectors = as_matrix(x, "x", self.dim)
         m = len(vectors)
-        if self._next_id is None:
-            self._next_id = int(self._native.ids.max(initial=-1)) + 1
-        own_ids = np.arange(self._next_id, self._next_id + m) if ids is None else as_ids(ids, m)
         zero = _checked_rows(vectors, self._about)
-        if ids is not None:
-            self._refuse_used(own_ids)
-        # Checked above, all at once: a block may not be added before a later one is refused.
-        fill(self._native, vectors, own_ids, self._about, self._linear_maps(), self._assign(), _silent, check_ids=False)
-        self._next_id = max(self._next_id, int(own_ids.max(initial=-1)) + 1)
-        if self._about.unit:
-            self._about = self._about.with_zero_ids(own_ids[zero])
+        given = None if ids is None else as_ids(ids, m)
+        with self._changing:
+            if given is None:
+                own_ids = self._new_ids(m)
+            else:
+                own_ids = given
+                self._refuse_used(own_ids)
+            before = len(self._native)
+            maps, assigner = self._linear_maps(), self._assign()
+            try:
+                fill(self._native, vectors, own_ids, self._about, maps, assigner, _silent, check_ids=False)
+            except BaseException as error:  # an interrupt too: of several blocks, the first may be in
+                if added := len(self._native) - before:
+                    self._native.remove(own_ids[:added])
+                if isinstance(error, ValueError):
+                    remedy = "add vectors like those that the index was built from, or build it again"
+                    raise UsageError(str(error), where="x", remedy=remedy) from None
+                raise
+            self._next_id = max(self._first_free(), int(own_ids.max(initial=-1)) + 1)
+            if self._about.unit:
+                self._about = self._about.with_zero_ids(own_ids[zero])
         return own_ids
 
     def remove(self, ids: Any) -> int:
@@ -239,11 +271,12 @@ class Index:
         """
         given = np.atleast_1d(np.asarray(ids))
         own_ids = as_ids(given, len(given))
-        try:
-            self._native.remove(own_ids)
-        except (IndexError, ValueError) as error:
-            raise UsageError(str(error), where="ids", remedy="give ids of vectors that are in the index") from None
-        self._about = self._about.without_zero_ids(own_ids)
+        with self._changing:
+            try:
+                self._native.remove(own_ids)
+            except (IndexError, ValueError) as error:
+                raise UsageError(str(error), where="ids", remedy="give ids of vectors that are in the index") from None
+            self._about = self._about.without_zero_ids(own_ids)
         return len(own_ids)
 
     @property
@@ -301,16 +334,35 @@ class Index:
         self, q: Any, k: Any, nprobe: Any, rerank_k: Any, epsilon: Any, threads: Any
     ) -> tuple[Ids, Distances]:
         query = as_query(q, self.dim)
-        counts = (_count("k", k, 1), _count("nprobe", nprobe, 1), _count("rerank_k", rerank_k, 0))
+        counts = (_count("k", k, 1), _at_most("nprobe", nprobe, 1), _at_most("rerank_k", rerank_k, 0))
+        queries = 1 if query.ndim == 1 else len(query)
+        if counts[0] * queries > MOST_ANSWERS:
+            raise UsageError(f"got {k:,} for {queries:,} queries", where="k", remedy="ask for fewer answers at once")
         if not isinstance(epsilon, int | float) or not epsilon >= 0:
             raise UsageError(f"got {epsilon!r}", where="epsilon", remedy="give a number of at least 0")
         threads = _checked_threads(threads)
-        if query.ndim == 1:
-            return self._search_one(query, *counts, epsilon, threads)
-        k, nprobe, rerank_k = counts
-        return self._native.search(
-            query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, shared=len(query) > 1
-        )
+        try:
+            if query.ndim == 1:
+                return self._search_one(query, *counts, epsilon, threads)
+            k, nprobe, rerank_k = counts
+            return self._native.search(
+                query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, shared=len(query) > 1
+            )
+        except ValueError as error:  # everything else was looked at above
+            raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
+
+    def _first_free(self) -> int:
+        if self._next_id is None:
+            self._next_id = int(self._native.ids.max(initial=-1)) + 1
+        return self._next_id
+
+    def _new_ids(self, m: int) -> Ids:
+        first = self._first_free()
+        if m and first + m - 1 > LARGEST_ID:
+            raise UsageError(
+                f"fewer than {m:,} are left above {first - 1}", where="ids", remedy="give ids that are not in the index"
+            )
+        return min(first, LARGEST_ID) + np.arange(m, dtype=np.int64)
 
     def _refuse_used(self, ids: Ids) -> None:
         used = np.flatnonzero(np.isin(ids, self._native.ids))
@@ -360,6 +412,18 @@ def _count(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise UsageError(f"got {value!r}", where=name, remedy=f"give a whole number of at least {least}")
     return int(value)
+
+
+def _at_most(name: str, value: Any, least: int) -> int:
+    """As `_count`, for what means "all" where it is more than there is."""
+    return min(_count(name, value, least), MOST_ANSWERS)
+
+
+def _file_name(path: str | Path) -> str:
+    name = str(path)
+    if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise IndexFileError("is no file name", where=repr(name), remedy="give one of Unicode without NUL")
+    return name
 
 
 def _checked_threads(threads: Any) -> int:

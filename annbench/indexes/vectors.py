@@ -14,6 +14,7 @@ from annbench.indexes.transforms.base import Matrix
 
 ACCEPTED = ("float32", "float16", "float64", "int8", "uint8")
 BLOCK_BYTES = 64 << 20  # of float32
+MAX_DIM = 1 << 20  # as the index file has it
 
 
 def as_matrix(vectors: Any, where: str, dim: int | None = None) -> NDArray[Any]:
@@ -27,6 +28,8 @@ def as_matrix(vectors: Any, where: str, dim: int | None = None) -> NDArray[Any]:
         )
     if array.ndim != 2 or array.shape[1] < 1:
         raise UsageError(f"has shape {array.shape}", where=where, remedy="give rows: (n, dim) with dim >= 1")
+    if array.shape[1] > MAX_DIM:
+        raise UsageError(f"has dim {array.shape[1]:,}", where=where, remedy=f"give vectors of dim {MAX_DIM:,} at most")
     if dim is not None and array.shape[1] != dim:
         raise UsageError(
             f"has dim {array.shape[1]}", where=where, remedy=f"give vectors of dim {dim}, as the index has"

@@ -64,9 +64,13 @@ FAULTS: dict[int, tuple[str, str]] = {
     31: ("parameters that differ by sign or punctuation", "distinct ids"),
     32: ("dataset truncated mid-run (SIGBUS)", "contained in the worker"),
     33: ("`ANNBENCH_ISA` misspelt or not on this CPU", "error listing those available; never SIGILL"),
-    34: ("concurrent search", "same answers as serial"),
+    34: ("concurrent search; search while others load, add, remove and save", "same answers as serial"),
+    35: (
+        "memory runs out at any allocation",
+        "`MemoryError`, no leak, the index and its file as they were",
+    ),
 }
-REQUIRED = range(7, 34)
+REQUIRED = range(1, 36)
 
 HEAD = """\
 # Faults survived

@@ -130,7 +130,7 @@ void SignTables::encode(const float* vectors, const float* bias, const float* an
 }
 
 void SignTables::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
-  std::vector<std::uint8_t> code(groups_);
+  std::array<std::uint8_t, max_table_groups> code;  // no memory of its own: a removal that has begun must not fail
   const std::size_t i = from % table_block, j = to % table_block;
   const std::uint8_t* source = block_of(codes, from);
   std::uint8_t* target = block_of(codes, to);

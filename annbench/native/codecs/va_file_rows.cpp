@@ -213,9 +213,14 @@ void VaFileRows::read_row(const std::uint8_t* block, std::size_t at, std::uint8_
 }
 
 void VaFileRows::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
-  std::vector<std::uint8_t> row(row_bytes_);
-  read_row(block_of({codes[0], codes[1]}, from), from % table_block, row.data());
-  write_row(row.data(), to % table_block, codes[0] + to / table_block * block_bytes());
+  // Without memory of its own: a removal that has begun must not fail.
+  const std::uint8_t* source = block_of({codes[0], codes[1]}, from);
+  std::uint8_t* target = codes[0] + to / table_block * block_bytes();
+  std::array<std::uint8_t, max_table_groups> halves;
+  get_table_code(source, halves_.size(), from % table_block, halves.data());
+  put_table_code(halves.data(), halves_.size(), to % table_block, target);
+  for (std::size_t byte = halves_.size() / 2; byte < row_bytes_; ++byte)
+    target[table_block * byte + to % table_block] = source[table_block * byte + from % table_block];
   if (filtered()) std::memmove(codes[1] + to * sign_bytes(), codes[1] + from * sign_bytes(), sign_bytes());
 }
 

@@ -216,12 +216,12 @@ void ComposedIndex::compact() {
   for (std::size_t l = 0; l < nlist(); ++l) {
     CodeList& list = lists_->all()[l];
     if (list.room == list.size()) continue;
+    list.room = list.size();  // first, so that no code is put where memory was given back before it ran out
     for (std::size_t part = 0; part < max_parts; ++part) {
       list.codes[part].shrink(lists_->code_bytes(part, list.size()));
       if (reranker_) list.rerank[part].shrink(reranker_->code_bytes(part, list.size()));
     }
     list.ids.shrink_to_fit();
-    list.room = list.size();
   }
   places_ = {};
   places_known_ = false;
@@ -229,6 +229,7 @@ void ComposedIndex::compact() {
 
 void ComposedIndex::need_places() const {
   if (places_known_) return;
+  places_.clear();  // what an earlier call found before memory ran out is not made twice
   places_.reserve(size_ * assignments_);
   for (std::size_t l = 0; l < lists_->all().size(); ++l) {
     const auto& ids = lists_->all()[l].ids;

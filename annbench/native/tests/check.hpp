@@ -73,6 +73,7 @@ void test_float_rows();
 void test_hamming();
 void test_hamming_tables();
 void test_index_file();
+void test_memory_failures();
 void test_neighbor_collector();
 void test_plane_dot();
 void test_plane_estimates();

@@ -38,10 +38,17 @@ std::int64_t live_allocations() { return live; }
 
 }  // namespace annbench::tests
 
-// The library's array and nothrow forms end in these.
+// The array forms end in these. So do the library's nothrow forms, but not a sanitizer's, which delete would not know.
 void* operator new(std::size_t bytes) { return annbench::tests::allocate(bytes, 0); }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return annbench::tests::allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 void operator delete(void* memory) noexcept { annbench::tests::release(memory); }
 void operator delete(void* memory, std::size_t) noexcept { annbench::tests::release(memory); }

@@ -54,6 +54,7 @@ constexpr Test tests[] = {
     {"thread_pool", annbench::tests::test_thread_pool},
     {"composed", annbench::tests::test_composed},
     {"composed_threads", annbench::tests::test_composed_threads},
+    {"memory_failures", annbench::tests::test_memory_failures},
 };
 
 }  // namespace
