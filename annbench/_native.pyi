@@ -102,7 +102,6 @@ class ComposedIndex:
         fit: str = "rabitq-fast",
         query_bits: int = 8,
         rescale: bool = True,
-        scan_dim: int = 0,
         parameter: float = 1.0,
         tables: NDArray[np.float32] | None = None,
         table_bits: NDArray[np.uint8] | None = None,
@@ -145,7 +144,7 @@ class ComposedIndex:
         threads: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
     def __len__(self) -> int: ...
-    def save(self, path: str) -> None: ...
+    def save(self, path: str, *, description: str | None = None) -> None: ...
     @staticmethod
     def load(path: str, isa: str | None = None) -> ComposedIndex: ...
     @property

@@ -30,6 +30,7 @@ SLOTS = ("transform", "codec", "structure", "rerank")
 
 # Of what keeps distances: lower bounds in the mapped space hold in the original one.
 ISOMETRIC = ("identity", "pca", "random-rotation", "prefix")
+ID_BYTES = 4  # as long as ids fit there; 8 in lists with larger ones
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,14 @@ class IndexSpec:
         return 10 if isinstance(self.codec, Product) else 3
 
     def rotation_edges(self, dim: int) -> list[int]:
-        """Where a rotation of the coded dimensions must not mix those before with those after: the prefixes that lists
-        and scans look at alone, and the whole.
+        """Where a rotation of the coded dimensions must not mix those before with those after: the prefix that
+        lists look at alone, and the whole.
         """
-        edges = {self.coded_dim(dim), self.prefix_dim(dim)}
-        if isinstance(self.codec, Uniform) and self.codec.scan_dim is not None:
-            edges.add(self.codec.scan_dim)
-        return sorted(edges)
+        return sorted({self.coded_dim(dim), self.prefix_dim(dim)})
 
     def bytes_per_vector(self, dim: int) -> float:
         """What a vector with `dim` takes, id included, tables and lists left out; an estimate."""
-        codes = self.codec.code_bytes(self.coded_dim(dim)) + 8
+        codes = self.codec.code_bytes(self.coded_dim(dim)) + ID_BYTES
         return self.assignments * (codes + self.rerank.code_bytes(dim))
 
     def check(self, n: int, dim: int, metric: str) -> None:

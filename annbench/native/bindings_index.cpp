@@ -59,7 +59,7 @@ using OptionalVector = std::optional<Vector<const float>>;
 void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in, std::size_t dim, OptionalVector mean,
                OptionalMatrix query_map, OptionalMatrix base_map, bool normalise, bool mapped_metric,
                std::string_view codec, std::uint32_t bits, std::uint32_t second_bits, std::string_view fit,
-               std::uint32_t query_bits, bool rescale, std::uint32_t scan_dim, float parameter, OptionalVector tables,
+               std::uint32_t query_bits, bool rescale, float parameter, OptionalVector tables,
                std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
                std::uint32_t rerank_bits, float rerank_scale, std::string description, std::optional<std::string_view> isa) {
   for (const OptionalMatrix& map : {query_map, base_map})
@@ -74,7 +74,7 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
   s.normalise = normalise;
   s.mapped_metric = mapped_metric;
   s.codec = {codec_named(codec), bits,      second_bits, fit_named(fit),    query_bits,
-             rescale,            scan_dim,  parameter,   values_of(tables), values_of(table_bits)};
+             rescale,            parameter, values_of(tables), values_of(table_bits)};
   s.centroids = values_of(centroids);
   s.prefix_dim = centroids ? centroids->shape(1) : 0;
   s.rerank = rerank_named(rerank);
@@ -170,7 +170,7 @@ void bind_composed_index(nb::module_& m) {
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(), "normalise"_a = false,
            "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
-           "query_bits"_a = 8, "rescale"_a = true, "scan_dim"_a = 0, "parameter"_a = 1.0f,
+           "query_bits"_a = 8, "rescale"_a = true, "parameter"_a = 1.0f,
            "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),
            "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "rerank_scale"_a = 1.0f, "description"_a = "",
            "isa"_a = nb::none())
@@ -186,7 +186,8 @@ void bind_composed_index(nb::module_& m) {
       .def("search_one", search_one, "query"_a.noconvert(), "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
            "threads"_a = 1)
       .def("__len__", &ComposedIndex::size)
-      .def("save", &ComposedIndex::save, "path"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def("save", &ComposedIndex::save, "path"_a, nb::kw_only(), "description"_a = nb::none(),
+           nb::call_guard<nb::gil_scoped_release>())
       .def_static("load", [](const std::string& path, std::optional<std::string_view> isa) {
             return ComposedIndex::load(path, isa ? &kernels_named(*isa) : nullptr);
           }, "path"_a, "isa"_a = nb::none(), nb::call_guard<nb::gil_scoped_release>())

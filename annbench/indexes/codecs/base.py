@@ -27,8 +27,8 @@ class Codec(Choice):
 
     @abstractmethod
     def native(self) -> dict[str, Any]:
-        """Arguments of the native index: `codec`, and those of `bits`, `second_bits`, `fit`, `query_bits`, `rescale`
-        and `scan_dim` that matter to it.
+        """Arguments of the native index: `codec`, and those of `bits`, `second_bits`, `fit`, `query_bits` and
+        `rescale` that matter to it.
         """
 
     @abstractmethod

@@ -22,8 +22,8 @@ class Uniform(Codec):
     - `fit` chooses the grid: `min-max` (LVQ; Aguerrebere et al., VLDB 2023), `rabitq` (best cosine, swept; Gao et al.,
       SIGMOD 2025), `rabitq-fast` (the same, predicted), `osq` (coordinate descent, as Lucene).
     - `residual_bits` adds a second level for what the first leaves, read only when the first cannot decide.
-    - `scan_bits` 1 puts a 1-bit code over the first `scan_dim` dimensions (None: all) in front: it is scanned for all,
-      the `bits` are read where its upper bound passes.
+    - `scan_bits` 1 keeps the sign bits apart from the others: they are scanned for all vectors, the other bits are read
+      where the upper bound that follows passes. The grid must be symmetric: a `rabitq` fit, of 2 bits or more.
     - `bits_per_dim` spends `bits` on average, more where the variance is larger, on one grid for all vectors, after a
       transform that sorts dimensions by it (pca without rotate).
     - `query_bits` rounds the query; below 8 it is cheaper and less exact (4 for BBQ).
@@ -36,26 +36,31 @@ class Uniform(Codec):
     fit: Literal["min-max", "rabitq", "rabitq-fast", "osq"] = "rabitq"
     residual_bits: Literal[0, 4, 8] = 0
     scan_bits: Literal[0, 1] = 0
-    scan_dim: int | None = Field(default=None, ge=1)
     bits_per_dim: bool = False
     query_bits: int = Field(default=8, ge=1, le=8)
     rescale: bool = True
 
     @model_validator(mode="after")
     def _consistent(self) -> Uniform:
-        if self.scan_dim is not None and not self.scan_bits:
-            raise ValueError("scan_dim says nothing without scan_bits; set scan_bits 1, or leave scan_dim out")
         if self.residual_bits and self.scan_bits:
             raise ValueError("residual_bits and scan_bits are two ways to look twice; keep one of them")
         two_stages = "residual_bits" if self.residual_bits else "scan_bits" if self.scan_bits else ""
         if not two_stages:
             return self
-        if self.bits not in ((4,) if self.residual_bits else ROW_BITS):
-            fitting = "4" if self.residual_bits else "4 or 8"
-            raise ValueError(f"bits {self.bits} cannot go with {two_stages}; set bits {fitting}")
+        if self.residual_bits and self.bits != 4:
+            raise ValueError(f"bits {self.bits} cannot go with residual_bits; set bits 4")
+        if self.scan_bits and self.bits == 1:
+            raise ValueError("bits 1 leaves nothing to look at after scan_bits; set bits 2 to 8, or leave scan_bits out")
+        if self.scan_bits and not self.symmetric:
+            raise ValueError(f"scan_bits cannot go with fit {self.fit}; set fit rabitq or rabitq-fast")
         if self.bits_per_dim or self.query_bits != 8 or not self.rescale:
             raise ValueError(f"bits_per_dim, query_bits and rescale cannot be chosen with {two_stages}; leave them out")
         return self
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether grids are symmetric about 0."""
+        return self.fit.startswith("rabitq")
 
     @property
     def layout(self) -> str:
@@ -73,28 +78,25 @@ class Uniform(Codec):
             case "two-level":
                 arguments["second_bits"] = self.residual_bits
             case "staged":
-                arguments |= {"bits": self.scan_bits, "second_bits": self.bits, "scan_dim": self.scan_dim or 0}
+                arguments |= {"bits": self.scan_bits, "second_bits": self.bits}
             case "planes":
                 arguments |= {"query_bits": self.query_bits, "rescale": self.rescale}
         return arguments
 
     def code_bytes(self, dim: int) -> float:
-        # Grids that are symmetric about 0 need a factor less.
-        factors = 8 if self.fit.startswith("rabitq") else 12
+        factors = 8 if self.symmetric else 12
         rows = dim * self.bits / 8 + factors
         match self.layout:
             case "two-level":
                 return lines(rows + 4) + lines(dim * self.residual_bits / 8 + factors)
             case "staged":
-                return lines(rows) + (self.scan_dim or dim) / 8 + 12
+                # Blocks of signs by fours of dimensions, in fours; planes of the other bits in sixteens of bytes; the
+                # factors of both stages.
+                planes = sum(16 * np.ceil(dim * width / 128) for width in (4, 2, 1) if (self.bits - 1) & width)
+                return float(2 * np.ceil(dim / 16) + planes + 16)
             case "planes":
                 return float(self.bits * np.ceil(dim / 64) * 8 + 12)
         return lines(rows)
-
-    def problem(self, dim: int) -> tuple[str, str] | None:
-        if self.scan_dim is not None and self.scan_dim > dim:
-            return f"scan_dim {self.scan_dim} exceeds the {dim} dimensions that are coded", f"set scan_dim <= {dim}"
-        return None
 
     @property
     def training_rows(self) -> int:

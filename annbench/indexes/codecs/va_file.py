@@ -23,6 +23,9 @@ class VaFile(Codec):
 
     Of the codes, the share `hamming_keep` that is nearest by 1 bit a dimension is looked at; 1 for all. The transform
     should make dimensions independent: PCA of all dimensions.
+
+    Under cosine it holds directions as points of length 1, whose distances tell the cosine; a vector of length zero has
+    none, and is refused.
     """
 
     kind: Literal["va-file"] = "va-file"

@@ -10,18 +10,24 @@
 namespace annbench {
 namespace {
 
-// Calls visit(dimension, byte of the row, whether in the high half, place in an arranged query) for every dimension.
+// Dimensions whose codes lie side by side.
+struct Stretch {
+  std::size_t dimension, count;
+  std::size_t byte;   // of the row, where they begin
+  bool high;          // in the high halves of the bytes
+  std::size_t place;  // in an arranged query
+};
+
 template <class Visit>
-void for_each_code(std::size_t dim, int bits, std::size_t row_bytes, std::size_t factors, Visit visit) {
+void for_each_stretch(std::size_t dim, int bits, std::size_t row_bytes, std::size_t factors, Visit visit) {
   std::size_t dimension = 0;
   for (std::size_t line = 0; line < row_bytes && dimension < dim; line += code_line) {
     const bool last = line + code_line == row_bytes;
     const std::size_t usable = code_line - (last ? 4 * factors : 0);
-    for (int half = 0; half < (bits == 4 ? 2 : 1); ++half) {
-      for (std::size_t b = 0; b < usable && dimension < dim; ++b, ++dimension) {
-        const std::size_t place = bits == 4 ? 2 * line + (half == 1 ? code_line : 0) + b : line + b;
-        visit(dimension, line + b, half == 1, place);
-      }
+    for (int half = 0; half < (bits == 4 ? 2 : 1) && dimension < dim; ++half) {
+      const std::size_t count = std::min(usable, dim - dimension);
+      visit(Stretch{dimension, count, line, half == 1, bits == 4 ? 2 * line + (half == 1 ? code_line : 0) : line});
+      dimension += count;
     }
   }
 }
@@ -39,22 +45,29 @@ CodeLayout::CodeLayout(std::size_t dim, int bits, std::size_t factors) : dim_(di
 
 void CodeLayout::pack(const std::uint8_t* codes, const float* factors, std::uint8_t* row) const {
   std::fill(row, row + row_bytes_, std::uint8_t{0});
-  for_each_code(dim_, bits_, row_bytes_, factors_, [&](std::size_t j, std::size_t byte, bool high, std::size_t) {
-    row[byte] = static_cast<std::uint8_t>(row[byte] | (high ? codes[j] << 4 : codes[j]));
+  for_each_stretch(dim_, bits_, row_bytes_, factors_, [&](const Stretch& s) {
+    for (std::size_t i = 0; i < s.count; ++i) {
+      const int code = codes[s.dimension + i];
+      row[s.byte + i] = static_cast<std::uint8_t>(row[s.byte + i] | (s.high ? code << 4 : code));
+    }
   });
   std::memcpy(row + row_bytes_ - 4 * factors_, factors, 4 * factors_);
 }
 
 void CodeLayout::unpack(const std::uint8_t* row, std::uint8_t* codes) const {
-  for_each_code(dim_, bits_, row_bytes_, factors_, [&](std::size_t j, std::size_t byte, bool high, std::size_t) {
-    codes[j] = static_cast<std::uint8_t>(bits_ == 8 ? row[byte] : high ? row[byte] >> 4 : row[byte] & 15);
+  for_each_stretch(dim_, bits_, row_bytes_, factors_, [&](const Stretch& s) {
+    for (std::size_t i = 0; i < s.count; ++i) {
+      const std::uint8_t byte = row[s.byte + i];
+      codes[s.dimension + i] = static_cast<std::uint8_t>(bits_ == 8 ? byte : s.high ? byte >> 4 : byte & 15);
+    }
   });
 }
 
 void CodeLayout::arrange(const std::int8_t* values, std::int8_t* arranged) const {
   std::fill(arranged, arranged + query_bytes(), std::int8_t{0});
-  for_each_code(dim_, bits_, row_bytes_, factors_,
-                [&](std::size_t j, std::size_t, bool, std::size_t place) { arranged[place] = values[j]; });
+  for_each_stretch(dim_, bits_, row_bytes_, factors_, [&](const Stretch& s) {
+    std::memcpy(arranged + s.place, values + s.dimension, s.count);
+  });
 }
 
 std::size_t CodeLayout::capacity(std::size_t lines, int bits, std::size_t factors) {

@@ -190,6 +190,35 @@ float SignTables::fill_tables(Query& prepared, float inverse) const {
   return -0.5f * static_cast<float>(sizes) / (1 << fraction);
 }
 
+void SignTables::prepare_halves(Query& prepared) const {
+  if (prepared.halves.size() != 16 * used_groups_) prepared.halves = AlignedBuffer<float>(16 * used_groups_);
+  const float* q = prepared.dealt.data();
+  float* table = prepared.halves.data();
+  for (std::size_t g = 0; g < used_groups_; ++g, q += 4, table += 16) {
+    float pairs[2][4];  // of the lower and of the upper two dimensions
+    for (std::size_t p = 0; p < 2; ++p)
+      for (std::size_t c = 0; c < 4; ++c)
+        pairs[p][c] = 0.5f * ((c % 2 == 1 ? q[2 * p] : -q[2 * p]) + (c / 2 == 1 ? q[2 * p + 1] : -q[2 * p + 1]));
+    for (std::size_t c = 0; c < 16; ++c) table[c] = pairs[0][c % 4] + pairs[1][c / 4];
+  }
+}
+
+void SignTables::halves(const Query& query, const CodesView& codes, const std::uint32_t* places, std::size_t count,
+                        float* sums) const {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t lane = places[i] % table_block;
+    const std::uint8_t* byte = block_of(codes, places[i]) + lane % 16;
+    const int shift = lane < 16 ? 0 : 4;
+    const float* table = query.halves.data();
+    float two[2] = {};  // because an addition has to wait for the one before
+    for (std::size_t g = 0; g < used_groups_; g += 2, byte += 32, table += 32) {
+      two[0] += table[(byte[0] >> shift) & 15];
+      two[1] += table[16 + ((byte[16] >> shift) & 15)];
+    }
+    sums[i] = two[0] + two[1];
+  }
+}
+
 void SignTables::scan(const KernelTable& kernels, const Query& query, float offset, float slack, const CodesView& codes,
                       std::size_t first, std::size_t count, float* bounds) const {
   const SignScan scan{query.tables.data(), groups_, used_groups_, query.step, query.base, offset, slack};

@@ -34,6 +34,7 @@ class SignTables {
     AlignedBuffer<std::uint8_t> tables;
     std::vector<float> dealt;  // the query's values where their bits are: kept for its memory
     float step = 0, base = 0;  // a sum s of entries stands for ⟨q, w⟩ ≈ base + step·s
+    AlignedBuffer<float> halves;  // the sums without rounding: see prepare_halves()
     float noise = 0;           // what rounding adds to an estimate, as a distance: √(distance² + noise²) for the error
   };
 
@@ -64,6 +65,12 @@ class SignTables {
   // increasing order, with their scores; returns how many. The arrays hold `count` entries.
   std::size_t select(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                      std::size_t first, std::size_t count, float threshold, std::uint32_t* places, float* scores) const;
+
+  // For codes that continue these (StagedRows), ½·⟨q, w⟩ as exactly as float32 has it: tables for it, in a query that
+  // prepare() has seen, and the sums of single places.
+  void prepare_halves(Query& prepared) const;
+  void halves(const Query& query, const CodesView& codes, const std::uint32_t* places, std::size_t count,
+              float* sums) const;
 
   // The same for upper bounds: scores plus probe.epsilon standard errors.
   void bounds(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,

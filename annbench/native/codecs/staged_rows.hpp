@@ -1,15 +1,23 @@
-// Two codes a vector: signs, scanned 32 at a time for upper bounds of the scores (codecs/sign_tables.hpp), and rows of 4 or
-// 8 bits a dimension (codecs/uniform_rows.hpp), read only where a bound reaches the threshold. This is what makes inverted
-// lists fast: most codes of a list are dismissed for a tenth of the bytes and of the work.
+// The uniform code of 2 to 8 bits with its sign bits apart: these are scanned 32 at a time for upper bounds of the scores
+// (codecs/sign_tables.hpp), the other bits are read only where a bound reaches the threshold. This is what makes inverted
+// lists fast: most codes of a list are dismissed for a fraction of the bytes and of the work. Since the sign is the highest
+// bit of a code on a symmetric grid, nothing is stored twice.
+//
+//   code_j = 2^(bits − 1)·s_j + low_j,   s_j = v_j > 0
+//   ⟨q, code − middle⟩ = 2^(bits − 1)·½·⟨q, ±1⟩ + ⟨q, low − middle of low⟩
+//
+// with the first from float tables of the query, the second from its values rounded to 8 bits, or to 16 where the code is as
+// fine as that.
 // Source: RaBitQ in inverted lists (Gao and Long, SIGMOD 2024, section 4; Gao et al., SIGMOD 2025).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "codecs/byte_query.hpp"
 #include "codecs/codec.hpp"
 #include "codecs/sign_tables.hpp"
-#include "codecs/uniform_rows.hpp"
+#include "codecs/uniform.hpp"
 
 namespace annbench {
 
@@ -17,24 +25,24 @@ class StagedRows {
  public:
   struct Query {
     SignTables::Query signs;
-    UniformRows::Query rows;
+    ByteQuery rounded, rest;
+    AlignedBuffer<std::int8_t> values, rest_values;  // filled up with zeros for kernels/packed_dot.hpp
+    float sum = 0;                                   // of the query on its grid or grids
   };
 
-  // `bits` is 4 or 8, as in UniformRows; signs are kept of the first `scan_dim` of `dim` dimensions.
-  // Throws std::invalid_argument.
-  StagedRows(std::size_t dim, std::size_t scan_dim, int bits, UniformFit fit, float weight)
-      : signs_(dim, scan_dim, weight), rows_(dim, bits, fit, weight) {}
+  // `bits` is 2 to 8, sign included; `fit` one of RaBitQ's, whose grids are symmetric. Throws std::invalid_argument.
+  StagedRows(std::size_t dim, int bits, UniformFit fit, float weight);
 
   static constexpr std::size_t parts = 2;
   static constexpr std::size_t granule = SignTables::granule;
   static constexpr bool staged = true;
 
-  std::size_t dim() const { return rows_.dim(); }
+  std::size_t dim() const { return quantizer_.dim(); }
   const SignTables& signs() const { return signs_; }
-  const UniformRows& rows() const { return rows_; }
-  // Part 0 is the signs, part 1 the rows.
+  const UniformQuantizer& quantizer() const { return quantizer_; }
+  // Part 0 is the signs, part 1 the other bits and the factors of the whole code: bias and weight·rescale·step.
   std::size_t bytes(std::size_t part, std::size_t count) const {
-    return part == 0 ? signs_.bytes(0, count) : rows_.bytes(part - 1, count);
+    return part == 0 ? signs_.bytes(0, count) : part == 1 ? count * row_bytes_ : 0;
   }
 
   // As the concept Codec says; score() writes upper bounds, probe.epsilon standard errors above the signs' estimates.
@@ -52,8 +60,13 @@ class StagedRows {
                      std::size_t first, std::size_t count, float threshold, std::uint32_t* places, float* bounds) const;
 
  private:
+  int low_bits() const { return quantizer_.bits() - 1; }
+  bool fine() const { return quantizer_.bits() >= 7; }
+
   SignTables signs_;
-  UniformRows rows_;
+  UniformQuantizer quantizer_;
+  float weight_;
+  std::size_t row_bytes_;
 };
 
 static_assert(Codec<StagedRows>);

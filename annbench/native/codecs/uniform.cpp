@@ -222,6 +222,24 @@ float uniform_rescale(const float* v, const std::uint8_t* codes, UniformGrid gri
   return product > 0 && std::isfinite(factor) ? static_cast<float>(factor) : 0.0f;
 }
 
+UniformCode uniform_code(const UniformQuantizer& quantizer, const float* v, float bias, const float* anchor, float weight,
+                         std::uint8_t* codes) {
+  const std::size_t dim = quantizer.dim();
+  const UniformGrid grid = quantizer.encode(v, codes);
+  const float scale = weight * uniform_rescale(v, codes, grid, dim);
+  float correction = 0;
+  if (anchor != nullptr) {
+    float exact = 0, coded = 0, sum = 0;
+    for (std::size_t j = 0; j < dim; ++j) {
+      exact += anchor[j] * v[j];
+      coded += anchor[j] * codes[j];
+      sum += anchor[j];
+    }
+    correction = weight * exact - scale * (grid.step * coded + grid.lower * sum);
+  }
+  return {bias + correction, scale * grid.step, scale * grid.lower};
+}
+
 UniformGrid residual_grid(UniformGrid first, int bits) {
   return {-first.step / 2, first.step / static_cast<float>((1 << bits) - 1)};
 }

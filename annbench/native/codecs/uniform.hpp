@@ -56,6 +56,15 @@ class UniformQuantizer {
 // ‖v‖² / ⟨w, v⟩ for the reconstruction w of the codes; 0 if that is no positive number, as for a zero vector.
 float uniform_rescale(const float* v, const std::uint8_t* codes, UniformGrid grid, std::size_t dim);
 
+// A vector's codes and what score(q, v) = bias + weight·⟨q, v⟩ is estimated by: bias + Σ_j q_j·(lower + step·code_j).
+struct UniformCode {
+  float bias, step, lower;
+};
+
+// Codes v (dim floats), writing the codes. `anchor` as codecs/codec.hpp says, dim floats or null.
+UniformCode uniform_code(const UniformQuantizer& quantizer, const float* v, float bias, const float* anchor, float weight,
+                         std::uint8_t* codes);
+
 // The second level: the residual v − w, which lies within half a step of the first, on a grid of `bits` bits over that
 // interval. Writes its codes; the grid needs no storage, `residual_grid` gives it back.
 void encode_residual(const float* v, const std::uint8_t* codes, UniformGrid grid, int bits, std::size_t dim,

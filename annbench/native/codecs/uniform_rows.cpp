@@ -20,22 +20,9 @@ UniformRows::UniformRows(std::size_t dim, int bits, UniformFit fit, float weight
 void UniformRows::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
                          const MutableCodes& codes, std::size_t first) const {
   std::vector<std::uint8_t> one(dim());
-  float anchor_sum = 0;
-  for (std::size_t j = 0; anchor != nullptr && j < dim(); ++j) anchor_sum += anchor[j];
   for (std::size_t i = 0; i < count; ++i) {
-    const float* v = vectors + i * dim();
-    const UniformGrid grid = quantizer_.encode(v, one.data());
-    const float scale = weight_ * uniform_rescale(v, one.data(), grid, dim());
-    float correction = 0;
-    if (anchor != nullptr) {
-      float exact = 0, coded = 0;
-      for (std::size_t j = 0; j < dim(); ++j) {
-        exact += anchor[j] * v[j];
-        coded += anchor[j] * one[j];
-      }
-      correction = weight_ * exact - scale * (grid.step * coded + grid.lower * anchor_sum);
-    }
-    const std::array<float, 3> factors = {bias[i] + correction, scale * grid.step, scale * grid.lower};
+    const UniformCode code = uniform_code(quantizer_, vectors + i * dim(), bias[i], anchor, weight_, one.data());
+    const std::array<float, 3> factors = {code.bias, code.step, code.lower};
     layout_.pack(one.data(), factors.data(), codes[0] + (first + i) * layout_.row_bytes());
   }
 }
@@ -66,10 +53,7 @@ void UniformRows::prepare(const float* query, Query& prepared) const {
   if (layout_.bits() == 4) return;
   if (prepared.rest_values.size() != layout_.query_bytes())
     prepared.rest_values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
-  prepared.remainder.resize(dim());
-  for (std::size_t j = 0; j < dim(); ++j)
-    prepared.remainder[j] = query[j] - prepared.rounded.step * static_cast<float>(prepared.rounded.values[j]);
-  prepared.rest.round(prepared.remainder.data(), dim());
+  prepared.rest.round_rest(query, dim(), prepared.rounded);
   layout_.arrange(prepared.rest.values.data(), prepared.rest_values.data());
   prepared.sum += prepared.rest.sum;
 }

@@ -32,8 +32,7 @@ class UniformRows {
     // more than the codes do.
     ByteQuery rest;
     AlignedBuffer<std::int8_t> rest_values;
-    std::vector<float> remainder;  // kept for its memory
-    float sum = 0;                 // of the query on its grid or grids
+    float sum = 0;  // of the query on its grid or grids
   };
 
   // Rows for vectors of `dim` dimensions. `bits` is 4 or 8; `weight` as above. Throws std::invalid_argument.

@@ -14,7 +14,7 @@ namespace annbench::fuzz {
 namespace {
 
 // A kernel that is new in the table has to be compared here too.
-constexpr std::size_t kernels_compared = 18;
+constexpr std::size_t kernels_compared = 19;
 static_assert(sizeof(KernelTable) == (1 + kernels_compared) * sizeof(void*), "compare the new kernel in run()");
 
 const KernelTable& reference() { return kernels_named("scalar"); }
@@ -214,6 +214,23 @@ void code_dot(Input& input) {
   }
 }
 
+void packed_dot(Input& input) {
+  const std::size_t dim = input.size(1, 500), count = input.size(1, 40);
+  const int bits = 1 + input.byte() % 7;
+  const std::size_t stride = packed_plane_bytes(dim, bits) + input.size(0, 20);
+  Placed<std::uint8_t> base(input, stride * count);
+  Placed<std::int8_t> query(input, packed_query_dim(dim));
+  for (std::size_t j = 0; j < query.size(); ++j) query[j] = j < dim ? std::max<std::int8_t>(query[j], -127) : 0;
+  const Gathered gathered(input, count);
+  const PackedRows rows{base.data(), stride, dim, bits};
+  std::vector<std::int32_t> expected(count), found(count);
+  reference().packed_dot(query.data(), rows, gathered.data(), count, expected.data());
+  for (const KernelTable* table : others()) {
+    table->packed_dot(query.data(), rows, gathered.data(), count, found.data());
+    require(found == expected, "packed_dot", *table, shape_of({count, dim, static_cast<std::size_t>(bits)}));
+  }
+}
+
 // Against the sums in float64, the reference too.
 template <class T>
 void float_distance(Input& input) {
@@ -359,8 +376,8 @@ void crc32c(Input& input) {
 }
 
 constexpr void (*comparisons[])(Input&) = {
-    threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, float_distance<float>,
-    float_distance<std::uint16_t>, hadamard, plane_dot, table_scan, sign_scan, projection<float>,
+    threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, packed_dot,
+    float_distance<float>, float_distance<std::uint16_t>, hadamard, plane_dot, table_scan, sign_scan, projection<float>,
     projection<std::uint16_t>, crc32c};
 
 }  // namespace

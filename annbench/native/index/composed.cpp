@@ -115,8 +115,8 @@ void ComposedIndex::code_centroids() {
   centroid_codes_->reserve_codes(0, n);
   centroid_codes_->encode(0, settings_.centroids.data(), bias.data(), nullptr, n);
   CodeList& list = centroid_codes_->all()[0];
-  list.ids.resize(n);
-  std::iota(list.ids.begin(), list.ids.end(), 0);
+  list.ids.reserve(n, 0);
+  for (std::size_t i = 0; i < n; ++i) list.ids.push_back(static_cast<std::int64_t>(i));
 }
 
 void ComposedIndex::add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
@@ -148,10 +148,14 @@ void ComposedIndex::add(const float* originals, const float* mapped, const std::
   for (std::size_t l = 0; l < nlist(); ++l) sizes[l] = lists_->all()[l].size();
   try {
     // All memory first, so that what fails fails before anything is coded.
-    for (std::size_t l = 0; l < nlist(); ++l) make_room(l, members[l].size());
+    for (std::size_t l = 0; l < nlist(); ++l) {
+      std::int64_t largest = 0;
+      for (const std::uint32_t i : members[l]) largest = std::max(largest, ids[i]);
+      make_room(l, members[l].size(), largest);
+    }
     for (std::size_t l = 0; l < nlist(); ++l) append(l, originals, mapped, members[l], ids);
   } catch (...) {
-    for (std::size_t l = 0; l < nlist(); ++l) lists_->all()[l].ids.resize(sizes[l]);
+    for (std::size_t l = 0; l < nlist(); ++l) lists_->all()[l].ids.truncate(sizes[l]);
     places_.clear();
     places_known_ = false;
     throw;
@@ -160,14 +164,17 @@ void ComposedIndex::add(const float* originals, const float* mapped, const std::
 }
 
 // The first vectors of a list take no more than they need; one that is added to grows by half.
-void ComposedIndex::make_room(std::size_t l, std::size_t count) {
+void ComposedIndex::make_room(std::size_t l, std::size_t count, std::int64_t largest_id) {
   CodeList& list = lists_->all()[l];
   const std::size_t needed = list.size() + count;
-  if (count == 0 || needed <= list.room) return;
-  const std::size_t room = list.size() == 0 ? needed : std::max(needed, list.size() + list.size() / 2);
-  lists_->reserve_codes(l, room);
-  if (reranker_) reranker_->reserve_codes(list, room);
-  list.ids.reserve(room);
+  if (count == 0) return;
+  std::size_t room = list.room;
+  if (needed > room) {
+    room = list.size() == 0 ? needed : std::max(needed, list.size() + list.size() / 2);
+    lists_->reserve_codes(l, room);
+    if (reranker_) reranker_->reserve_codes(list, room);
+  }
+  list.ids.reserve(room, largest_id);
   list.room = room;
 }
 
@@ -215,13 +222,14 @@ void ComposedIndex::compact() {
   std::unique_lock lock(mutex_);
   for (std::size_t l = 0; l < nlist(); ++l) {
     CodeList& list = lists_->all()[l];
-    if (list.room == list.size()) continue;
+    const bool spare = list.room != list.size();
     list.room = list.size();  // first, so that no code is put where memory was given back before it ran out
+    list.ids.shrink_to_fit();
+    if (!spare) continue;
     for (std::size_t part = 0; part < max_parts; ++part) {
       list.codes[part].shrink(lists_->code_bytes(part, list.size()));
       if (reranker_) list.rerank[part].shrink(reranker_->code_bytes(part, list.size()));
     }
-    list.ids.shrink_to_fit();
   }
   places_ = {};
   places_known_ = false;
@@ -229,10 +237,10 @@ void ComposedIndex::compact() {
 
 void ComposedIndex::need_places() const {
   if (places_known_) return;
-  places_.clear();  // what an earlier call found before memory ran out is not made twice
+  places_.clear();  // of what was known when memory ran out
   places_.reserve(size_ * assignments_);
   for (std::size_t l = 0; l < lists_->all().size(); ++l) {
-    const auto& ids = lists_->all()[l].ids;
+    const IdList& ids = lists_->all()[l].ids;
     for (std::size_t place = 0; place < ids.size(); ++place) places_.emplace(ids[place], handle_of(l, place));
   }
   places_known_ = true;
@@ -255,7 +263,7 @@ void ComposedIndex::remove(const std::int64_t* ids, std::size_t n) {
       if (place != last) {
         lists_->move(l, last, place);
         if (reranker_) reranker_->move(list, last, place);
-        list.ids[place] = list.ids[last];
+        list.ids.move(last, place);
         const auto [begin, end] = places_.equal_range(list.ids[last]);
         for (auto moved = begin; moved != end; ++moved)
           if (moved->second == handle_of(l, last)) moved->second = handle_of(l, place);
@@ -471,7 +479,8 @@ std::vector<std::int64_t> ComposedIndex::ids() const {
   std::shared_lock lock(mutex_);
   std::vector<std::int64_t> all;
   all.reserve(size_ * assignments_);
-  for (const CodeList& list : lists_->all()) all.insert(all.end(), list.ids.begin(), list.ids.end());
+  for (const CodeList& list : lists_->all())
+    for (std::size_t i = 0; i < list.size(); ++i) all.push_back(list.ids[i]);
   if (assignments_ > 1) {
     std::ranges::sort(all);
     all.erase(std::unique(all.begin(), all.end()), all.end());
@@ -487,13 +496,13 @@ std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
     codes += list.codes[0].size();
     second += list.codes[1].size();
     rerank += list.rerank[0].size() + list.rerank[1].size();
-    ids += list.ids.capacity() * sizeof(std::int64_t);
+    ids += list.ids.bytes();
     lists += sizeof(CodeList);
   }
   if (places_known_) ids += places_.size() * (sizeof(Place) + 2 * sizeof(void*)) + places_.bucket_count() * sizeof(void*);
   std::size_t centroids = (s.centroids.size() + centroid_norms_.size()) * sizeof(float);
   if (centroid_codes_ != nullptr)
-    for (const CodeList& list : centroid_codes_->all()) centroids += list.codes[0].size() + list.ids.size() * sizeof(std::int64_t);
+    for (const CodeList& list : centroid_codes_->all()) centroids += list.codes[0].size() + list.ids.bytes();
   const std::size_t maps = (s.mean.size() + s.query_map.size() + s.base_map.size() + packed_query_map_.size()) * sizeof(float) +
                            half_query_map_.size() * sizeof(std::uint16_t);
   return {{"codes", codes},

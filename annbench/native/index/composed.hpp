@@ -47,12 +47,11 @@ enum class RerankKind : std::uint32_t { none = 0, uniform = 1, float16 = 2, floa
 struct CodecSettings {
   CodecKind kind = CodecKind::uniform;
   std::uint32_t bits = 4;
-  std::uint32_t second_bits = 0;  // of the residual, or of the rows behind a one-bit scan
+  std::uint32_t second_bits = 0;  // of the residual, or of the whole code in two stages
   UniformFit fit = UniformFit::rabitq_fast;
   std::uint32_t query_bits = 8;
   bool rescale = true;
-  std::uint32_t scan_dim = 0;  // dimensions that the one-bit scan looks at; 0 for all
-  float parameter = 1;         // va_file: the share of codes that pass its first stage; float16: its scale
+  float parameter = 1;  // va_file: the share of codes that pass its first stage; float16: its scale
   std::vector<float> tables;
   std::vector<std::uint8_t> table_bits;
 
@@ -120,8 +119,9 @@ class ComposedIndex {
   // Bytes by what they are for.
   std::vector<std::pair<std::string, std::size_t>> nbytes() const;
 
-  // Writes the index to a file, replacing it at once or not at all. Throws IndexFileError.
-  void save(const std::string& path) const;
+  // Writes the index to a file, replacing it at once or not at all, with a `description` instead of that of the settings
+  // where one is given. Throws IndexFileError.
+  void save(const std::string& path, const std::optional<std::string>& description = {}) const;
   // Throws IndexFileError for a file that is no index or not intact, std::bad_alloc.
   static std::unique_ptr<ComposedIndex> load(const std::string& path, const KernelTable* kernels = nullptr);
 
@@ -129,7 +129,7 @@ class ComposedIndex {
   struct Prepared;
   using Place = std::pair<const std::int64_t, std::uint64_t>;
 
-  void make_room(std::size_t list, std::size_t count);
+  void make_room(std::size_t list, std::size_t count, std::int64_t largest_id);
   void append(std::size_t list, const float* originals, const float* mapped, const std::vector<std::uint32_t>& members,
               const std::int64_t* ids);
   void prepare(const float* queries, Prepared& prepared) const;

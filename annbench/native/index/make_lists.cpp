@@ -69,7 +69,7 @@ std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Sett
     case CodecKind::two_level:
       return lists_of(count, TwoLevelRows(dim, bits_of(s.bits), bits_of(s.second_bits), s.fit, weight));
     case CodecKind::staged:
-      return lists_of(count, StagedRows(dim, s.scan_dim == 0 ? dim : s.scan_dim, bits_of(s.second_bits), s.fit, weight));
+      return lists_of(count, StagedRows(dim, bits_of(s.second_bits), s.fit, weight));
     case CodecKind::product: return lists_of(count, ProductCodes(dim, s.bits, s.tables, weight, s.rescale));
     case CodecKind::va_file: return lists_of(count, va_file(dim, s, weight));
   }

@@ -4,7 +4,7 @@
 //   description  text
 //   mean, query_map, base_map, centroids, tables   f32;   table_bits   u8: only where there are any
 //   list_sizes   u64 (nlist)
-//   ids          i64 (codes), list by list
+//   ids          u32 or, where one needs it, i64 (codes), list by list
 //   codes0, codes1, rerank0, rerank1   u8, list by list, each list filled to whole cache lines as its codec says
 #include <algorithm>
 #include <bit>
@@ -34,7 +34,7 @@ Packed pack_settings(const IndexSettings& s, std::size_t assignments) {
           static_cast<std::uint64_t>(s.codec.kind), s.codec.bits, s.codec.second_bits,
           static_cast<std::uint64_t>(s.codec.fit), s.codec.query_bits,
           static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{std::bit_cast<std::uint32_t>(s.codec.parameter)} << 32,
-          s.codec.scan_dim, static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments,
+          0, static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments,
           std::bit_cast<std::uint32_t>(s.rerank_scale)};
 }
 
@@ -68,7 +68,7 @@ IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
   s.codec.rescale = static_cast<std::uint32_t>(p[11]) == 1;
   s.codec.parameter = number(11, p[11] >> 32);
   s.rerank_scale = number(16, p[16]);
-  s.codec.scan_dim = static_cast<std::uint32_t>(within(12, 0, s.dim));
+  within(12, 0, 0);  // not in use
   s.rerank = static_cast<RerankKind>(within(13, 0, 3));
   s.rerank_bits = static_cast<std::uint32_t>(within(14, 0, 32));
   within(15, 1, most_assignments);
@@ -90,15 +90,30 @@ void add_floats(IndexFileWriter& writer, const char* name, const Shape& shape, c
   if (!values.empty()) writer.add(name, DType::f32, shape, values.data());
 }
 
+// Lists of both widths are written in the larger one.
+void add_ids(IndexFileWriter& writer, const std::vector<CodeList>& lists, std::uint64_t codes) {
+  const bool wide = std::ranges::any_of(lists, [](const CodeList& list) { return list.ids.wide(); });
+  std::vector<std::vector<std::int64_t>> widened;
+  std::vector<Piece> pieces;
+  for (const CodeList& list : lists) {
+    pieces.push_back({list.ids.data(), list.size() * list.ids.width()});
+    if (!wide || list.ids.wide()) continue;
+    auto& ids = widened.emplace_back(list.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = list.ids[i];
+    pieces.back() = {ids.data(), ids.size() * sizeof(std::int64_t)};
+  }
+  writer.add("ids", wide ? DType::i64 : DType::u32, {codes}, pieces);
+}
+
 }  // namespace
 
-void ComposedIndex::save(const std::string& path) const {
+void ComposedIndex::save(const std::string& path, const std::optional<std::string>& description) const {
   std::shared_lock lock(mutex_);
   const IndexSettings& s = settings_;
   IndexFileWriter writer(path);
   const Packed packed = pack_settings(s, assignments_);
   writer.add("settings", std::span<const std::uint64_t>(packed));
-  writer.add_text("description", s.description);
+  writer.add_text("description", description.value_or(s.description));
   add_floats(writer, "mean", {s.dim_in}, s.mean);
   add_floats(writer, "query_map", {s.dim, s.dim_in}, s.query_map);
   add_floats(writer, "base_map", {s.dim, s.dim_in}, s.base_map);
@@ -107,15 +122,13 @@ void ComposedIndex::save(const std::string& path) const {
   if (!s.codec.table_bits.empty()) writer.add("table_bits", std::span<const std::uint8_t>(s.codec.table_bits));
   const auto& lists = lists_->all();
   std::vector<std::uint64_t> sizes;
-  std::vector<Piece> ids;
   std::uint64_t codes = 0;
   for (const CodeList& list : lists) {
     sizes.push_back(list.size());
-    ids.push_back({list.ids.data(), list.size() * sizeof(std::int64_t)});
     codes += list.size();
   }
   writer.add("list_sizes", std::span<const std::uint64_t>(sizes));
-  writer.add("ids", DType::i64, {codes}, ids);
+  add_ids(writer, lists, codes);
   for (std::size_t part = 0; part < max_parts; ++part) {
     std::vector<Piece> scanned, finer;
     std::uint64_t scanned_bytes = 0, finer_bytes = 0;
@@ -162,11 +175,12 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   const std::uint64_t limit = reader.file_bytes();
   std::uint64_t codes = 0;
   for (const std::uint64_t size : sizes) {
-    if (size >= largest_list || size > limit / sizeof(std::int64_t)) reader.reject("list_sizes", "a list has " + std::to_string(size) + " codes");
+    if (size >= largest_list || size > limit / sizeof(std::uint32_t)) reader.reject("list_sizes", "a list has " + std::to_string(size) + " codes");
     codes += size;  // at most 2³² lists of less than 2³² codes
   }
   if (codes % assignments != 0) reader.reject("list_sizes", "the codes are no multiple of the assignments");
-  const Section& ids = reader.section("ids", DType::i64, Shape{codes});
+  const bool wide = reader.section("ids").dtype != DType::u32;
+  const Section& ids = reader.section("ids", wide ? DType::i64 : DType::u32, Shape{codes});
   // Sizes are compared with the file before memory is taken for them.
   std::array<std::uint64_t, max_parts> scanned{}, finer{};
   const Reranker* reranker = index->reranker_.get();
@@ -184,13 +198,16 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   auto& lists = index->lists_->all();
   std::vector<MutablePiece> pieces;
   for (std::size_t l = 0; l < nlist; ++l) {
-    index->make_room(l, sizes[l]);
-    lists[l].ids.resize(sizes[l]);
-    pieces.push_back({lists[l].ids.data(), sizes[l] * sizeof(std::int64_t)});
+    index->make_room(l, sizes[l], 0);
+    lists[l].ids = IdList(sizes[l], wide);
+    pieces.push_back({lists[l].ids.data(), sizes[l] * lists[l].ids.width()});
   }
   reader.read(ids, pieces);
-  for (const CodeList& list : lists)
-    if (!std::ranges::all_of(list.ids, [](std::int64_t id) { return id >= 0; })) reader.reject("ids", "one is negative");
+  for (CodeList& list : lists) {
+    for (std::size_t i = 0; i < list.size(); ++i)
+      if (list.ids[i] < 0) reader.reject("ids", "one is negative");
+    list.ids.shrink_to_fit();
+  }
   for (std::size_t part = 0; part < max_parts; ++part) {
     const auto read = [&](const Section& section, auto bytes_of, auto buffer_of) {
       pieces.clear();

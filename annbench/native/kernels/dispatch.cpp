@@ -50,6 +50,7 @@ KernelTable table_of(Isa isa) {
           hamming_tables_table[row],
           version_of(nibble_dot_table, multiplying),
           version_of(byte_dot_table, multiplying),
+          version_of(packed_dot_table, multiplying),
           float32_dot_table[row],
           float32_squared_l2_table[row],
           float16_dot_table[row],

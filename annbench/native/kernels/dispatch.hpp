@@ -13,6 +13,7 @@
 #include "kernels/hamming.hpp"
 #include "kernels/hamming_tables.hpp"
 #include "kernels/isa.hpp"
+#include "kernels/packed_dot.hpp"
 #include "kernels/plane_dot.hpp"
 #include "kernels/projection.hpp"
 #include "kernels/sign_scan.hpp"
@@ -31,6 +32,7 @@ struct KernelTable {
   HammingTablesFn hamming_tables;
   CodeDotFn nibble_dot;
   CodeDotFn byte_dot;
+  PackedDotFn packed_dot;
   FloatDistanceFn float32_dot;
   FloatDistanceFn float32_squared_l2;
   FloatDistanceFn float16_dot;

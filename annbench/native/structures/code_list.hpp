@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "codecs/codec.hpp"
+#include "structures/id_list.hpp"
 #include "support/aligned_buffer.hpp"
 
 namespace annbench {
@@ -42,8 +42,8 @@ class GrowingBuffer {
 struct CodeList {
   std::array<GrowingBuffer, max_parts> codes;
   std::array<GrowingBuffer, max_parts> rerank;
-  std::vector<std::int64_t> ids;  // of the caller, one a code
-  std::size_t room = 0;           // codes that there is memory for
+  IdList ids;            // of the caller, one a code
+  std::size_t room = 0;  // codes that there is memory for
 
   std::size_t size() const { return ids.size(); }
 };

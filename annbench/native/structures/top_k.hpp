@@ -38,23 +38,36 @@ class TopK {
     if (heap_.size() < k_) {
       if (score != score) return;
       heap_.push_back(item);
-      std::push_heap(heap_.begin(), heap_.end(), nearer);
+      std::push_heap(heap_.begin(), heap_.end(), Nearer{});
     } else if (k_ > 0 && score == score && item.nearer_than(heap_.front())) {
-      std::pop_heap(heap_.begin(), heap_.end(), nearer);
-      heap_.back() = item;
-      std::push_heap(heap_.begin(), heap_.end(), nearer);
+      replace_farthest(item);
     }
   }
 
   // Takes the kept items, nearest first; the object is empty afterwards.
   std::vector<Scored> take() {
-    std::sort_heap(heap_.begin(), heap_.end(), nearer);
+    std::sort(heap_.begin(), heap_.end(), Nearer{});
     return std::move(heap_);
   }
 
  private:
   // As a heap's order: the farthest of the kept is in front.
-  static bool nearer(const Scored& a, const Scored& b) { return a.nearer_than(b); }
+  struct Nearer {
+    bool operator()(const Scored& a, const Scored& b) const { return a.nearer_than(b); }
+  };
+
+  // One way down instead of the two of std::pop_heap and std::push_heap.
+  void replace_farthest(const Scored& item) {
+    Scored* heap = heap_.data();
+    std::size_t hole = 0;
+    for (std::size_t child = 1; child < k_; child = 2 * hole + 1) {
+      if (child + 1 < k_ && heap[child].nearer_than(heap[child + 1])) ++child;
+      if (!item.nearer_than(heap[child])) break;
+      heap[hole] = heap[child];
+      hole = child;
+    }
+    heap[hole] = item;
+  }
 
   std::size_t k_;
   std::vector<Scored> heap_;

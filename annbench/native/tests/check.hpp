@@ -60,6 +60,7 @@ inline std::vector<const KernelTable*> available_kernels() {
 }
 
 void test_code_dot();
+void test_packed_dot();
 void test_crc32c();
 void test_composed();
 void test_composed_threads();
@@ -72,6 +73,7 @@ void test_float_distance();
 void test_float_rows();
 void test_hamming();
 void test_hamming_tables();
+void test_id_list();
 void test_index_file();
 void test_memory_failures();
 void test_neighbor_collector();

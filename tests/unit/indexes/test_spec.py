@@ -33,11 +33,8 @@ def uniform(**fields: Any) -> dict[str, Any]:
         (uniform(rescale=False), {"codec": "planes", "bits": 4, "fit": "rabitq", "query_bits": 8, "rescale": False}),
         (uniform(bits_per_dim=True), {"codec": "planes", "bits": 4, "fit": "rabitq", "query_bits": 8, "rescale": True}),
         (uniform(residual_bits=8, fit="osq"), {"codec": "two-level", "bits": 4, "second_bits": 8, "fit": "osq"}),
-        (uniform(scan_bits=1), {"codec": "staged", "bits": 1, "second_bits": 4, "fit": "rabitq", "scan_dim": 0}),
-        (
-            uniform(bits=8, scan_bits=1, scan_dim=64),
-            {"codec": "staged", "bits": 1, "second_bits": 8, "fit": "rabitq", "scan_dim": 64},
-        ),
+        (uniform(scan_bits=1), {"codec": "staged", "bits": 1, "second_bits": 4, "fit": "rabitq"}),
+        (uniform(bits=7, scan_bits=1), {"codec": "staged", "bits": 1, "second_bits": 7, "fit": "rabitq"}),
     ],
 )
 def test_codecs_by_their_native_names(codec: Any, native: dict[str, Any]) -> None:
@@ -68,8 +65,8 @@ def test_unknown_names_list_the_closest(slots: dict[str, Any], message: str) -> 
         ({"codec": uniform(bits=True)}, "bits = true"),
         ({"codec": uniform(residual_bits=8, scan_bits=1)}, "keep one of them"),
         ({"codec": uniform(bits=2, residual_bits=8)}, "set bits 4"),
-        ({"codec": uniform(bits=2, scan_bits=1)}, "set bits 4 or 8"),
-        ({"codec": uniform(scan_dim=8)}, "set scan_bits 1"),
+        ({"codec": uniform(bits=1, scan_bits=1)}, "set bits 2 to 8"),
+        ({"codec": uniform(fit="min-max", scan_bits=1)}, "set fit rabitq"),
         ({"codec": uniform(scan_bits=1, query_bits=4)}, "leave them out"),
         ({"codec": uniform(residual_bits=4, rescale=False)}, "leave them out"),
         ({"codec": uniform(residual_bits=5)}, "residual_bits = 5"),
@@ -93,7 +90,6 @@ def test_values_that_cannot_be_say_what_to_do(slots: dict[str, Any], message: st
     ("slots", "message"),
     [
         ({"transform": {"kind": "pca", "dim": 65}}, "set dim <= 64"),
-        ({"transform": PCA, "codec": uniform(scan_bits=1, scan_dim=33)}, "set scan_dim <= 32"),
         ({"codec": {"kind": "product", "groups": 65}}, "set groups <= 64"),
         ({"codec": {"kind": "product", "groups": 15, "opq": True}}, "set groups 16"),
         ({"structure": {"kind": "ivf", "nlist": 101}}, "set nlist <= 100, or structure flat"),
@@ -144,7 +140,7 @@ def test_what_is_derived_of_a_spec() -> None:
     assert (plain.nlist, plain.assignments, plain.default_nprobe, plain.default_rerank_factor) == (1, 1, 1, 0)
     assert (plain.coded_dim(64), plain.prefix_dim(64), plain.rotation_edges(64)) == (64, 64, [64])
     lists = {"kind": "ivf", "nlist": 1000, "dim": 8, "assignments": 2}
-    spec: IndexSpec = make_spec(PCA, uniform(scan_bits=1, scan_dim=16), lists, "float16")
+    spec: IndexSpec = make_spec(PCA, uniform(scan_bits=1), lists, "float16")
     assert (spec.nlist, spec.assignments, spec.default_nprobe, spec.default_rerank_factor) == (1000, 2, 50, 3)
-    assert (spec.coded_dim(64), spec.prefix_dim(64), spec.rotation_edges(64)) == (32, 8, [8, 16, 32])
+    assert (spec.coded_dim(64), spec.prefix_dim(64), spec.rotation_edges(64)) == (32, 8, [8, 32])
     assert make_spec(structure={"kind": "ivf", "nlist": 3}).default_nprobe == 3
