@@ -271,7 +271,7 @@ void ComposedIndex::remove(const std::int64_t* ids, std::size_t n) {
       list.ids.pop_back();
     }
   }
-  size_ -= n;
+  size_ -= std::min(size_, n);  // an altered file may hold an id fewer times than it has assignments
 }
 
 void ComposedIndex::prepare(const float* queries, Prepared& p) const {

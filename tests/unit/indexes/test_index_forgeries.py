@@ -145,3 +145,15 @@ def test_flips_that_look_sound_are_refused_or_harmless(name: str, tmp_path: Path
 def _places(file: bytes, name: str) -> range:
     section = sections(file)[name]
     return range(section.offset, section.offset + section.bytes)
+
+
+@pytest.mark.fault(5)
+def test_more_assignments_than_there_are_make_no_negative_size(whole: bytes, tmp_path: Path) -> None:
+    file = bytearray(whole)
+    put(file, "settings", 120, 2)
+    (tmp_path / "index").write_bytes(reseal(file))
+    index = Index.load(tmp_path / "index")
+    index.remove(index.ids[:20])
+    assert len(index) == 0
+    index.remove(index.ids)
+    assert (index.search(Q[0])[0] == -1).all()
