@@ -190,7 +190,7 @@ class Index:
         Raises IndexFileError.
         """
         try:
-            self._native.save(_file_name(path))
+            self._native.save(_file_name(path), description=self._about.json())
         except NativeIndexFileError as error:
             where, message, remedy = error.args
             raise IndexFileError(message, where=where, remedy=remedy) from None
@@ -318,7 +318,7 @@ class Index:
     def zero_ids(self) -> Ids:
         """Ids of vectors of length zero under cosine, which are at distance 1 from everything; none for other metrics.
 
-        Of those added since the index was built only as long as it is not saved and loaded.
+        A file names 10,000 of them at most.
         """
         return np.array(self._about.zero_ids, dtype=np.int64)
 

@@ -10,7 +10,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 import pytest
-from index_bytes import BYTE_ORDER, BYTES, HEADER, OFFSET, RANK, SHAPE, VERSION, put, put_entry, reseal, sections
+from index_bytes import BYTE_ORDER, BYTES, DTYPE, HEADER, OFFSET, RANK, SHAPE, VERSION, put, put_entry, reseal, sections
 from index_data import DIM, LISTS, SEED, SPECS, Q, X, everything
 
 from annbench.errors import AnnbenchError, IndexFileError
@@ -23,13 +23,16 @@ SLOTS: dict[str, Any] = {"codec": "uniform", "structure": {**LISTS, "nlist": 3},
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("forged") / "index"
-    Index.build(X[:30], "cosine", seed=SEED, threads=1, **SLOTS).save(path)
+    # The last of these ids takes 8 bytes, so that all do, and one may be forged into what is none.
+    Index.build(X[:30], "cosine", ids=[*range(29), 1 << 32], seed=SEED, threads=1, **SLOTS).save(path)
     return path.read_bytes()
 
 
-def test_the_tests_read_the_format(whole: bytes) -> None:
+def test_the_tests_read_the_format(whole: bytes, tmp_path: Path) -> None:
     assert reseal(bytearray(whole)) == whole
     assert sections(whole)["ids"].bytes == 30 * 8
+    Index.build(X[:30]).save(tmp_path / "index")
+    assert sections((tmp_path / "index").read_bytes())["ids"].bytes == 30 * 4
     assert sections(whole)["settings"].offset == HEADER
 
 
@@ -41,6 +44,8 @@ FORGERIES: dict[str, list[Change]] = {
         lambda f: put_entry(f, "ids", SHAPE, 1 << 40),
         lambda f: put_entry(f, "ids", BYTES, 8 << 40),
     ],
+    "ids of another kind": [lambda f: put_entry(f, "ids", DTYPE, 4, "<I")],
+    "ids of half the bytes": [lambda f: put_entry(f, "ids", DTYPE, 3, "<I")],
     "a rank that is none": [lambda f: put_entry(f, "ids", RANK, 9, "<I")],
     "elsewhere": [lambda f: put_entry(f, "ids", OFFSET, 0)],
     "beyond the end": [lambda f: put_entry(f, "codes0", OFFSET, (1 << 64) - 64)],
