@@ -1,7 +1,7 @@
 """The native kernels. Arguments are never converted: a wrong dtype or layout raises TypeError, wrong sizes
 ValueError."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,7 @@ class NeighborCollector:
     @staticmethod
     def bytes(queries: int, k: int, offered_rows: int) -> int: ...
 
+def rotated(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]: ...
 def half_scale(largest: float) -> float: ...
 
 class IndexFileError(Exception):
@@ -94,6 +95,7 @@ class ComposedIndex:
         mean: NDArray[np.float32] | None = None,
         query_map: NDArray[np.float32] | None = None,
         base_map: NDArray[np.float32] | None = None,
+        rotation: int | None = None,
         normalise: bool = False,
         mapped_metric: bool = False,
         codec: str,
@@ -154,6 +156,6 @@ class ComposedIndex:
     @property
     def description(self) -> str: ...
     @property
-    def maps(self) -> dict[str, NDArray[np.float32] | None]: ...
+    def maps(self) -> dict[str, Any]: ...
     @property
     def ids(self) -> NDArray[np.int64]: ...

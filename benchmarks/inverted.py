@@ -51,23 +51,20 @@ def probes(nlist: int) -> list[int]:
     return sorted({max(1, round(nlist * share)) for share in (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4)})
 
 
-def our_points(data: CoreSet, nlist: int, dims: list[int], reranks: list[str]) -> Iterator[Point]:
-    for dim in dims:
-        for rerank in reranks:
-            index = Index.build(
-                data.base, data.metric, transform={"kind": "pca", "dim": dim, "rotate": True},
-                codec={"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1},
-                structure={"kind": "ivf", "nlist": nlist}, rerank=rerank,
-            )  # fmt: skip
-            for nprobe in probes(nlist):
-                for rerank_k in (20, 40):
+def our_points(data: CoreSet, nlist: int) -> Iterator[Point]:
+    for bits in (4, 5, 7, 8):
+        index = Index.build(
+            data.base, data.metric, transform="fast-rotation",
+            codec={"kind": "uniform", "bits": bits, "fit": "rabitq-fast", "scan_bits": 1},
+            structure={"kind": "ivf", "nlist": nlist}, rerank=None,
+        )  # fmt: skip
+        for nprobe in probes(nlist):
 
-                    def ask(q: Any, index: Index = index, nprobe: int = nprobe, rerank_k: int = rerank_k) -> Any:
-                        return index.search(q, K, nprobe=nprobe, rerank_k=rerank_k)
+            def ask(q: Any, index: Index = index, nprobe: int = nprobe) -> Any:
+                return index.search(q, K, nprobe=nprobe)
 
-                    recall = data.recall(ask(data.queries)[0])
-                    yield Point("annbench", f"pca {dim}, 1+4 bits, {rerank}", f"nprobe {nprobe}, rerank {rerank_k}",
-                                ask, ask, index.nbytes / len(index), recall)  # fmt: skip
+            yield Point("annbench", f"{bits} bits", f"nprobe {nprobe}", ask, ask, index.nbytes / len(index),
+                        data.recall(ask(data.queries)[0]))  # fmt: skip
 
 
 def faiss_points(data: CoreSet, nlist: int) -> Iterator[Point]:
@@ -105,7 +102,8 @@ def rabitqlib_points(data: CoreSet, nlist: int) -> Iterator[Point]:
         means.train(data.base)
         index.build(data.base, means.centroids, means.assignments, 1, True)
         padded = math.ceil(data.dim / 64) * 64
-        size = padded * bits / 8 + 20 + 4  # codes of all bits, the factors of both stages, an id
+        # Codes of all bits, the factors of both stages, an id; centroids as floats.
+        size = padded * bits / 8 + 20 + 4 + nlist * padded * 4 / len(data.base)
         for nprobe in probes(nlist):
 
             def ask(q: np.ndarray, index: Any = index, nprobe: int = nprobe) -> Any:
@@ -139,8 +137,7 @@ def _log_miss(recall: float) -> float:
 
 def compare(data: CoreSet, options: argparse.Namespace) -> dict[str, Any]:
     nlist = options.nlist or round(4 * math.sqrt(len(data.base)))
-    dims = sorted({d for d in (112, 240, data.dim if data.dim < 240 else 368) if d <= data.dim})
-    points = [*our_points(data, nlist, dims, ["uniform"]), *faiss_points(data, nlist), *rabitqlib_points(data, nlist)]
+    points = [*our_points(data, nlist), *faiss_points(data, nlist), *rabitqlib_points(data, nlist)]
     points = [point for point in points if point.recall >= 0.85]
     pin_to_one_core()
     faiss.omp_set_num_threads(1)

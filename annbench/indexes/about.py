@@ -87,7 +87,9 @@ class About:
         base = arrays["query_map"] if arrays["base_map"] is None else arrays["base_map"]
         dim_out = self.dim if base is None else len(base)
         normalise = bool(getattr(self.spec.transform, "normalise", False))
-        return LinearMaps(self.dim, dim_out, arrays["mean"], base, arrays["query_map"], normalise=normalise)
+        return LinearMaps(
+            self.dim, dim_out, arrays["mean"], base, arrays["query_map"], arrays["rotation"], normalise=normalise
+        )
 
     def assigner_of(self, arrays: Mapping[str, Any]) -> Assigner | None:
         """What finds the lists of further vectors; None for flat."""

@@ -45,6 +45,7 @@ def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> Comp
         query_map=maps.query_map,
         # One map that serves both sides is kept once.
         base_map=None if maps.base_map is maps.query_map else maps.base_map,
+        rotation=maps.rotation,
         normalise=maps.normalise,
         mapped_metric=maps.normalise or maps.changes_metric,
         tables=fitted.learned.tables,
@@ -91,7 +92,7 @@ def fill(
         end = start + len(rows)
         with np.errstate(over="ignore", invalid="ignore"):  # told below
             mapped = maps.base(rows)
-        if maps.base_map is not None:
+        if maps.base_map is not None or maps.rotation is not None:
             check_mapped(mapped, start)
         lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)
         native.add(rows, mapped, lists, ids[start:end], check_ids=check_ids)

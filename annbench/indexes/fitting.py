@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annbench._native import rotated
 from annbench.indexes.clusters import Assigner, cluster
 from annbench.indexes.codecs.base import Learned
 from annbench.indexes.spec import IndexSpec
@@ -56,6 +57,9 @@ def fit(spec: IndexSpec, vectors: NDArray[Any], queries: Matrix | None, *, unit:
 
 def turned(maps: LinearMaps, rotation: Matrix) -> LinearMaps:
     """`maps` followed by `rotation` (dim_out, dim_out), which is orthogonal: inner products stay."""
+    if maps.rotation is not None:
+        fast = rotated(np.eye(maps.dim_in, dtype=np.float32), maps.rotation).T
+        maps = replace(maps, base_map=fast, query_map=fast, rotation=None)
     base = rotation if maps.base_map is None else narrow(rotation.astype(np.float64) @ maps.base_map)
     if maps.query_map is maps.base_map:
         return replace(maps, base_map=base, query_map=base)

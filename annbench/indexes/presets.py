@@ -92,9 +92,9 @@ def leanvec(n: int, dim: int, metric: str) -> IndexSpec:
 
 
 def rabitq(n: int, dim: int, metric: str) -> IndexSpec:
-    """A random rotation, 1 bit to scan, 8 to decide, inverted lists."""
-    codec = {"kind": "uniform", "bits": 8, "fit": "rabitq-fast", "scan_bits": 1}
-    return make_spec("random-rotation", codec, lists_or_flat(n), "none")
+    """A random rotation, 7 bits of which the signs are scanned, inverted lists."""
+    codec = {"kind": "uniform", "bits": 7, "fit": "rabitq-fast", "scan_bits": 1}
+    return make_spec({"kind": "fast-rotation", "center": True}, codec, lists_or_flat(n), "none")
 
 
 def bbq(n: int, dim: int, metric: str) -> IndexSpec:
@@ -163,9 +163,8 @@ PRESETS: dict[str, Preset] = {
             "RaBitQ, SIGMOD 2024, arXiv 2405.12497; extended to more bits, SIGMOD 2025, arXiv 2409.09913",
             "an unbiased estimate with a sharp bound on its error; 4, 5 and 7 bits give about 90, 95 and 99 % "
             "recall without re-ranking",
-            "8 bits in rows of whole cache lines, where the paper adds bits to the 1-bit code; scales are predicted, "
-            "and fit rabitq sweeps them; estimates are anchored to the centroids with a query that is the same for "
-            "all lists; flat up to 10,000 vectors",
+            "scales are predicted, and fit rabitq sweeps them; estimates are anchored to the centroids with a query "
+            "that is the same for all lists; flat up to 10,000 vectors",
         ),
         Preset(
             "bbq",

@@ -29,7 +29,7 @@ METRICS: tuple[IndexMetric, ...] = ("euclidean", "cosine", "ip")
 SLOTS = ("transform", "codec", "structure", "rerank")
 
 # Of what keeps distances: lower bounds in the mapped space hold in the original one.
-ISOMETRIC = ("identity", "pca", "random-rotation", "prefix")
+ISOMETRIC = ("identity", "pca", "random-rotation", "fast-rotation", "prefix")
 ID_BYTES = 4  # as long as ids fit there; 8 in lists with larger ones
 
 
@@ -115,7 +115,7 @@ class IndexSpec:
                 where="structure ivf, dim",
                 remedy="leave out the structure's dim, or opq",
             )
-        if prefix and self.transform.kind in ("identity", "random-rotation", "sparse-projection"):
+        if prefix and self.transform.kind in ("identity", "random-rotation", "fast-rotation", "sparse-projection"):
             raise UsageError(
                 f"the first dimensions of {self.transform.kind} are not the most important",
                 where="structure ivf, dim",

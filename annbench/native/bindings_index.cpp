@@ -57,7 +57,7 @@ using OptionalMatrix = std::optional<Matrix<const float>>;
 using OptionalVector = std::optional<Vector<const float>>;
 
 void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in, std::size_t dim, OptionalVector mean,
-               OptionalMatrix query_map, OptionalMatrix base_map, bool normalise, bool mapped_metric,
+               OptionalMatrix query_map, OptionalMatrix base_map, std::optional<std::uint32_t> rotation, bool normalise, bool mapped_metric,
                std::string_view codec, std::uint32_t bits, std::uint32_t second_bits, std::string_view fit,
                std::uint32_t query_bits, bool rescale, float parameter, OptionalVector tables,
                std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
@@ -71,6 +71,7 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
   s.mean = values_of(mean);
   s.query_map = values_of(query_map);
   s.base_map = values_of(base_map);
+  s.rotation = rotation ? std::uint64_t{*rotation} + 1 : 0;
   s.normalise = normalise;
   s.mapped_metric = mapped_metric;
   s.codec = {codec_named(codec), bits,      second_bits, fit_named(fit),    query_bits,
@@ -141,8 +142,22 @@ nb::dict maps(const ComposedIndex& self) {
   found["mean"] = copied(s.mean, 0);
   found["query_map"] = copied(s.query_map, s.dim_in);
   found["base_map"] = copied(s.base_map, s.dim_in);
+  found["rotation"] = nb::none();
+  if (s.rotation != 0) found["rotation"] = s.rotation - 1;
   found["centroids"] = copied(s.centroids, s.prefix_dim);
   return found;
+}
+
+auto rotated(Matrix<const float> rows, std::uint32_t seed) {
+  const std::size_t n = rows.shape(0), dim = rows.shape(1);
+  auto turned = std::make_unique<float[]>(n * dim);
+  {
+    nb::gil_scoped_release unlocked;
+    const FastRotation rotation(dim, seed);
+    std::copy_n(rows.data(), n * dim, turned.get());
+    for (std::size_t i = 0; i < n; ++i) rotation.rotate(active_kernels(), turned.get() + i * dim);
+  }
+  return owned_by_numpy(std::move(turned), n, dim);
 }
 
 nb::dict nbytes(const ComposedIndex& self) {
@@ -165,10 +180,11 @@ void bind_composed_index(nb::module_& m) {
         }
       },
       nullptr);
+  m.def("rotated", rotated, "rows"_a.noconvert(), "seed"_a);
   m.def("half_scale", &FloatRows::scale_for, "largest"_a);
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
-           "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(), "normalise"_a = false,
+           "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(), "rotation"_a = nb::none(), "normalise"_a = false,
            "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
            "query_bits"_a = 8, "rescale"_a = true, "parameter"_a = 1.0f,
            "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),

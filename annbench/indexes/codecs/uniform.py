@@ -50,7 +50,9 @@ class Uniform(Codec):
         if self.residual_bits and self.bits != 4:
             raise ValueError(f"bits {self.bits} cannot go with residual_bits; set bits 4")
         if self.scan_bits and self.bits == 1:
-            raise ValueError("bits 1 leaves nothing to look at after scan_bits; set bits 2 to 8, or leave scan_bits out")
+            raise ValueError(
+                "bits 1 leaves nothing to look at after scan_bits; set bits 2 to 8, or leave scan_bits out"
+            )
         if self.scan_bits and not self.symmetric:
             raise ValueError(f"scan_bits cannot go with fit {self.fit}; set fit rabitq or rabitq-fast")
         if self.bits_per_dim or self.query_bits != 8 or not self.rescale:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from annbench._native import rotated
 from annbench.errors import UsageError
 from annbench.indexes.choice import Choice
 
@@ -22,9 +23,9 @@ class LinearMaps:
     ⟨q − μ, x − μ⟩.
 
     `mean` (dim_in,) is μ, None for 0; `base_map` and `query_map` (dim_out, dim_in) are B and A, both None for the
-    identity. With `normalise`, mapped vectors are scaled to unit length. `changes_metric` says that the mapped inner
-    product is meant to be another one than the original's (whitening), so that recall against the original neighbours
-    is expected to fall.
+    identity, or, with `rotation`, for the fast rotation of that seed. With `normalise`, mapped vectors are scaled to
+    unit length. `changes_metric` says that the mapped inner product is meant to be another one than the original's
+    (whitening), so that recall against the original neighbours is expected to fall.
     """
 
     dim_in: int
@@ -32,6 +33,7 @@ class LinearMaps:
     mean: Matrix | None = None
     base_map: Matrix | None = None
     query_map: Matrix | None = None
+    rotation: int | None = None
     normalise: bool = False
     changes_metric: bool = False
 
@@ -55,7 +57,10 @@ class LinearMaps:
         rows = vectors.astype(np.float32, copy=False)
         if self.mean is not None:
             rows = rows - self.mean
-        mapped = rows if matrix is None else rows @ matrix.T
+        if self.rotation is not None:
+            mapped = rotated(np.ascontiguousarray(rows), self.rotation)
+        else:
+            mapped = rows if matrix is None else rows @ matrix.T
         if self.normalise:
             lengths = np.sqrt(np.einsum("nd,nd->n", mapped, mapped, dtype=np.float64))[:, None]
             mapped = mapped / np.where(lengths > 0, lengths, 1)

@@ -8,13 +8,14 @@ from typing import Any
 from annbench.indexes.choice import choose
 from annbench.indexes.transforms.base import Transform
 from annbench.indexes.transforms.leanvec import LeanVecOod
-from annbench.indexes.transforms.plain import Identity, Prefix, RandomRotation, SparseProjection
+from annbench.indexes.transforms.plain import FastRotation, Identity, Prefix, RandomRotation, SparseProjection
 from annbench.indexes.transforms.spectral import Pca, Whitening
 
 TRANSFORMS: dict[str, type[Transform]] = {
     "identity": Identity,
     "prefix": Prefix,
     "random-rotation": RandomRotation,
+    "fast-rotation": FastRotation,
     "sparse-projection": SparseProjection,
     "pca": Pca,
     "whitening": Whitening,

@@ -22,10 +22,48 @@ void require(bool condition, const char* what) {
   if (!condition) throw std::invalid_argument(what);
 }
 
-float dot(const float* a, const float* b, std::size_t n) {
-  double sum = 0;
-  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
-  return static_cast<float>(sum);
+double wide_dot(const float* a, const float* b, std::size_t n) {
+  double sums[8] = {};  // eight, because an addition has to wait for the one before
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (std::size_t k = 0; k < 8; ++k) sums[k] += static_cast<double>(a[i + k]) * b[i + k];
+  for (; i < n; ++i) sums[0] += static_cast<double>(a[i]) * b[i];
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+float dot(const float* a, const float* b, std::size_t n) { return static_cast<float>(wide_dot(a, b, n)); }
+
+// The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
+// less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN.
+std::size_t largest_of(const KernelTable& kernels, const std::vector<float>& scores, std::size_t wanted,
+                    std::vector<std::uint32_t>& places, std::vector<float>& kept) {
+  constexpr int rounds = 16;
+  const auto [smallest, largest] = std::ranges::minmax(scores);
+  float low = smallest, high = largest;
+  for (int round = 0; round < rounds; ++round) {
+    const float middle = low + (high - low) / 2;
+    std::uint32_t count = 0;
+    for (const float score : scores) count += score >= middle ? 1u : 0u;
+    if (count < wanted) {
+      high = middle;
+    } else {
+      low = middle;
+      if (count <= 2 * wanted) break;
+    }
+  }
+  places.resize(scores.size());
+  kept.resize(scores.size());
+  const std::size_t found =
+      kernels.threshold_select(scores.data(), nullptr, Adjust::none, scores.size(), low, places.data(), kept.data());
+  if (found >= wanted) {
+    // Of the few that are left, places by score: kept[] follows places[] no longer.
+    std::nth_element(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(wanted),
+                     places.begin() + static_cast<std::ptrdiff_t>(found),
+                     [&](std::uint32_t a, std::uint32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
+    return wanted;
+  }
+  std::iota(places.begin(), places.end(), 0u);
+  return scores.size();
 }
 
 }  // namespace
@@ -55,6 +93,7 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   require(s.query_map.empty() || s.query_map.size() == s.dim * s.dim_in, "the query map must be dim × dim_in");
   require(s.base_map.empty() || s.base_map.size() == s.dim * s.dim_in, "the base map must be dim × dim_in");
   require(!s.query_map.empty() || s.dim == s.dim_in, "without a map, dim must be dim_in");
+  require(s.rotation == 0 || (s.query_map.empty() && s.base_map.empty()), "a rotation takes the place of maps");
   require(s.centroids.empty() || (s.prefix_dim >= 1 && s.prefix_dim <= s.dim && s.centroids.size() % s.prefix_dim == 0),
           "centroids must have between 1 and dim dimensions");
   require(s.rerank != RerankKind::uniform || s.rerank_bits == 4 || s.rerank_bits == 8,
@@ -63,7 +102,8 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   halved_l2_ = s.metric == Metric::cosine && s.codec.kind == CodecKind::va_file;
   weight_ = s.metric == Metric::euclidean || halved_l2_ ? 2.0f : 1.0f;
   const bool floats = s.codec.kind == CodecKind::float32 || s.codec.kind == CodecKind::float16;
-  exact_l2_ = floats && s.metric == Metric::euclidean && s.mean.empty() && s.query_map.empty() && !s.normalise;
+  exact_l2_ = floats && s.metric == Metric::euclidean && s.mean.empty() && s.query_map.empty() && s.rotation == 0 && !s.normalise;
+  if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
   if (!s.query_map.empty()) pack_query_map();
   lists_ = make_lists(nlist(), s.dim, s.codec, weight_, exact_l2_);
   reranker_ = make_reranker(s, s.metric == Metric::euclidean ? 2.0f : 1.0f);
@@ -107,16 +147,12 @@ void ComposedIndex::code_centroids() {
     const float* c = settings_.centroids.data() + i * dim;
     centroid_norms_[i] = dot(c, c, dim);
   }
-  CodecSettings codec;
-  centroid_codes_ = make_lists(1, dim, codec, weight_, false);
   std::vector<float> bias(n, 0.0f);
   if (settings_.metric != Metric::inner_product)
     for (std::size_t i = 0; i < n; ++i) bias[i] = -weight_ / 2 * centroid_norms_[i];
-  centroid_codes_->reserve_codes(0, n);
-  centroid_codes_->encode(0, settings_.centroids.data(), bias.data(), nullptr, n);
-  CodeList& list = centroid_codes_->all()[0];
-  list.ids.reserve(n, 0);
-  for (std::size_t i = 0; i < n; ++i) list.ids.push_back(static_cast<std::int64_t>(i));
+  centroid_coder_.emplace(dim, 4, UniformFit::rabitq_fast, weight_);
+  centroid_codes_ = AlignedBuffer<std::uint8_t>(centroid_coder_->bytes(0, n));
+  centroid_coder_->encode(settings_.centroids.data(), bias.data(), nullptr, n, {centroid_codes_.data(), nullptr}, 0);
 }
 
 void ComposedIndex::add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
@@ -282,8 +318,7 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
   if (s.metric == Metric::cosine) {
     for (std::size_t q = 0; q < n; ++q) {
       float* x = p.raw.data() + q * s.dim_in;
-      double squares = 0;
-      for (std::size_t j = 0; j < s.dim_in; ++j) squares += static_cast<double>(x[j]) * x[j];
+      const double squares = wide_dot(x, x, s.dim_in);
       p.zero[q] = squares == 0;
       const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
       for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
@@ -294,7 +329,10 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
     for (std::size_t q = 0; q < n; ++q)
       for (std::size_t j = 0; j < s.dim_in; ++j) p.centred[q * s.dim_in + j] = p.raw[q * s.dim_in + j] - s.mean[j];
   }
-  if (!s.query_map.empty()) {
+  if (rotation_) {
+    p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
+    for (std::size_t q = 0; q < n; ++q) rotation_->rotate(kernels_, p.mapped.data() + q * s.dim);
+  } else if (!s.query_map.empty()) {
     p.mapped.resize(n * s.dim);
     if (half_query_map_.size() > 0)
       kernels_.half_projection(half_query_map_.data(), s.dim_in, s.dim, p.without_mean(), n, p.mapped.data());
@@ -342,35 +380,25 @@ void ComposedIndex::choose_lists(const SearchSettings& how, Prepared& p, std::ve
   }
   const std::size_t n = nlist(), wanted = std::min(how.nprobe, n);
   // A few more than wanted, because 4 bits confuse neighbours.
-  const std::size_t candidates = std::min(n, wanted + wanted / 2 + 8);
-  std::vector<TopK> best;
-  const bool all = candidates == n;
-  if (!all) {
-    std::vector<float> prefixes;
-    const float* queries = p.scanned();
-    if (s.prefix_dim < s.dim) {
-      prefixes.resize(p.count * s.prefix_dim);
-      for (std::size_t q = 0; q < p.count; ++q)
-        std::copy_n(p.scanned() + q * s.dim, s.prefix_dim, prefixes.begin() + static_cast<std::ptrdiff_t>(q * s.prefix_dim));
-      queries = prefixes.data();
-    }
-    best.assign(p.count, TopK(candidates));
-    const std::vector<std::vector<ListProbe>> only(p.count, {ListProbe{0, {}}});
-    centroid_codes_->scan(kernels_, {queries, only, p.count > 1, {}}, best);
-  }
+  const std::size_t enough = std::min(n, wanted + wanted / 8 + 4);
   struct Candidate {
     float score, inner;
     std::uint32_t list;
   };
-  std::vector<std::uint32_t> rows(candidates);
-  std::vector<float> inner(candidates);
-  std::vector<Candidate> ranked(candidates);
+  UniformRows::Query coded;
+  std::vector<std::uint32_t> rows(n);
+  std::vector<float> scores(n), kept, inner(n);
+  std::vector<Candidate> ranked;
+  std::iota(rows.begin(), rows.end(), 0u);
   for (std::size_t q = 0; q < p.count; ++q) {
-    if (all)
-      std::iota(rows.begin(), rows.end(), 0u);
-    else
-      std::ranges::transform(best[q].take(), rows.begin(), [](const Scored& c) { return static_cast<std::uint32_t>(place_of(c.id)); });
+    std::size_t candidates = n;
+    if (enough < n) {
+      centroid_coder_->prepare(p.scanned() + q * s.dim, coded);
+      centroid_coder_->score(kernels_, coded, {}, {centroid_codes_.data(), nullptr}, 0, n, scores.data());
+      candidates = largest_of(kernels_, scores, enough, rows, kept);
+    }
     kernels_.float32_dot(p.scanned() + q * s.dim, s.centroids.data(), s.prefix_dim, rows.data(), candidates, inner.data());
+    ranked.resize(candidates);
     for (std::size_t i = 0; i < candidates; ++i) {
       const float own = s.metric == Metric::inner_product ? 0.0f : weight_ / 2 * centroid_norms_[rows[i]];
       const float score = weight_ * inner[i] - own;
@@ -501,10 +529,9 @@ std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
   }
   if (places_known_) ids += places_.size() * (sizeof(Place) + 2 * sizeof(void*)) + places_.bucket_count() * sizeof(void*);
   std::size_t centroids = (s.centroids.size() + centroid_norms_.size()) * sizeof(float);
-  if (centroid_codes_ != nullptr)
-    for (const CodeList& list : centroid_codes_->all()) centroids += list.codes[0].size() + list.ids.bytes();
+  centroids += centroid_codes_.size();
   const std::size_t maps = (s.mean.size() + s.query_map.size() + s.base_map.size() + packed_query_map_.size()) * sizeof(float) +
-                           half_query_map_.size() * sizeof(std::uint16_t);
+                           half_query_map_.size() * sizeof(std::uint16_t) + (rotation_ ? rotation_->nbytes() : 0);
   return {{"codes", codes},
           {"fine codes", second},
           {"rerank", rerank},

@@ -21,11 +21,12 @@
 #include <variant>
 #include <vector>
 
-#include "codecs/uniform.hpp"
+#include "codecs/uniform_rows.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/inverted_lists.hpp"
 #include "structures/neighbor_collector.hpp"
 #include "support/aligned_buffer.hpp"
+#include "transforms/fast_rotation.hpp"
 
 namespace annbench {
 
@@ -65,6 +66,7 @@ struct IndexSettings {
   std::vector<float> mean;       // dim_in, or empty for 0
   std::vector<float> query_map;  // dim × dim_in, or empty for the identity
   std::vector<float> base_map;   // only kept for those who add vectors later
+  std::uint64_t rotation = 0;    // in place of maps, 1 + the seed of a FastRotation; 0 for none
   bool normalise = false;        // mapped vectors have length 1
   bool mapped_metric = false;    // the metric is that of the mapped vectors, not of the originals
   CodecSettings codec;
@@ -151,11 +153,13 @@ class ComposedIndex {
   float weight_;
   bool exact_l2_ = false;  // scores are −‖q − x‖² as they are
   bool halved_l2_ = false;  // cosine, by the squared distances between vectors of length 1
+  std::optional<FastRotation> rotation_;
   AlignedBuffer<float> packed_query_map_;
   AlignedBuffer<std::uint16_t> half_query_map_;  // instead, where codes are coarser than halves anyway
   std::vector<float> centroid_norms_;
   std::unique_ptr<Lists> lists_;
-  std::unique_ptr<Lists> centroid_codes_;  // one list of all centroids
+  std::optional<UniformRows> centroid_coder_;
+  AlignedBuffer<std::uint8_t> centroid_codes_;
   std::unique_ptr<Reranker> reranker_;
   std::size_t size_ = 0;
   std::size_t assignments_ = 1;

@@ -34,7 +34,7 @@ Packed pack_settings(const IndexSettings& s, std::size_t assignments) {
           static_cast<std::uint64_t>(s.codec.kind), s.codec.bits, s.codec.second_bits,
           static_cast<std::uint64_t>(s.codec.fit), s.codec.query_bits,
           static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{std::bit_cast<std::uint32_t>(s.codec.parameter)} << 32,
-          0, static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments,
+          s.rotation, static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments,
           std::bit_cast<std::uint32_t>(s.rerank_scale)};
 }
 
@@ -68,7 +68,7 @@ IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
   s.codec.rescale = static_cast<std::uint32_t>(p[11]) == 1;
   s.codec.parameter = number(11, p[11] >> 32);
   s.rerank_scale = number(16, p[16]);
-  within(12, 0, 0);  // not in use
+  s.rotation = within(12, 0, std::uint64_t{1} << 32);
   s.rerank = static_cast<RerankKind>(within(13, 0, 3));
   s.rerank_bits = static_cast<std::uint32_t>(within(14, 0, 32));
   within(15, 1, most_assignments);

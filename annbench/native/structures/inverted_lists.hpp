@@ -1,13 +1,14 @@
 // Inverted lists, and the flat structure, which is one list: which codes are looked at, in which order, by how many queries
 // at a time.
 //
-// A batch shares lists: every query scans its nearest list first, so that all have a threshold, and then the lists are
-// taken one after the other, in tiles that stay in the nearest cache while all queries that probe the list pass over them.
+// A batch shares lists: every query scans its nearest list first, so that all have a threshold, and then the lists that
+// come next are taken one after the other, in tiles that stay in the nearest cache while all queries that probe the list pass over them.
 // A query's answer does not depend on the queries beside it, nor on how a batch is split between threads.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -142,15 +143,17 @@ class ListsOf final : public Lists {
       for (std::uint32_t rank = 0; rank < task.probes[q].size(); ++rank)
         visits.push_back({task.probes[q][rank].list, q, rank});
     }
-    // The nearest lists first, then the others, each by list.
-    std::sort(visits.begin(), visits.end(), [](const Visit& a, const Visit& b) {
-      if ((a.rank == 0) != (b.rank == 0)) return a.rank == 0;
+    // The nearest list first, then the next two, the next four and so on, each time by list: a threshold is worth more
+    // than a tile that is shared by all who come to it.
+    const auto turn = [](const Visit& visit) { return std::bit_width(visit.rank + 1); };
+    std::sort(visits.begin(), visits.end(), [&](const Visit& a, const Visit& b) {
+      if (turn(a) != turn(b)) return turn(a) < turn(b);
       return a.list != b.list ? a.list < b.list : a.query < b.query;
     });
     Scratch scratch;
     const std::size_t step = tile();
     for (std::size_t begin = 0, end; begin < visits.size(); begin = end) {
-      const auto same = [&](const Visit& v) { return v.list == visits[begin].list && (v.rank == 0) == (visits[begin].rank == 0); };
+      const auto same = [&](const Visit& v) { return v.list == visits[begin].list && turn(v) == turn(visits[begin]); };
       for (end = begin + 1; end < visits.size() && same(visits[end]);) ++end;
       const std::size_t size = all()[visits[begin].list].size();
       for (std::size_t first = 0; first < size; first += step) {

@@ -19,6 +19,7 @@ class FastRotation {
   FastRotation(std::size_t dim, std::uint64_t seed);
 
   std::size_t dim() const { return dim_; }
+  std::size_t nbytes() const { return signs_.size() * sizeof(float); }
   // dim() floats, in place. Every instruction set gives the same bits.
   void rotate(const KernelTable& kernels, float* v) const;
   // The inverse, which is the transpose.

@@ -28,7 +28,7 @@ SPECS: dict[str, tuple[dict[str, Any], float]] = {
         0.75,
     ),
     "two levels": ({"codec": {"kind": "uniform", "residual_bits": 8, "fit": "min-max"}, "structure": LISTS}, 0.97),
-    "staged": ({"transform": "random-rotation", "codec": {"kind": "uniform", "scan_bits": 1}, "structure": LISTS}, 0.7),
+    "staged": ({"transform": "fast-rotation", "codec": {"kind": "uniform", "scan_bits": 1}, "structure": LISTS}, 0.7),
     "product": ({"codec": {"kind": "product", "groups": 24}, "structure": LISTS}, 0.6),
     "opq": ({"codec": {"kind": "product", "groups": 12, "opq": True}}, 0.25),
     "va-file": ({"transform": {"kind": "pca", "dim": DIM}, "codec": {"kind": "va-file", "bits": 4.0}}, 0.8),

@@ -127,7 +127,7 @@ def test_every_transform_maps_both_sides_to_its_dimension(kind: str) -> None:
         maps.base(base[:, :5])
 
 
-@pytest.mark.parametrize("kind", ["identity", "random-rotation", "pca", "leanvec-ood"])
+@pytest.mark.parametrize("kind", ["identity", "random-rotation", "fast-rotation", "pca", "leanvec-ood"])
 def test_at_full_dimension_inner_products_are_kept(kind: str) -> None:
     base, queries = vectors(400), vectors(200, seed=3)
     model = TRANSFORMS[kind]
