@@ -58,7 +58,7 @@ class LinearMaps:
         if self.mean is not None:
             rows = rows - self.mean
         if self.rotation is not None:
-            mapped = rotated(np.ascontiguousarray(rows), self.rotation)
+            mapped: NDArray[Any] = rotated(np.ascontiguousarray(rows), self.rotation)
         else:
             mapped = rows if matrix is None else rows @ matrix.T
         if self.normalise:
