@@ -20,11 +20,10 @@ from interleaved import table
 
 from annbench import Index
 from annbench.errors import AnnbenchError
-from annbench.indexes.spec import make_spec
+from annbench.indexes.spec import ID_BYTES, make_spec
 
 BITS = (1, 2, 4, 8)
-ROTATION = {"kind": "random-rotation"}
-ID_BYTES = 8  # counted by bytes_per_vector, and by no rival
+ROTATION = {"kind": "fast-rotation"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ def ours(data: CoreSet, bits: int, name: str, transform: Any, codec: dict[str, A
     """None for what cannot be over this set."""
     queries = data.learn if transform["kind"] == "leanvec-ood" else None
     try:
+        # Ids are kept by no rival.
         size = make_spec(transform, codec).bytes_per_vector(data.dim) - ID_BYTES
         index = Index.build(data.base, data.metric, transform=transform, codec=codec, queries=queries)
     except AnnbenchError as error:
@@ -85,10 +85,15 @@ def candidates(data: CoreSet, bits: int) -> list[Figure | None]:
     d = data.dim
     made = [ours(data, bits, f"{fit}, {bits} bits", ROTATION, uniform(bits, fit))
             for fit in ("rabitq", "rabitq-fast", "osq", *(("min-max",) if bits > 1 else ()))]  # fmt: skip
+    if bits > 1:
+        for fit in ("rabitq", "rabitq-fast"):
+            staged = uniform(bits, fit) | {"scan_bits": 1}
+            made.append(ours(data, bits, f"{fit}, 1 + {bits - 1} bits", ROTATION, staged))
     for share in (1, 0.95, 0.75, 0.5, 0.25):
         dim, more = round(d * share), min(8, int(bits / share))
         transform = {"kind": "pca", "dim": dim, "rotate": True}
-        made.append(ours(data, bits, f"rabitq-fast, pca {dim}, {more} bits", transform, uniform(more, "rabitq-fast")))
+        codec = uniform(more, "rabitq-fast") | ({"scan_bits": 1} if more > 1 else {})
+        made.append(ours(data, bits, f"rabitq-fast, pca {dim}, {more} bits", transform, codec))
     varied = uniform(bits, "osq") | {"bits_per_dim": True}
     made.append(ours(data, bits, "bits by variance", {"kind": "pca", "dim": d}, varied))
     if bits <= 4:

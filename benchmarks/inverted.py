@@ -11,10 +11,12 @@ import argparse
 import json
 import math
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -25,7 +27,8 @@ from interleaved import Rounds, in_turns, one_by_one, pin_to_one_core, table
 from annbench import Index
 
 RECALLS = (0.90, 0.95, 0.99)
-METHODS = ("annbench", "faiss", "rabitqlib")
+PEERS = ("faiss", "rabitqlib")
+SHARED = "scann"  # shares the scan of a partition between the queries of a batch: shown apart
 SINGLES = 100
 
 
@@ -113,6 +116,36 @@ def rabitqlib_points(data: CoreSet, nlist: int) -> Iterator[Point]:
                         data.recall(np.asarray(ask(data.queries)[0]).astype(np.int64)))  # fmt: skip
 
 
+def scann_points(data: CoreSet, nlist: int) -> Iterator[Point]:
+    """As its authors advise for angles: anisotropic 4-bit codes of two dimensions; re-ranked by floats or by 8 bits."""
+    try:
+        import scann
+    except ModuleNotFoundError:
+        return
+    inner = data.metric == "cosine"
+    for reorder in ("NONE", "INT8"):
+        builder = scann.scann_ops_pybind.builder(data.base, K, "dot_product" if inner else "squared_l2")
+        builder.set_n_training_threads(2)
+        builder.tree(nlist, nlist, training_sample_size=min(len(data.base), 100_000))
+        builder.score_ah(2, anisotropic_quantization_threshold=0.2 if inner else float("nan"))
+        searcher = builder.reorder(100, scann.ReorderType[reorder]).build()
+        searcher.set_num_threads(1)
+        with tempfile.TemporaryDirectory() as folder:
+            searcher.serialize(folder)
+            size = sum(path.stat().st_size for path in Path(folder).iterdir()) / len(data.base)
+        for nprobe in probes(nlist):
+            for candidates in (40, 100):
+
+                def one(q: np.ndarray, s: Any = searcher, nprobe: int = nprobe, kept: int = candidates) -> Any:
+                    return s.search(q, K, kept, nprobe)
+
+                def many(q: np.ndarray, s: Any = searcher, nprobe: int = nprobe, kept: int = candidates) -> Any:
+                    return s.search_batched(q, K, kept, nprobe)
+
+                yield Point("scann", f"reorder {reorder}", f"leaves {nprobe}, candidates {candidates}", one, many, size,
+                            data.recall(many(data.queries)[0].view(np.int32)))  # fmt: skip
+
+
 def best_at(points: list[tuple[Point, float]], recall: float) -> tuple[float, str] | None:
     """The highest rate at this recall over builds, and whose it is."""
     best: tuple[float, str] | None = None
@@ -138,6 +171,7 @@ def _log_miss(recall: float) -> float:
 def compare(data: CoreSet, options: argparse.Namespace) -> dict[str, Any]:
     nlist = options.nlist or round(4 * math.sqrt(len(data.base)))
     points = [*our_points(data, nlist), *faiss_points(data, nlist), *rabitqlib_points(data, nlist)]
+    points += scann_points(data, nlist)
     points = [point for point in points if point.recall >= 0.85]
     pin_to_one_core()
     faiss.omp_set_num_threads(1)
@@ -152,19 +186,21 @@ def compare(data: CoreSet, options: argparse.Namespace) -> dict[str, Any]:
         measured = [(p, len(asked) / times.seconds(p.name)) for p in points]
         rows = []
         for recall in RECALLS:
-            by_method = {m: best_at([x for x in measured if x[0].method == m], recall) for m in METHODS[1:]}
-            peer = max((found for found in by_method.values() if found), default=None)
+            by_method = {m: best_at([x for x in measured if x[0].method == m], recall) for m in (*PEERS, SHARED)}
+            peer = max((by_method[m] for m in PEERS if by_method[m]), default=None)
             # Ours may take no more bytes than the best peer.
             room = max((p.bytes_per_vector for p in points if peer and p.build == peer[1]), default=math.inf)
             fitting = [x for x in measured if x[0].method == "annbench" and x[0].bytes_per_vector <= room]
             own = best_at(fitting, recall)
             by_method = {"annbench": own, **by_method}
             ratio = own[0] / peer[0] if own and peer else None
+            shared = own[0] / by_method[SHARED][0] if own and by_method[SHARED] else None
             rows.append([f"{recall:.2f}", *(f"{f[0]:,.0f} ({f[1]})" if f else "–" for f in by_method.values()),
-                         f"{ratio:.2f}" if ratio else "–"])  # fmt: skip
+                         *(f"{r:.2f}" if r else "–" for r in (ratio, shared))])  # fmt: skip
             record[f"{mode} {recall}"] = {"rates": by_method, "ratio": ratio}
         print(f"\n{data.name}, {len(data.base):,} × {data.dim}, nlist {nlist}, {mode}\n")
-        print(table(["recall@10", "annbench", "faiss", "rabitqlib", "÷ best peer, in no more bytes"], rows), flush=True)
+        columns = ["recall@10", "annbench", *PEERS, SHARED, "÷ best peer, in no more bytes", f"÷ {SHARED}"]
+        print(table(columns, rows), flush=True)
     sizes = {f"{p.method} {p.build}": p.bytes_per_vector for p in points}
     print("\n" + table(["index", "bytes a vector"], [[name, f"{size:.0f}"] for name, size in sizes.items()]))
     return record | {"bytes": sizes}

@@ -23,7 +23,6 @@ from core_sets import CoreSet, K, add_options, load_sets
 from interleaved import Rounds, in_turns, one_by_one, pin_to_one_core, table
 
 from annbench import Index
-from annbench.indexes.presets import FULL_LINES
 
 SINGLES = 32
 Ask = Callable[[np.ndarray], Any]
@@ -44,22 +43,26 @@ class Method:
 
 
 def our_methods(data: CoreSet) -> list[Method]:
-    """4 bits in rows, and behind 1 bit a dimension that dismisses most; all dimensions, and as many of the principal
-    ones as fill whole cache lines.
+    """3 to 5 bits with the signs scanned first, and 4 bits in rows; all dimensions behind a fast rotation, or most of
+    the principal ones.
     """
     made = []
-    dims = [data.dim, *(dim for dim in reversed(FULL_LINES) if data.dim / 4 <= dim < data.dim)]
-    for dim in dims:
-        transform = {"kind": "pca", "dim": dim, "rotate": True}
-        for scan, epsilons in ((0, (1.9,)), (1, (1.0, 1.5, 1.9))):
-            codec = {"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": scan}
+    fewer = [round(data.dim * share / 16) * 16 for share in (0.83, 0.75, 0.5)]
+    transforms = [
+        {"kind": "fast-rotation", "center": True},
+        *({"kind": "pca", "dim": d, "rotate": True} for d in fewer),
+    ]
+    for transform in transforms:
+        for bits, scan, epsilons in ((4, 0, (1.9,)), (3, 1, (1.5, 1.9)), (4, 1, (1.5, 1.9)), (5, 1, (1.5, 1.9))):
+            codec = {"kind": "uniform", "bits": bits, "fit": "rabitq-fast", "scan_bits": scan}
             index = Index.build(data.base, data.metric, transform=transform, codec=codec)
             parts = index.nbytes_by_part
             size = (index.nbytes - parts.get("ids", 0)) / len(index)
             for epsilon in epsilons:
-                staged = f", 1 bit first, epsilon {epsilon:g}" if scan else ""
+                staged = f", signs first, epsilon {epsilon:g}" if scan else ""
                 search = searching(index, epsilon)
-                made.append(method(f"{dim} dimensions, 4 bits{staged}", True, search, search, size, data))
+                dim = transform.get("dim", data.dim)
+                made.append(method(f"{dim} dimensions, {bits} bits{staged}", True, search, search, size, data))
     return made
 
 

@@ -32,6 +32,7 @@ CodecKind codec_named(std::string_view name) {
                           {{"float32", CodecKind::float32}, {"float16", CodecKind::float16},
                            {"uniform", CodecKind::uniform}, {"planes", CodecKind::planes},
                            {"two-level", CodecKind::two_level}, {"staged", CodecKind::staged},
+                           {"signs", CodecKind::signs},
                            {"product", CodecKind::product}, {"va-file", CodecKind::va_file}});
 }
 

@@ -11,7 +11,7 @@ from annbench.indexes.codecs.base import Codec, Learned, Matrix, lines
 from annbench.indexes.codecs.bit_budget import allocate_bits
 from annbench.indexes.transforms.base import narrow
 
-ROW_BITS = (4, 8)  # those that lie in rows with fast kernels; all others are bit planes
+ROW_BITS = (4, 8)  # those that lie in rows with fast kernels; others are bit planes, or signs alone
 MAX_BITS = 8
 VARIANCE_ROWS = 20_000
 
@@ -71,8 +71,10 @@ class Uniform(Codec):
             return "two-level"
         if self.scan_bits:
             return "staged"
-        fast = self.bits in ROW_BITS and not self.bits_per_dim and self.query_bits == 8 and self.rescale
-        return "uniform" if fast else "planes"
+        plain = not self.bits_per_dim and self.query_bits == 8 and self.rescale
+        if plain and self.bits == 1 and self.symmetric:
+            return "signs"
+        return "uniform" if plain and self.bits in ROW_BITS else "planes"
 
     def native(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {"codec": self.layout, "bits": self.bits, "fit": self.fit}
@@ -91,6 +93,8 @@ class Uniform(Codec):
         match self.layout:
             case "two-level":
                 return lines(rows + 4) + lines(dim * self.residual_bits / 8 + factors)
+            case "signs":
+                return float(2 * np.ceil(dim / 16) + 8)
             case "staged":
                 # Blocks of signs by fours of dimensions, in fours; planes of the other bits in sixteens of bytes; the
                 # factors of both stages.

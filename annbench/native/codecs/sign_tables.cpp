@@ -210,12 +210,13 @@ void SignTables::halves(const Query& query, const CodesView& codes, const std::u
     const std::uint8_t* byte = block_of(codes, places[i]) + lane % 16;
     const int shift = lane < 16 ? 0 : 4;
     const float* table = query.halves.data();
-    float two[2] = {};  // because an addition has to wait for the one before
-    for (std::size_t g = 0; g < used_groups_; g += 2, byte += 32, table += 32) {
-      two[0] += table[(byte[0] >> shift) & 15];
-      two[1] += table[16 + ((byte[16] >> shift) & 15)];
-    }
-    sums[i] = two[0] + two[1];
+    const auto entry = [&](std::size_t g) { return table[16 * g + ((byte[16 * g] >> shift) & 15)]; };
+    float four[4] = {};  // because an addition has to wait for the one before
+    std::size_t g = 0;
+    for (; g + 4 <= used_groups_; g += 4)
+      for (std::size_t k = 0; k < 4; ++k) four[k] += entry(g + k);
+    for (; g < used_groups_; ++g) four[g % 4] += entry(g);
+    sums[i] = (four[0] + four[1]) + (four[2] + four[3]);
   }
 }
 

@@ -44,7 +44,7 @@ std::vector<CodecSettings> codecs(std::mt19937& random) {
   std::vector<CodecSettings> all = {
       codec_of(CodecKind::float32, 0),      codec_of(CodecKind::float16, 0), codec_of(CodecKind::uniform, 4),
       codec_of(CodecKind::uniform, 8),      codec_of(CodecKind::planes, 1),  codec_of(CodecKind::planes, 3),
-      codec_of(CodecKind::two_level, 4, 8), codec_of(CodecKind::staged, 1, 4)};
+      codec_of(CodecKind::two_level, 4, 8), codec_of(CodecKind::staged, 1, 4), codec_of(CodecKind::signs, 1, 0)};
   CodecSettings product = codec_of(CodecKind::product, 3);
   product.tables = normal(16 * seed_dim, random);
   CodecSettings varying = codec_of(CodecKind::planes, 0);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <mutex>
 #include <numeric>
+#include <span>
 #include <stdexcept>
 #include <unordered_set>
 
@@ -35,7 +36,7 @@ float dot(const float* a, const float* b, std::size_t n) { return static_cast<fl
 
 // The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
 // less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN.
-std::size_t largest_of(const KernelTable& kernels, const std::vector<float>& scores, std::size_t wanted,
+std::size_t largest_of(const KernelTable& kernels, std::span<const float> scores, std::size_t wanted,
                     std::vector<std::uint32_t>& places, std::vector<float>& kept) {
   constexpr int rounds = 16;
   const auto [smallest, largest] = std::ranges::minmax(scores);
@@ -385,17 +386,25 @@ void ComposedIndex::choose_lists(const SearchSettings& how, Prepared& p, std::ve
     float score, inner;
     std::uint32_t list;
   };
-  UniformRows::Query coded;
+  constexpr std::size_t together = 16;  // queries that pass over a tile of centroids while it is in the nearest cache
+  constexpr std::size_t tile = 64;
+  std::vector<UniformRows::Query> coded(enough < n ? std::min(together, p.count) : 0);
+  std::vector<float> scores(coded.size() * n), kept, inner(n);
   std::vector<std::uint32_t> rows(n);
-  std::vector<float> scores(n), kept, inner(n);
   std::vector<Candidate> ranked;
   std::iota(rows.begin(), rows.end(), 0u);
   for (std::size_t q = 0; q < p.count; ++q) {
     std::size_t candidates = n;
     if (enough < n) {
-      centroid_coder_->prepare(p.scanned() + q * s.dim, coded);
-      centroid_coder_->score(kernels_, coded, {}, {centroid_codes_.data(), nullptr}, 0, n, scores.data());
-      candidates = largest_of(kernels_, scores, enough, rows, kept);
+      if (q % together == 0) {
+        const std::size_t some = std::min(together, p.count - q);
+        for (std::size_t i = 0; i < some; ++i) centroid_coder_->prepare(p.scanned() + (q + i) * s.dim, coded[i]);
+        for (std::size_t first = 0; first < n; first += tile)
+          for (std::size_t i = 0; i < some; ++i)
+            centroid_coder_->score(kernels_, coded[i], {}, {centroid_codes_.data(), nullptr}, first,
+                                   std::min(tile, n - first), scores.data() + i * n + first);
+      }
+      candidates = largest_of(kernels_, std::span(scores).subspan(q % together * n, n), enough, rows, kept);
     }
     kernels_.float32_dot(p.scanned() + q * s.dim, s.centroids.data(), s.prefix_dim, rows.data(), candidates, inner.data());
     ranked.resize(candidates);

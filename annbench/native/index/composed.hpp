@@ -39,6 +39,7 @@ enum class CodecKind : std::uint32_t {
   staged = 5,
   product = 6,
   va_file = 7,
+  signs = 8,
 };
 
 enum class RerankKind : std::uint32_t { none = 0, uniform = 1, float16 = 2, float32 = 3 };

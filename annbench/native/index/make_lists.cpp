@@ -70,6 +70,7 @@ std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Sett
       return lists_of(count, TwoLevelRows(dim, bits_of(s.bits), bits_of(s.second_bits), s.fit, weight));
     case CodecKind::staged:
       return lists_of(count, StagedRows(dim, bits_of(s.second_bits), s.fit, weight));
+    case CodecKind::signs: return lists_of(count, SignTables(dim, weight));
     case CodecKind::product: return lists_of(count, ProductCodes(dim, s.bits, s.tables, weight, s.rescale));
     case CodecKind::va_file: return lists_of(count, va_file(dim, s, weight));
   }

@@ -11,7 +11,10 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "codecs/codec.hpp"
@@ -123,9 +126,8 @@ class ListsOf final : public Lists {
       for (std::size_t p = by_lists ? task.share.index : 0; p < probes.size(); p += by_lists ? task.share.count : 1) {
         const auto [begin, end] = range(all()[probes[p].list].size(), by_lists ? Share{} : task.share);
         for (std::size_t first = begin; first < end;) {
-          // Until there is a threshold everything passes, so little is looked at.
-          const std::size_t at_once = best[q].full() ? step : std::min(step, start_codes);
-          scan_tile(kernels, query, probes[p], first, std::min(at_once, end - first), best[q], scratch);
+          const std::size_t at_once = std::min(step_with(best[q], step), end - first);
+          scan_tile(kernels, query, probes[p], first, at_once, best[q], scratch);
           first += at_once;
         }
       }
@@ -162,7 +164,7 @@ class ListsOf final : public Lists {
           TopK& mine = best[visits[v].query];
           const ListProbe& probe = task.probes[visits[v].query][visits[v].rank];
           for (std::size_t next = first; next < stop;) {
-            const std::size_t at_once = mine.full() ? stop - next : std::min(stop - next, start_codes);
+            const std::size_t at_once = std::min(step_with(mine, step), stop - next);
             scan_tile(kernels, queries[visits[v].query], probe, next, at_once, mine, scratch);
             next += at_once;
           }
@@ -185,6 +187,7 @@ class ListsOf final : public Lists {
       for (std::size_t i = 0; i < found; ++i) scratch.places[i] += static_cast<std::uint32_t>(first);
     }
     if constexpr (C::staged) {
+      if (!best.full()) largest_first(scratch, found, best.capacity());
       // The threshold rises as estimates come in: what passed it may not any more.
       for (std::size_t i = 0; i < found;) {
         std::array<std::uint32_t, refine_block> places;
@@ -197,6 +200,22 @@ class ListsOf final : public Lists {
     } else {
       for (std::size_t i = 0; i < found; ++i) best.push(scratch.bounds[i], handle_of(probe.list, scratch.places[i]));
     }
+  }
+
+  // Until there is a threshold everything passes: little is looked at, or, where there are bounds, those first that will
+  // make the threshold.
+  static std::size_t step_with(const TopK& best, std::size_t step) {
+    return C::staged || best.full() ? step : std::min(step, start_codes);
+  }
+
+  static void largest_first(Scratch& scratch, std::size_t found, std::size_t wanted) {
+    if (wanted >= found) return;
+    std::array<std::pair<float, std::uint32_t>, tile_codes> both;
+    for (std::size_t i = 0; i < found; ++i) both[i] = {scratch.bounds[i], scratch.places[i]};
+    const auto begin = both.begin();
+    std::nth_element(begin, begin + static_cast<std::ptrdiff_t>(wanted), begin + static_cast<std::ptrdiff_t>(found),
+                     std::greater<>());
+    for (std::size_t i = 0; i < found; ++i) std::tie(scratch.bounds[i], scratch.places[i]) = both[i];
   }
 
   // The codes of a list that are a thread's share, in whole granules.

@@ -31,6 +31,7 @@ class TopK {
     return heap_.size() < k_ ? -std::numeric_limits<float>::infinity() : heap_.front().score;
   }
 
+  std::size_t capacity() const { return k_; }
   bool full() const { return heap_.size() >= k_; }
 
   void push(float score, std::uint64_t id) {

@@ -344,6 +344,7 @@ void test_composed() {
                  bits == 1 ? 0.5 : bits == 3 ? 0.6 : 0.8);
     check_case({metric, true, true, none, 1, codec_of(CodecKind::two_level, 4, 8)}, 0.94);
     check_case({metric, true, true, none, 1, codec_of(CodecKind::staged, 1, 8)}, 0.9);
+    check_case({metric, true, true, uniform, 1, codec_of(CodecKind::signs, 1, 0)}, 0.7);
     check_case({metric, true, true, uniform, 1, codec_of(CodecKind::staged, 1, 4)}, 0.95);
     check_updates({metric, true, true, uniform, 1, codec_of(CodecKind::staged, 1, 4)});
     check_case({metric, true, true, float32, 1, product_codec(metric == Metric::cosine ? 0.16f : 1.0f)}, 0.45);
