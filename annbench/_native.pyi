@@ -134,7 +134,7 @@ class ComposedIndex:
         rerank_k: int = 0,
         epsilon: float = 1.9,
         threads: int = 1,
-        shared: bool = True,
+        shared: bool | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
     def search_one(
         self,

@@ -123,7 +123,7 @@ def scann_points(data: CoreSet, nlist: int) -> Iterator[Point]:
     except ModuleNotFoundError:
         return
     inner = data.metric == "cosine"
-    for reorder in ("NONE", "INT8"):
+    for reorder in ("FLOAT32", "INT8"):
         builder = scann.scann_ops_pybind.builder(data.base, K, "dot_product" if inner else "squared_l2")
         builder.set_n_training_threads(2)
         builder.tree(nlist, nlist, training_sample_size=min(len(data.base), 100_000))

@@ -67,14 +67,14 @@ class ComposedBuild(Params):
 class ComposedSearch(Params):
     """`nprobe` lists are looked into, the finer copy decides among `rerank_k` candidates; None for the index' defaults.
 
-    `epsilon` is how many standard errors a 1-bit scan allows for. `shared` false looks at one query of a batch after
-    the other, instead of at all that probe a list.
+    `epsilon` is how many standard errors a 1-bit scan allows for. `shared` tells a batch to take a list with all
+    queries that probe it, or one query after the other; None for what is faster with lists of their length.
     """
 
     nprobe: int | None = Field(default=None, ge=1)
     rerank_k: int | None = Field(default=None, ge=1)
     epsilon: float = Field(default=1.9, ge=0, le=100)
-    shared: bool = True
+    shared: bool | None = None
 
 
 class Composed(Algorithm):

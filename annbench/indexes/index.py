@@ -345,9 +345,7 @@ class Index:
             if query.ndim == 1:
                 return self._search_one(query, *counts, epsilon, threads)
             k, nprobe, rerank_k = counts
-            return self._native.search(
-                query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, shared=len(query) > 1
-            )
+            return self._native.search(query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads)
         except ValueError as error:  # everything else was looked at above
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
 

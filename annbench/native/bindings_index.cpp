@@ -97,12 +97,12 @@ void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float>
   self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n, check_ids);
 }
 
-SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads, bool shared) {
+SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads, std::optional<bool> shared) {
   return {nprobe, rerank_k, epsilon, threads, shared};
 }
 
 nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::size_t k, std::size_t nprobe,
-                 std::size_t rerank_k, float epsilon, std::size_t threads, bool shared) {
+                 std::size_t rerank_k, float epsilon, std::size_t threads, std::optional<bool> shared) {
   const std::size_t count = queries.shape(0);
   require(queries.shape(1) == self.settings().dim_in, "queries must have dim_in columns");
   require(k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1), "that many answers do not fit into memory");
@@ -124,7 +124,7 @@ nb::tuple search_one(const ComposedIndex& self, Vector<const float> query, std::
   auto distances = std::make_unique<float[]>(k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(query.data(), 1, k, settings(nprobe, rerank_k, epsilon, threads, false), ids.get(), distances.get());
+    self.search(query.data(), 1, k, settings(nprobe, rerank_k, epsilon, threads, std::nullopt), ids.get(), distances.get());
   }
   return nb::make_tuple(owned_by_numpy(std::move(ids), k), owned_by_numpy(std::move(distances), k));
 }
@@ -199,7 +199,7 @@ void bind_composed_index(nb::module_& m) {
             self.remove(ids.data(), ids.shape(0));
           }, "ids"_a.noconvert())
       .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
-           "epsilon"_a = 1.9f, "threads"_a = 1, "shared"_a = true)
+           "epsilon"_a = 1.9f, "threads"_a = 1, "shared"_a = nb::none())
       .def("search_one", search_one, "query"_a.noconvert(), "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
            "threads"_a = 1)
       .def("__len__", &ComposedIndex::size)

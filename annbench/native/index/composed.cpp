@@ -458,7 +458,7 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   std::vector<std::vector<ListProbe>> probes;
   choose_lists(how, prepared, probes);
   std::vector<TopK> best(count, TopK(kept(k, how)));
-  lists_->scan(kernels_, {prepared.scanned(), probes, how.shared && count > 1, {}}, best);
+  lists_->scan(kernels_, {prepared.scanned(), probes, count > 1 && how.shared.value_or(lists_->sharing_pays()), {}}, best);
   for (std::size_t q = 0; q < count; ++q) answer(prepared, q, best[q].take(), k, ids + q * k, distances + q * k);
 }
 

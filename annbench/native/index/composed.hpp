@@ -84,7 +84,7 @@ struct SearchSettings {
   std::size_t rerank_k = 0;  // candidates that are re-ranked; at least k are
   float epsilon = 1.9f;
   std::size_t threads = 1;
-  bool shared = true;  // queries of a batch share the lists that they probe
+  std::optional<bool> shared;  // whether queries of a batch share the lists that they probe; empty: where that pays
 };
 
 class Reranker;

@@ -67,6 +67,9 @@ class Lists {
   virtual void move(std::size_t list, std::size_t from, std::size_t to) = 0;
   // Bytes that part p of `count` codes takes.
   virtual std::size_t code_bytes(std::size_t part, std::size_t count) const = 0;
+  // Whether a batch is faster when its queries share lists: where these are so long that reading them takes more than
+  // coming back to what was prepared of each query.
+  virtual bool sharing_pays() const = 0;
   // Offers what the queries of the task find to best[q].
   virtual void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
 
@@ -91,6 +94,12 @@ class ListsOf final : public Lists {
   }
   void move(std::size_t list, std::size_t from, std::size_t to) override { codec_.move(view(all()[list].codes), from, to); }
   std::size_t code_bytes(std::size_t part, std::size_t count) const override { return codec_.bytes(part, count); }
+
+  bool sharing_pays() const override {
+    std::size_t codes = 0;
+    for (const CodeList& list : all()) codes += list.size();
+    return codec_.bytes(0, codes / all().size()) >= 8 * tile_bytes;
+  }
 
   void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {
     if (task.shared)

@@ -174,7 +174,7 @@ void check_case(const Case& c, double least) {
       for (const std::size_t threads : {1, 2, 5}) {
         SearchSettings how = all;
         how.threads = threads;
-        how.shared = true;
+        how.shared = true;  // also where it would not pay
         check(ask(*built.index, built.queries, k, how) == answer, "shared lists, threads " + std::to_string(threads) + " of " + c.name());
         const Vectors one(built.queries.begin(), built.queries.begin() + static_cast<std::ptrdiff_t>(c.dim));
         const Answer alone = ask(*built.index, one, k, how);
