@@ -104,9 +104,9 @@ def rabitqlib_points(data: CoreSet, nlist: int) -> Iterator[Point]:
         )
         means.train(data.base)
         index.build(data.base, means.centroids, means.assignments, 1, True)
-        padded = math.ceil(data.dim / 64) * 64
-        # Codes of all bits, the factors of both stages, an id; centroids as floats.
-        size = padded * bits / 8 + 20 + 4 + nlist * padded * 4 / len(data.base)
+        with tempfile.TemporaryDirectory() as folder:
+            index.save(f"{folder}/index")  # as it lies in memory: blocks of 32 codes, centroids as floats
+            size = Path(f"{folder}/index").stat().st_size / len(data.base)
         for nprobe in probes(nlist):
 
             def ask(q: np.ndarray, index: Any = index, nprobe: int = nprobe) -> Any:
@@ -189,7 +189,10 @@ def compare(data: CoreSet, options: argparse.Namespace) -> dict[str, Any]:
             by_method = {m: best_at([x for x in measured if x[0].method == m], recall) for m in (*PEERS, SHARED)}
             peer = max((by_method[m] for m in PEERS if by_method[m]), default=None)
             # Ours may take no more bytes than the best peer.
-            room = max((p.bytes_per_vector for p in points if peer and p.build == peer[1]), default=math.inf)
+            room = max(
+                (p.bytes_per_vector for p in points if peer and p.method in PEERS and p.build == peer[1]),
+                default=math.inf,
+            )
             fitting = [x for x in measured if x[0].method == "annbench" and x[0].bytes_per_vector <= room]
             own = best_at(fitting, recall)
             by_method = {"annbench": own, **by_method}

@@ -53,7 +53,7 @@ class Index:
     An index is a choice in each of four slots, and every slot has a default:
 
     - transform: what vectors go through before they are coded: identity (center), pca, whitening, leanvec-ood (dim,
-      rotate), prefix, sparse-projection (dim), random-rotation
+      rotate), prefix, sparse-projection (dim), random-rotation, fast-rotation (center)
     - codec: what is stored of them: float32, float16, uniform (bits 1 to 8, fit, residual_bits, scan_bits), product
       (groups, opq), va-file (bits, hamming_keep)
     - structure: which codes a search looks at: flat (all) or ivf (nlist; the nearest `nprobe` lists of them)

@@ -11,6 +11,7 @@ from math import ceil, sqrt
 from textwrap import fill
 
 from annbench.errors import UnknownNameError
+from annbench.indexes.codecs.uniform import MAX_SIGNS
 from annbench.indexes.spec import IndexSpec, make_spec
 
 # Where scanning everything is as fast as looking for lists first.
@@ -43,12 +44,19 @@ class Preset:
 
 
 def default_spec(n: int, dim: int, metric: str, *, queries: bool = False) -> IndexSpec:
-    """What an index is made of where nothing is asked for: flat float32 up to 10,000 vectors, which is exact; else PCA
-    to what fills cache lines, 1 bit a dimension to scan and 4 to decide, 4√n lists, and float16 to re-rank with. With
-    training queries, LeanVec in place of PCA.
+    """What an index is made of where nothing is asked for: flat float32 up to 10,000 vectors, which is exact; else
+    4√n lists of 8-bit codes after a fast rotation, of which the signs are scanned and the rest decides. With training
+    queries, LeanVec to what fills cache lines at 4 bits, and float16 to re-rank with.
     """
     if n <= FLAT_ROWS:
         return make_spec()
+    if not queries and dim <= MAX_SIGNS:
+        return make_spec(
+            {"kind": "fast-rotation", "center": True},
+            {"kind": "uniform", "bits": 8, "fit": "rabitq-fast", "scan_bits": 1},
+            ivf(n),
+            "none",
+        )
     return make_spec(
         {"kind": "leanvec-ood" if queries else "pca", "dim": reduced_dim(dim), "rotate": True},
         {"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1},

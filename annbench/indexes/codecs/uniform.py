@@ -13,6 +13,7 @@ from annbench.indexes.transforms.base import narrow
 
 ROW_BITS = (4, 8)  # those that lie in rows with fast kernels; others are bit planes, or signs alone
 MAX_BITS = 8
+MAX_SIGNS = 8192  # dimensions whose signs are scanned
 VARIANCE_ROWS = 20_000
 
 
@@ -103,6 +104,11 @@ class Uniform(Codec):
             case "planes":
                 return float(self.bits * np.ceil(dim / 64) * 8 + 12)
         return lines(rows)
+
+    def problem(self, dim: int) -> tuple[str, str] | None:
+        if self.layout in ("signs", "staged") and dim > MAX_SIGNS:
+            return f"signs of {dim:,} dimensions are too many to scan", f"use pca with dim <= {MAX_SIGNS}"
+        return None
 
     @property
     def training_rows(self) -> int:

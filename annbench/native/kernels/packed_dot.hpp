@@ -219,9 +219,8 @@ ANNBENCH_TARGET_VNNI inline void plane_vnni(const std::int8_t* query, const std:
     const __m512i apart = _mm512_set_epi64(0x400000004, 0x400000004, 0, 0, 0x400000004, 0x400000004, 0, 0);
     const __m512i places = _mm512_set_epi64(3, 2, 3, 2, 1, 0, 1, 0);
     for (std::size_t b = 0; b < blocks; b += 2, query += 64) {
-      const bool two = b + 1 < blocks;
-      const __m512i q = two ? _mm512_loadu_si512(query)
-                            : _mm512_zextsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(query)));
+      const bool two = b + 1 < blocks;  // else what stands in for the second meets zeros of the query
+      const __m512i q = _mm512_loadu_si512(query);
       for (int r = 0; r < group; ++r) {
         const std::uint8_t* codes = row[r] + offset + 16 * b;
         const __m256i line = two ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))
