@@ -47,7 +47,7 @@ def our_methods(data: CoreSet) -> list[Method]:
     the principal ones.
     """
     made = []
-    fewer = [round(data.dim * share / 16) * 16 for share in (0.83, 0.75, 0.5)]
+    fewer = sorted({round(data.dim * share / 16) * 16 for share in (0.83, 0.75, 0.5)}, reverse=True)
     transforms = [
         {"kind": "fast-rotation", "center": True},
         *({"kind": "pca", "dim": d, "rotate": True} for d in fewer),
