@@ -49,7 +49,7 @@ def our_methods(data: CoreSet) -> list[Method]:
     made = []
     fewer = sorted({round(data.dim * share / 16) * 16 for share in (0.83, 0.75, 0.5)}, reverse=True)
     transforms = [
-        {"kind": "fast-rotation", "center": True},
+        *({"kind": "fast-rotation", "center": center} for center in (True, False)),
         *({"kind": "pca", "dim": d, "rotate": True} for d in fewer),
     ]
     for transform in transforms:
@@ -61,8 +61,9 @@ def our_methods(data: CoreSet) -> list[Method]:
             for epsilon in epsilons:
                 staged = f", signs first, epsilon {epsilon:g}" if scan else ""
                 search = searching(index, epsilon)
-                dim = transform.get("dim", data.dim)
-                made.append(method(f"{dim} dimensions, {bits} bits{staged}", True, search, search, size, data))
+                kept = "" if transform.get("center", True) else " with their mean"
+                dims = f"{transform.get('dim', data.dim)} dimensions{kept}"
+                made.append(method(f"{dims}, {bits} bits{staged}", True, search, search, size, data))
     return made
 
 
