@@ -1,4 +1,4 @@
-"""Inverted lists at equal recall: ours beside faiss' and rabitqlib's, queries one by one and in a batch.
+"""Inverted lists at equal recall: ours beside faiss', rabitqlib's and ScaNN's, queries one by one and in a batch.
 
 `python benchmarks/inverted.py --data FOLDER [--sets …] [--rounds 5] [--json out.json]`, on one pinned core, all indexes
 in one process and timed in turns. The rate at a recall is interpolated (log rate over log miss rate) between the

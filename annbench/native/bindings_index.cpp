@@ -58,9 +58,9 @@ using OptionalMatrix = std::optional<Matrix<const float>>;
 using OptionalVector = std::optional<Vector<const float>>;
 
 void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in, std::size_t dim, OptionalVector mean,
-               OptionalMatrix query_map, OptionalMatrix base_map, std::optional<std::uint32_t> rotation, bool normalise, bool mapped_metric,
-               std::string_view codec, std::uint32_t bits, std::uint32_t second_bits, std::string_view fit,
-               std::uint32_t query_bits, bool rescale, float parameter, OptionalVector tables,
+               OptionalMatrix query_map, OptionalMatrix base_map, std::optional<std::uint32_t> rotation, bool normalise,
+               bool mapped_metric, std::string_view codec, std::uint32_t bits, std::uint32_t second_bits,
+               std::string_view fit, std::uint32_t query_bits, bool rescale, float parameter, OptionalVector tables,
                std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
                std::uint32_t rerank_bits, float rerank_scale, std::string description, std::optional<std::string_view> isa) {
   for (const OptionalMatrix& map : {query_map, base_map})
@@ -97,7 +97,8 @@ void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float>
   self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n, check_ids);
 }
 
-SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads, std::optional<bool> shared) {
+SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads,
+                        std::optional<bool> shared) {
   return {nprobe, rerank_k, epsilon, threads, shared};
 }
 
@@ -124,7 +125,7 @@ nb::tuple search_one(const ComposedIndex& self, Vector<const float> query, std::
   auto distances = std::make_unique<float[]>(k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(query.data(), 1, k, settings(nprobe, rerank_k, epsilon, threads, std::nullopt), ids.get(), distances.get());
+    self.search(query.data(), 1, k, settings(nprobe, rerank_k, epsilon, threads, {}), ids.get(), distances.get());
   }
   return nb::make_tuple(owned_by_numpy(std::move(ids), k), owned_by_numpy(std::move(distances), k));
 }
@@ -185,8 +186,8 @@ void bind_composed_index(nb::module_& m) {
   m.def("half_scale", &FloatRows::scale_for, "largest"_a);
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
-           "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(), "rotation"_a = nb::none(), "normalise"_a = false,
-           "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
+           "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(),
+           "rotation"_a = nb::none(), "normalise"_a = false, "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
            "query_bits"_a = 8, "rescale"_a = true, "parameter"_a = 1.0f,
            "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),
            "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "rerank_scale"_a = 1.0f, "description"_a = "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +13,9 @@ from annbench.indexes.transforms.base import LinearMaps, Transform, Wide, checke
 from annbench.indexes.transforms.moments import mean_of, sampled
 
 
-class Identity(Transform):
-    """Vectors as they are; with `center`, less their mean, which codes on symmetric grids need."""
+class _Centring(Transform):
+    """Looks at the mean alone, and only with `center`."""
 
-    kind: Literal["identity"] = "identity"
     center: bool = False
 
     @property
@@ -25,6 +25,12 @@ class Identity(Transform):
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
         mean = narrow(mean_of(sampled(base, seed))) if self.center else None
         return LinearMaps(base.shape[1], base.shape[1], mean)
+
+
+class Identity(_Centring):
+    """Vectors as they are; with `center`, less their mean, which codes on symmetric grids need."""
+
+    kind: Literal["identity"] = "identity"
 
 
 class _Unseeing(Transform):
@@ -60,23 +66,17 @@ class RandomRotation(_Unseeing):
         return LinearMaps(base.shape[1], base.shape[1], None, rotation, rotation)
 
 
-class FastRotation(Transform):
+class FastRotation(_Centring):
     """A random orthogonal map by Hadamard transforms and random signs, as the RaBitQ library's (Gao et al., 2025):
     spreads what a code loses as a uniformly random one does, in O(d log d) a query and without a matrix to keep. With
     `center`, of the vectors less their mean.
     """
 
     kind: Literal["fast-rotation"] = "fast-rotation"
-    center: bool = False
-
-    @property
-    def needs_base(self) -> bool:
-        return self.center
 
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
-        mean = narrow(mean_of(sampled(base, seed))) if self.center else None
         drawn = int(np.random.default_rng(seed).integers(1 << 32))
-        return LinearMaps(base.shape[1], base.shape[1], mean, rotation=drawn)
+        return replace(super().fit(base, queries, seed=seed), rotation=drawn)
 
 
 class SparseProjection(_Unseeing):

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "support/wide_dot.hpp"
+
 namespace annbench {
 namespace {
 
@@ -46,15 +48,6 @@ std::vector<std::uint16_t> deal(std::size_t dims, std::size_t groups) {
   return slots;
 }
 
-double dot(const float* a, const float* b, std::size_t n) {
-  double sums[4] = {};  // four, because an addition has to wait for the one before
-  std::size_t j = 0;
-  for (; j + 4 <= n; j += 4)
-    for (std::size_t k = 0; k < 4; ++k) sums[k] += static_cast<double>(a[j + k]) * b[j + k];
-  for (; j < n; ++j) sums[0] += static_cast<double>(a[j]) * b[j];
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
 // The nearest word to `scale` that holds `error`, rounded up: see kernels/sign_scan.hpp. Neither is negative.
 std::uint32_t word_of(float scale, float error) {
   constexpr std::uint32_t most = (std::bit_cast<std::uint32_t>(std::numeric_limits<float>::max()) >> sign_error_shift);
@@ -76,14 +69,13 @@ float slack_of(const SignTables::Query& query, const Probe& probe) {
 
 }  // namespace
 
-SignTables::SignTables(std::size_t dim, std::size_t scan_dim, float weight) : dim_(dim), weight_(weight) {
-  if (scan_dim < 1 || scan_dim > dim)
-    throw std::invalid_argument("scan_dim must be 1 to " + std::to_string(dim) + ", got " + std::to_string(scan_dim));
-  if (scan_dim > max_scan_dim)
-    throw std::invalid_argument("signs are scanned for at most " + std::to_string(max_scan_dim) + " dimensions");
-  groups_ = table_groups((scan_dim + 3) / 4);
-  used_groups_ = (scan_dim + 7) / 8 * 2;
-  slots_ = deal(scan_dim, used_groups_);
+SignTables::SignTables(std::size_t dim, float weight) : dim_(dim), weight_(weight) {
+  if (dim < 1 || dim > max_dim)
+    throw std::invalid_argument("signs are scanned for 1 to " + std::to_string(max_dim) + " dimensions, got " +
+                                std::to_string(dim));
+  groups_ = table_groups((dim + 3) / 4);
+  used_groups_ = (dim + 7) / 8 * 2;
+  slots_ = deal(dim, used_groups_);
 }
 
 std::size_t SignTables::bytes(std::size_t part, std::size_t count) const {
@@ -100,26 +92,26 @@ std::uint8_t* SignTables::block_of(const MutableCodes& codes, std::size_t place)
 
 void SignTables::encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
                         const MutableCodes& codes, std::size_t first) const {
-  const std::size_t m = scan_dim();
   std::vector<std::uint8_t> code(groups_), bits(4 * used_groups_);
-  std::vector<float> signs(m);
+  std::vector<float> signs(dim_);
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim_;
     // Without branches: signs cannot be foreseen.
-    for (std::size_t j = 0; j < m; ++j) signs[j] = static_cast<float>(2 * static_cast<int>(v[j] > 0) - 1);
-    for (std::size_t j = 0; j < m; ++j) bits[slots_[j]] = static_cast<std::uint8_t>(v[j] > 0);
+    for (std::size_t j = 0; j < dim_; ++j) signs[j] = static_cast<float>(2 * static_cast<int>(v[j] > 0) - 1);
+    for (std::size_t j = 0; j < dim_; ++j) bits[slots_[j]] = static_cast<std::uint8_t>(v[j] > 0);
     for (std::size_t g = 0; g < used_groups_; ++g)
       code[g] = static_cast<std::uint8_t>(bits[4 * g] | bits[4 * g + 1] << 1 | bits[4 * g + 2] << 2 | bits[4 * g + 3] << 3);
-    const double squares = dot(v, v, dim_), product = dot(signs.data(), v, m);
+    const double squares = wide_dot(v, v, dim_), product = wide_dot(signs.data(), v, dim_);
     const float scale = product > 0 ? static_cast<float>(std::min(weight_ * squares / product, largest)) : 0.0f;
     // Without signs to go by, the estimate is 0 and all of ⟨q, v⟩ its error.
-    const double inverse = product > 0 ? squares * static_cast<double>(m) / (product * product) : 2.0;
+    const double inverse = product > 0 ? squares * static_cast<double>(dim_) / (product * product) : 2.0;
     const double spread = dim_ > 1 ? std::max(0.0, inverse - 1) / static_cast<double>(dim_ - 1) : 0.0;
     const double error = weight_ * std::sqrt(squares * (spread + scale_rounding * scale_rounding * inverse));
     const std::uint32_t word = word_of(scale, static_cast<float>(std::min(error, largest)));
     double correction = 0;
     if (anchor != nullptr)
-      correction = weight_ * dot(anchor, v, dim_) - std::bit_cast<float>(word) * dot(anchor, signs.data(), m);
+      correction = weight_ * wide_dot(anchor, v, dim_) -
+                   std::bit_cast<float>(word) * wide_dot(anchor, signs.data(), dim_);
     const auto corrected = static_cast<float>(bias[i] + correction);
     std::uint8_t* block = block_of(codes, first + i);
     const std::size_t j = (first + i) % table_block;
@@ -144,7 +136,7 @@ void SignTables::prepare(const float* query, Query& prepared) const {
   const Units units{used_groups_};
   if (prepared.tables.size() != 16 * groups_) prepared.tables = AlignedBuffer<std::uint8_t>(16 * groups_);
   prepared.dealt.assign(4 * used_groups_, 0.0f);
-  for (std::size_t j = 0; j < scan_dim(); ++j) prepared.dealt[slots_[j]] = query[j];
+  for (std::size_t j = 0; j < dim_; ++j) prepared.dealt[slots_[j]] = query[j];
   // The range of a group's sums is 2·Σ|q_j|. Rounding adds at most ½ an entry, and a little is left for that of floats.
   float inverse = std::numeric_limits<float>::infinity();
   for (std::size_t u = 0; u < units.count(); ++u) {
@@ -159,7 +151,7 @@ void SignTables::prepare(const float* query, Query& prepared) const {
   prepared.base = prepared.step * fill_tables(prepared, usable ? inverse : 0.0f);
   // Each entry is off by a value from −½ to ½ of a step.
   const double rounding = prepared.step * std::sqrt(static_cast<double>(used_groups_) / 12);
-  const double part = static_cast<double>(scan_dim()) / static_cast<double>(std::max<std::size_t>(dim_, 2) - 1);
+  const double part = static_cast<double>(dim_) / static_cast<double>(std::max<std::size_t>(dim_, 2) - 1);
   prepared.noise = static_cast<float>(rounding / (mean_sine * std::sqrt(part)));
 }
 

@@ -1,15 +1,14 @@
 // Vectors as one bit a dimension, scored 32 at a time from tables of the query: RaBitQ's 1-bit code (Gao and Long, SIGMOD
 // 2024), and the first stage of StagedRows.
 //
-//   w_j = ±1, the sign of v_j, for the first scan_dim dimensions; 0 for the others
+//   w_j = ±1, the sign of v_j
 //   score(q, v) ≈ bias + scale·⟨q, w⟩,   scale = weight·‖v‖²/⟨w, v⟩
 //
 // which is unbiased where vectors have been rotated at random, and exact for a query along v. Its standard error is
 //
 //   error·‖q − a‖,   error = weight·‖v‖·√((‖v‖²‖w‖²/⟨w, v⟩² − 1)/(dim − 1))
 //
-// because bias takes up what the estimate misses at the anchor a. With scan_dim below dim, dimensions by importance, the
-// rest of ⟨q, v⟩ is taken to be the same part of ‖v‖² as in the first ones: the formulas stay.
+// because bias takes up what the estimate misses at the anchor a.
 //
 // Tables. Each group of 4 dimensions has 16 sums of ±q_j; less their minimum, they are rounded to multiples of one step.
 // The step is as small as the sums of bytes allow that kernels/sign_scan.hpp works with: 8 groups share 255. For this the
@@ -38,18 +37,16 @@ class SignTables {
     float noise = 0;           // what rounding adds to an estimate, as a distance: √(distance² + noise²) for the error
   };
 
-  // Codes for vectors of `dim` dimensions, of which the first `scan_dim` are looked at. `weight` as in UniformRows.
-  // Throws std::invalid_argument unless 1 <= scan_dim <= dim and scan_dim <= max_scan_dim.
-  SignTables(std::size_t dim, std::size_t scan_dim, float weight);
-  SignTables(std::size_t dim, float weight) : SignTables(dim, dim, weight) {}
+  // Codes for vectors of `dim` dimensions. `weight` as in UniformRows. Throws std::invalid_argument unless
+  // 1 <= dim <= max_dim.
+  SignTables(std::size_t dim, float weight);
 
   static constexpr std::size_t parts = 1;
   static constexpr std::size_t granule = table_block;
   static constexpr bool staged = false;
-  static constexpr std::size_t max_scan_dim = 4 * max_table_groups;
+  static constexpr std::size_t max_dim = 4 * max_table_groups;
 
   std::size_t dim() const { return dim_; }
-  std::size_t scan_dim() const { return slots_.size(); }
   std::size_t bytes(std::size_t part, std::size_t count) const;
 
   // As the concept Codec says.

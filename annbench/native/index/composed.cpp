@@ -11,6 +11,7 @@
 
 #include "index/reranker.hpp"
 #include "support/thread_pool.hpp"
+#include "support/wide_dot.hpp"
 
 namespace annbench {
 namespace {
@@ -23,21 +24,13 @@ void require(bool condition, const char* what) {
   if (!condition) throw std::invalid_argument(what);
 }
 
-double wide_dot(const float* a, const float* b, std::size_t n) {
-  double sums[8] = {};  // eight, because an addition has to wait for the one before
-  std::size_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (std::size_t k = 0; k < 8; ++k) sums[k] += static_cast<double>(a[i + k]) * b[i + k];
-  for (; i < n; ++i) sums[0] += static_cast<double>(a[i]) * b[i];
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
 float dot(const float* a, const float* b, std::size_t n) { return static_cast<float>(wide_dot(a, b, n)); }
 
 // The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
-// less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN.
+// less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN. `kept` is
+// room to work in.
 std::size_t largest_of(const KernelTable& kernels, std::span<const float> scores, std::size_t wanted,
-                    std::vector<std::uint32_t>& places, std::vector<float>& kept) {
+                       std::vector<std::uint32_t>& places, std::vector<float>& kept) {
   constexpr int rounds = 16;
   const auto [smallest, largest] = std::ranges::minmax(scores);
   float low = smallest, high = largest;
@@ -57,10 +50,11 @@ std::size_t largest_of(const KernelTable& kernels, std::span<const float> scores
   const std::size_t found =
       kernels.threshold_select(scores.data(), nullptr, Adjust::none, scores.size(), low, places.data(), kept.data());
   if (found >= wanted) {
-    // Of the few that are left, places by score: kept[] follows places[] no longer.
-    std::nth_element(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(wanted),
-                     places.begin() + static_cast<std::ptrdiff_t>(found),
-                     [&](std::uint32_t a, std::uint32_t b) { return scores[a] != scores[b] ? scores[a] > scores[b] : a < b; });
+    const auto larger = [&](std::uint32_t a, std::uint32_t b) {
+      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+    };
+    const auto begin = places.begin();
+    std::nth_element(begin, begin + static_cast<std::ptrdiff_t>(wanted), begin + static_cast<std::ptrdiff_t>(found), larger);
     return wanted;
   }
   std::iota(places.begin(), places.end(), 0u);
@@ -103,7 +97,8 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   halved_l2_ = s.metric == Metric::cosine && s.codec.kind == CodecKind::va_file;
   weight_ = s.metric == Metric::euclidean || halved_l2_ ? 2.0f : 1.0f;
   const bool floats = s.codec.kind == CodecKind::float32 || s.codec.kind == CodecKind::float16;
-  exact_l2_ = floats && s.metric == Metric::euclidean && s.mean.empty() && s.query_map.empty() && s.rotation == 0 && !s.normalise;
+  const bool as_given = s.mean.empty() && s.query_map.empty() && s.rotation == 0 && !s.normalise;
+  exact_l2_ = floats && s.metric == Metric::euclidean && as_given;
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
   if (!s.query_map.empty()) pack_query_map();
   lists_ = make_lists(nlist(), s.dim, s.codec, weight_, exact_l2_);
@@ -392,7 +387,7 @@ void ComposedIndex::choose_lists(const SearchSettings& how, Prepared& p, std::ve
   std::vector<float> scores(coded.size() * n), kept, inner(n);
   std::vector<std::uint32_t> rows(n);
   std::vector<Candidate> ranked;
-  std::iota(rows.begin(), rows.end(), 0u);
+  if (enough == n) std::iota(rows.begin(), rows.end(), 0u);
   for (std::size_t q = 0; q < p.count; ++q) {
     std::size_t candidates = n;
     if (enough < n) {

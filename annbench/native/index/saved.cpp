@@ -204,7 +204,7 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   }
   reader.read(ids, pieces);
   for (CodeList& list : lists) {
-    for (std::size_t i = 0; i < list.size(); ++i)
+    for (std::size_t i = 0; wide && i < list.size(); ++i)
       if (list.ids[i] < 0) reader.reject("ids", "one is negative");
     list.ids.shrink_to_fit();
   }

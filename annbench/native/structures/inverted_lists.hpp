@@ -1,8 +1,9 @@
 // Inverted lists, and the flat structure, which is one list: which codes are looked at, in which order, by how many queries
 // at a time.
 //
-// A batch shares lists: every query scans its nearest list first, so that all have a threshold, and then the lists that
-// come next are taken one after the other, in tiles that stay in the nearest cache while all queries that probe the list pass over them.
+// A batch that shares lists: every query scans its nearest list first, so that all have a threshold, and then the lists that
+// come next are taken one after the other, in tiles that stay in the nearest cache while all queries that probe the list
+// pass over them.
 // A query's answer does not depend on the queries beside it, nor on how a batch is split between threads.
 #pragma once
 

@@ -5,29 +5,14 @@
 #include <cmath>
 #include <limits>
 #include <random>
-#include <stdexcept>
 
 #include "tests/check.hpp"
+#include "tests/codec_checks.hpp"
 
 namespace annbench::tests {
 namespace {
 
-using Vector = std::vector<float>;
-
 constexpr float infinity = std::numeric_limits<float>::infinity();
-
-Vector normal_values(std::size_t count, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  Vector values(count);
-  for (float& value : values) value = normal(random);
-  return values;
-}
-
-double dot(const float* a, const float* b, std::size_t dim) {
-  double sum = 0;
-  for (std::size_t j = 0; j < dim; ++j) sum += static_cast<double>(a[j]) * b[j];
-  return sum;
-}
 
 double norm(const float* a, std::size_t dim) { return std::sqrt(dot(a, a, dim)); }
 
@@ -44,7 +29,7 @@ struct List {
   MutableCodes codes() { return {memory.data(), nullptr}; }
   // What the block holds beside the code: bias and the word of scale and error.
   std::pair<float, std::uint32_t> factors(const SignTables& codec, std::size_t i) const {
-    const std::size_t groups = table_groups((codec.scan_dim() + 3) / 4);
+    const std::size_t groups = table_groups((codec.dim() + 3) / 4);
     const std::uint8_t* block = memory.data() + i / 32 * sign_block_bytes(groups);
     float bias = 0;
     std::uint32_t word = 0;
@@ -62,56 +47,55 @@ void check_scores() {
   std::mt19937 random(41);
   constexpr std::size_t count = 75;
   for (const std::size_t dim : {1, 2, 3, 4, 5, 16, 31, 64, 100, 240, 333, 784})
-    for (const bool anchored : {false, true})
-      for (const std::size_t m : {dim, (dim + 1) / 2}) {
-        const float weight = anchored ? 2.0f : 1.0f;
-        const SignTables codec(dim, m, weight);
-        const Vector vectors = normal_values(count * dim, random), bias = normal_values(count, random);
-        const Vector anchor = normal_values(dim, random), q = normal_values(dim, random);
-        const List list(codec, vectors, bias, anchored ? anchor.data() : nullptr);
-        SignTables::Query query;
-        codec.prepare(q.data(), query);
-        const Probe probe{.offset = 0.25f, .distance = 2, .epsilon = 1.5f};
-        const std::string name = "signs of " + std::to_string(m) + " of " + std::to_string(dim) + ": ";
-        std::vector<double> expected(count), slack(count), errors(count);
-        for (std::size_t i = 0; i < count; ++i) {
-          const float* v = vectors.data() + i * dim;
-          double length = 0, at_query = 0, at_anchor = 0;
-          for (std::size_t j = 0; j < m; ++j) {
-            length += std::fabs(static_cast<double>(v[j]));
-            at_query += v[j] > 0 ? q[j] : -q[j];
-            at_anchor += v[j] > 0 ? anchor[j] : -anchor[j];
-          }
-          const double squares = dot(v, v, dim), scale = weight * squares / length;
-          const double correction = anchored ? weight * dot(anchor.data(), v, dim) - scale * at_anchor : 0;
-          expected[i] = probe.offset + bias[i] + correction + scale * at_query;
-          slack[i] = scale * (0.5 * query.step * static_cast<double>(table_groups((m + 3) / 4)) +
-                              0x1p-11 * std::fabs(at_query - (anchored ? at_anchor : 0))) + 1e-4 * (1 + std::fabs(expected[i]));
-          const double inverse = squares * static_cast<double>(m) / (length * length);
-          errors[i] = dim > 1 ? weight * std::sqrt(squares * std::max(0.0, inverse - 1) / static_cast<double>(dim - 1)) : 0;
-          const std::uint32_t word = list.factors(codec, i).second;
-          check(std::fabs(scale_in(word) - scale) <= scale * 0x1p-11, name + "a scale keeps 10 bits");
-          check(error_in(word) >= errors[i] * 0.9999 && error_in(word) <= 1.07 * errors[i] + 0.002 * weight * std::sqrt(squares * inverse),
-                name + "an error is rounded up, by little");
+    for (const bool anchored : {false, true}) {
+      const float weight = anchored ? 2.0f : 1.0f;
+      const SignTables codec(dim, weight);
+      const Vector vectors = normal_values(count * dim, random), bias = normal_values(count, random);
+      const Vector anchor = normal_values(dim, random), q = normal_values(dim, random);
+      const List list(codec, vectors, bias, anchored ? anchor.data() : nullptr);
+      SignTables::Query query;
+      codec.prepare(q.data(), query);
+      const Probe probe{.offset = 0.25f, .distance = 2, .epsilon = 1.5f};
+      const std::string name = "signs of " + std::to_string(dim) + ": ";
+      std::vector<double> expected(count), slack(count), errors(count);
+      for (std::size_t i = 0; i < count; ++i) {
+        const float* v = vectors.data() + i * dim;
+        double length = 0, at_query = 0, at_anchor = 0;
+        for (std::size_t j = 0; j < dim; ++j) {
+          length += std::fabs(static_cast<double>(v[j]));
+          at_query += v[j] > 0 ? q[j] : -q[j];
+          at_anchor += v[j] > 0 ? anchor[j] : -anchor[j];
         }
-        Vector first(count);
-        for (const KernelTable* kernels : available_kernels()) {
-          Vector scores(count), bounds(count), gathered(count);
-          codec.score(*kernels, query, probe, list.view(), 0, count, scores.data());
-          codec.bounds(*kernels, query, probe, list.view(), 0, count, bounds.data());
-          if (kernels == available_kernels().front()) first = scores;
-          check(scores == first, name + "every instruction set gives the same scores");
-          std::vector<std::uint32_t> places(count);
-          for (std::size_t i = 0; i < count; ++i) places[i] = static_cast<std::uint32_t>(i * 17 % count);
-          codec.refine(*kernels, query, probe, list.view(), places.data(), count, gathered.data());
-          for (std::size_t i = 0; i < count; ++i) {
-            check(std::fabs(scores[i] - expected[i]) <= slack[i], name + "a score is the estimate");
-            const double above = probe.epsilon * error_in(list.factors(codec, i).second) * std::hypot(probe.distance, query.noise);
-            check(std::fabs(bounds[i] - scores[i] - above) <= 1e-4 * (1 + std::fabs(bounds[i])), name + "a bound lies above it by the error");
-            check(gathered[i] == scores[places[i]], name + "gathered places score as those side by side");
-          }
+        const double squares = dot(v, v, dim), scale = weight * squares / length;
+        const double correction = anchored ? weight * dot(anchor.data(), v, dim) - scale * at_anchor : 0;
+        expected[i] = probe.offset + bias[i] + correction + scale * at_query;
+        slack[i] = scale * (0.5 * query.step * static_cast<double>(table_groups((dim + 3) / 4)) +
+                            0x1p-11 * std::fabs(at_query - (anchored ? at_anchor : 0))) + 1e-4 * (1 + std::fabs(expected[i]));
+        const double inverse = squares * static_cast<double>(dim) / (length * length);
+        errors[i] = dim > 1 ? weight * std::sqrt(squares * std::max(0.0, inverse - 1) / static_cast<double>(dim - 1)) : 0;
+        const std::uint32_t word = list.factors(codec, i).second;
+        check(std::fabs(scale_in(word) - scale) <= scale * 0x1p-11, name + "a scale keeps 10 bits");
+        check(error_in(word) >= errors[i] * 0.9999 && error_in(word) <= 1.07 * errors[i] + 0.002 * weight * std::sqrt(squares * inverse),
+              name + "an error is rounded up, by little");
+      }
+      Vector first(count);
+      for (const KernelTable* kernels : available_kernels()) {
+        Vector scores(count), bounds(count), gathered(count);
+        codec.score(*kernels, query, probe, list.view(), 0, count, scores.data());
+        codec.bounds(*kernels, query, probe, list.view(), 0, count, bounds.data());
+        if (kernels == available_kernels().front()) first = scores;
+        check(scores == first, name + "every instruction set gives the same scores");
+        std::vector<std::uint32_t> places(count);
+        for (std::size_t i = 0; i < count; ++i) places[i] = static_cast<std::uint32_t>(i * 17 % count);
+        codec.refine(*kernels, query, probe, list.view(), places.data(), count, gathered.data());
+        for (std::size_t i = 0; i < count; ++i) {
+          check(std::fabs(scores[i] - expected[i]) <= slack[i], name + "a score is the estimate");
+          const double above = probe.epsilon * error_in(list.factors(codec, i).second) * std::hypot(probe.distance, query.noise);
+          check(std::fabs(bounds[i] - scores[i] - above) <= 1e-4 * (1 + std::fabs(bounds[i])), name + "a bound lies above it by the error");
+          check(gathered[i] == scores[places[i]], name + "gathered places score as those side by side");
         }
       }
+    }
 }
 
 // select() against score() and bounds() from every granule on, with counts that end within a block.
@@ -237,14 +221,13 @@ double violations_of(const SignTables& codec, bool anchored, double cosine, std:
 void check_coverage() {
   std::mt19937 random(45);
   for (const std::size_t dim : {64, 200})
-    for (const bool anchored : {false, true})
-      for (const std::size_t m : {dim, dim / 2}) {
-        const SignTables codec(dim, m, 1.0f);
-        const double near = violations_of(codec, anchored, 0.5, random), across = violations_of(codec, anchored, 0, random);
-        const std::string name = ", dim " + std::to_string(dim) + " scanned " + std::to_string(m);
-        check(near < 0.02, "bounds are passed by " + std::to_string(near) + " of neighbours" + name);
-        check(across > 0.02 && across < 0.035, "and by " + std::to_string(across) + " of others" + name);
-      }
+    for (const bool anchored : {false, true}) {
+      const SignTables codec(dim, 1.0f);
+      const double near = violations_of(codec, anchored, 0.5, random), across = violations_of(codec, anchored, 0, random);
+      const std::string name = ", dim " + std::to_string(dim);
+      check(near < 0.02, "bounds are passed by " + std::to_string(near) + " of neighbours" + name);
+      check(across > 0.02 && across < 0.035, "and by " + std::to_string(across) + " of others" + name);
+    }
 }
 
 // The estimate at the anchor is exact up to the rounding of tables.
@@ -298,15 +281,6 @@ void check_degenerate_vectors() {
     codec.score(*available_kernels().back(), query, {}, plain.view(), 0, 3, scores.data());
     check(scores == Vector({3.0f, 4.0f, 5.0f}), "a zero query scores every bias");
   }
-  const SignTables prefix(8, 4, 1.0f);  // nothing of the vector lies in the prefix
-  const Vector beyond = {0, 0, 0, 0, 1, 2, -1, 1}, q(8, 1.0f);
-  const List list(prefix, beyond, {2.0f}, nullptr);
-  SignTables::Query query;
-  prefix.prepare(q.data(), query);
-  float score = 0, bound = 0;
-  prefix.score(*available_kernels().back(), query, {}, list.view(), 0, 1, &score);
-  prefix.bounds(*available_kernels().back(), query, {.offset = 0, .distance = 2.83f, .epsilon = 2}, list.view(), 0, 1, &bound);
-  check(score == 2.0f && bound > 5, "without signs the estimate is 0, the margin is not");
 }
 
 // Lists grow by copying, in any portions; codes move within and between blocks; what they leave behind stays.
@@ -376,17 +350,9 @@ void check_the_rounding_of_tables() {
 }
 
 void check_arguments() {
-  const struct { std::size_t dim, scan_dim; } wrong[] = {{0, 0}, {5, 0}, {5, 6}, {9000, 8193}};
-  for (const auto& [dim, scan_dim] : wrong) {
-    bool refused = false;
-    try {
-      SignTables(dim, scan_dim, 1.0f);
-    } catch (const std::invalid_argument&) {
-      refused = true;
-    }
-    check(refused, "scan_dim " + std::to_string(scan_dim) + " of " + std::to_string(dim) + " is refused");
-  }
-  check(SignTables(9000, 8192, 1.0f).scan_dim() == SignTables::max_scan_dim, "the most dimensions are not");
+  for (const std::size_t dim : {std::size_t{0}, SignTables::max_dim + 1})
+    check(refuses([&] { SignTables(dim, 1.0f); }), "signs of " + std::to_string(dim) + " dimensions are refused");
+  check(SignTables(SignTables::max_dim, 1.0f).dim() == SignTables::max_dim, "the most dimensions are not");
 }
 
 }  // namespace
