@@ -63,16 +63,20 @@ def calling(rounds: int) -> dict[str, Any]:
         {
             "search": times_over(lambda: tiny.search(query, 1)),
             "batch": lambda: tiny.search(many, 1),
+            "array": times_over(lambda: np.empty(1, np.int64)),
             "loop": times_over(lambda: None),
         },
         rounds,
     )
+    # What making an array costs, of which every call must make two: a measure of the machine's state.
+    array = (times.seconds("array") - times.seconds("loop")) / CALLS * 1e6
     each, shared = ((times.seconds(name)) / CALLS * 1e6 for name in ("search", "batch"))
     loop = times.seconds("loop") / CALLS * 1e6
     return {
         "search of one vector, µs": f"{each - loop:.2f}",
         "of these, what a batch needs too, µs": f"{shared:.2f}",
         "call, µs": f"{each - loop - shared:.2f}",
+        "np.empty, µs": f"{array:.2f}",
     }
 
 

@@ -14,11 +14,12 @@ from annbench.datasets.info import Metric
 from annbench.errors import AnnbenchError, UnsupportedError
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_choices
+from annbench.indexes.structures import DEFAULT_EF, GraphStructure
 
 FILE = "index.annbench"
 KMEANS_ITERATIONS = 15
 TRAIN_ROWS_PER_LIST = 128
-GROWING = ("codes", "fine codes", "rerank", "ids")
+GROWING = ("codes", "fine codes", "rerank", "ids", "graph")
 
 Slot = dict[str, Any] | str | None
 
@@ -65,7 +66,8 @@ class ComposedBuild(Params):
 
 
 class ComposedSearch(Params):
-    """`nprobe` lists are looked into, the finer copy decides among `rerank_k` candidates; None for the index' defaults.
+    """`nprobe` lists are looked into, a graph is walked with `ef_search` codes in sight, the finer copy decides among
+    `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take turns in a graph.
 
     `epsilon` is how many standard errors a 1-bit scan allows for. `shared` tells a batch to take a list with all
     queries that probe it, or one query after the other; None for what is faster with lists of their length.
@@ -73,6 +75,8 @@ class ComposedSearch(Params):
 
     nprobe: int | None = Field(default=None, ge=1)
     rerank_k: int | None = Field(default=None, ge=1)
+    ef_search: int | None = Field(default=None, ge=1)
+    interleave: int = Field(default=4, ge=1, le=64)
     epsilon: float = Field(default=1.9, ge=0, le=100)
     shared: bool | None = None
 
@@ -89,6 +93,7 @@ class Composed(Algorithm):
     known_limits = (
         "without rerank, recall is capped by the codes however many lists are probed",
         "added vectors go to the lists, maps and tables that were learned when the index was built",
+        "a graph cannot be added to",
     )
     trials = (
         Trial({}, {}, recall=1.0),
@@ -117,6 +122,11 @@ class Composed(Algorithm):
             small_search={"nprobe": 1},
         ),
         Trial({"preset": "bbq"}, {"rerank_k": 200}, recall=0.98),
+        Trial(
+            {"codec": {"kind": "uniform", "bits": 8}, "structure": {"kind": "graph"}, "rerank": "float16"},
+            {"ef_search": 128, "rerank_k": 30},
+            recall=0.97,
+        ),
     )
 
     @classmethod
@@ -129,6 +139,10 @@ class Composed(Algorithm):
             return str(error)
         if search.nprobe is not None and search.nprobe > spec.nlist:
             return f"nprobe={search.nprobe} exceeds nlist={spec.nlist}"
+        if search.ef_search is not None and not spec.has_graph:
+            return f"ef_search={search.ef_search} has no effect: there is no graph"
+        if search.ef_search is not None and search.ef_search < max(context.k, search.rerank_k or 0):
+            return f"ef_search={search.ef_search} is below the candidates that are asked for"
         if search.rerank_k is None:
             return None
         if spec.rerank.kind == "none":
@@ -146,6 +160,9 @@ class Composed(Algorithm):
         nprobe = search.nprobe or spec.default_nprobe
         reranked = search.rerank_k or context.k * spec.default_rerank_factor
         scanned = n * spec.assignments * min(1.0, nprobe / lists)
+        if isinstance(spec.structure, GraphStructure):
+            clustered = n * spec.structure.candidates * spec.structure.degree
+            scanned = min(n, (search.ef_search or DEFAULT_EF) * spec.structure.degree / 2)
         return Cost(
             index_bytes=n * spec.bytes_per_vector(dim) + 8 * mapped + 4 * lists * spec.prefix_dim(dim),
             build_operations=n * mapped + (clustered + n) * lists * spec.prefix_dim(dim) + n * coded,
@@ -183,16 +200,17 @@ class Composed(Algorithm):
         self._nprobe = params.nprobe or spec.default_nprobe
         self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
         self._epsilon, self._shared, self._threads = params.epsilon, params.shared, threads
+        self._ef, self._interleave = params.ef_search or DEFAULT_EF, params.interleave
         self._search_one = self._index.native.search_one
 
     def search(self, query: Vectors, k: int) -> Ids:
         """One query, on the calling thread."""
         rerank_k = self._rerank_k or k * self._rerank_factor
         try:
-            ids: Ids = self._search_one(query, k, self._nprobe, rerank_k, self._epsilon, 1)[0]
+            ids: Ids = self._search_one(query, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef)[0]
         except TypeError:  # a view
             contiguous = np.ascontiguousarray(query, dtype=np.float32)
-            ids = self._search_one(contiguous, k, self._nprobe, rerank_k, self._epsilon, 1)[0]
+            ids = self._search_one(contiguous, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef)[0]
         return ids
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:
@@ -200,7 +218,7 @@ class Composed(Algorithm):
         found: Ids = self._index.native.search(
             np.ascontiguousarray(queries, dtype=np.float32), k, nprobe=self._nprobe,
             rerank_k=self._rerank_k or k * self._rerank_factor, epsilon=self._epsilon, threads=self._threads,
-            shared=self._shared,
+            ef=self._ef, interleave=self._interleave, shared=self._shared,
         )[0]  # fmt: skip
         return found
 

@@ -14,7 +14,7 @@ from annbench.errors import AnnbenchError, IndexFileError
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.presets import PRESETS
 from annbench.indexes.spec import SLOTS, IndexMetric, IndexSpec, checked_metric, make_spec
-from annbench.indexes.structures import Ivf
+from annbench.indexes.structures import DEFAULT_EF
 from annbench.indexes.transforms.base import LinearMaps
 
 MAX_ZERO_IDS = 10_000  # named in a file; no more are worth it
@@ -115,7 +115,7 @@ class About:
         transform, codec, structure, rerank = (getattr(self.spec, slot) for slot in SLOTS)
         steps = [] if transform.kind == "identity" and not transform.center else [str(transform)]
         steps.append(str(codec))
-        steps.append(f"{structure.nlist:,} lists" if isinstance(structure, Ivf) else "flat")
+        steps.append(str(structure))
         if rerank.kind != "none":
             steps.append(f"{rerank} rerank")
         return " → ".join(steps)
@@ -128,6 +128,8 @@ class About:
         elif not self.chosen:
             notes.append("  all slots by default; choose a preset, or transform, codec, structure, rerank")
         search = [f"nprobe {self.spec.default_nprobe:,} of {self.spec.nlist:,}"] if self.spec.nlist > 1 else []
+        if self.spec.has_graph:
+            search.append(f"ef_search {DEFAULT_EF}")
         if self.spec.rerank.kind != "none":
             search.append(f"rerank_k {self.spec.default_rerank_factor} × k")
         if search:

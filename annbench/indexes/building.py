@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from annbench.indexes.about import About
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.codecs.floats import Float16
 from annbench.indexes.fitting import Fitted, fit
+from annbench.indexes.graphs import add_graph
 from annbench.indexes.reranks import Float16Rerank
 from annbench.indexes.transforms.base import LinearMaps, Matrix
 from annbench.indexes.vectors import blocks, check_mapped
@@ -21,7 +23,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def build_native(
-    vectors: NDArray[Any], ids: NDArray[np.int64], about: About, queries: Matrix | None, progress: Progress
+    vectors: NDArray[Any],
+    ids: NDArray[np.int64],
+    about: About,
+    queries: Matrix | None,
+    threads: int,
+    progress: Progress,
 ) -> tuple[ComposedIndex, LinearMaps, Assigner | None]:
     """Fit, make, and fill an index of `vectors` (n, dim), which were checked."""
     n = len(vectors)
@@ -31,7 +38,16 @@ def build_native(
     assigner = None if fitted.centroids is None else Assigner(fitted.centroids, about.spec.assignments)
     fill(native, vectors, ids, about, fitted.maps, assigner, progress, check_ids=False)
     native.compact()
+    if about.spec.has_graph:
+        add_graph(native, vectors, about, partial(_build_near, threads=threads), threads, progress)
     return native, fitted.maps, assigner
+
+
+def _build_near(vectors: NDArray[Any], about: About, threads: int) -> ComposedIndex:
+    def quietly(phase: str, done: int, total: int) -> None:
+        pass
+
+    return build_native(vectors, np.arange(len(vectors), dtype=np.int64), about, None, threads, quietly)[0]
 
 
 def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> ComposedIndex:

@@ -19,6 +19,7 @@ from annbench.indexes.clusters import Assigner
 from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
+from annbench.indexes.structures import DEFAULT_EF
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import LinearMaps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
@@ -56,7 +57,8 @@ class Index:
       rotate), prefix, sparse-projection (dim), random-rotation, fast-rotation (center)
     - codec: what is stored of them: float32, float16, uniform (bits 1 to 8, fit, residual_bits, scan_bits), product
       (groups, opq), va-file (bits, hamming_keep)
-    - structure: which codes a search looks at: flat (all) or ivf (nlist; the nearest `nprobe` lists of them)
+    - structure: which codes a search looks at: flat (all), ivf (nlist; the nearest `nprobe` lists of them) or graph
+      (degree, alpha; along links from near to nearer, `ef_search` in sight; cannot be added to yet)
     - rerank: a finer copy that decides among the `rerank_k` best: none, uniform (bits 4 or 8), float16, float32
 
     A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
@@ -154,8 +156,9 @@ class Index:
             learn = as_rows(given, unit=about.unit)
         if about.unit:
             about = about.with_zero_ids(own_ids[zero])
-        with limited_threads(_checked_threads(usable_cores() if threads is None else threads)):
-            native, maps, assigner = build_native(vectors, own_ids, about, learn, progress or _silent)
+        threads = _checked_threads(usable_cores() if threads is None else threads)
+        with limited_threads(threads):
+            native, maps, assigner = build_native(vectors, own_ids, about, learn, threads, progress or _silent)
         index = cls(native, about)
         index._maps, index._assigner = maps, assigner
         return index
@@ -202,6 +205,7 @@ class Index:
         *,
         nprobe: int | None = None,
         rerank_k: int | None = None,
+        ef_search: int = DEFAULT_EF,
         epsilon: float = DEFAULT_EPSILON,
         threads: int = 1,
     ) -> tuple[Ids, Distances]:
@@ -214,6 +218,8 @@ class Index:
             nprobe: how many lists are looked into: more is slower and finds more; None for a default. Flat indexes have
                 one list.
             rerank_k: how many candidates the finer copy decides among, at least k are; None for a default.
+            ef_search: how many codes a search along a graph keeps in sight: more is slower and finds more; as many as
+                are asked for, or decided among, are at least. Other structures ignore it.
             epsilon: how cautiously a 1-bit scan leaves out candidates, in standard errors of its estimate.
             threads: how many threads share the queries; or the lists, for one query.
 
@@ -228,10 +234,10 @@ class Index:
                 rerank_k = self._rerank_factor * k
             if threads >= 1 and epsilon >= 0:
                 # A float32 vector goes straight through; whatever else it is, is looked at below.
-                return self._search_one(q, k, nprobe, rerank_k, epsilon, threads)
+                return self._search_one(q, k, nprobe, rerank_k, epsilon, threads, ef_search)
         except (TypeError, ValueError):
             pass
-        return self._search_converted(q, k, nprobe, rerank_k, epsilon, threads)
+        return self._search_converted(q, k, nprobe, rerank_k, ef_search, epsilon, threads)
 
     def add(self, x: Any, ids: Any = None) -> Ids:
         """Add the rows of `x` (m, dim), as in `build`; returns their ids (m,).
@@ -239,6 +245,7 @@ class Index:
         `ids` (m,) int64 must not be in use; if None, they continue above the largest there was. What was learned when
         the index was built stays as it is. Raises UsageError and DatasetError, and adds nothing then.
         """
+        self._refuse_changes()
         vectors = as_matrix(x, "x", self.dim)
         m = len(vectors)
         zero = _checked_rows(vectors, self._about)
@@ -269,6 +276,7 @@ class Index:
         """Remove the vectors with these ids (m,); returns m. Raises UsageError for an id that is not there, and removes
         nothing then.
         """
+        self._refuse_changes()
         given = np.atleast_1d(np.asarray(ids))
         own_ids = as_ids(given, len(given))
         with self._changing:
@@ -331,7 +339,7 @@ class Index:
         return self._about.describe(len(self), self._native.nbytes)
 
     def _search_converted(
-        self, q: Any, k: Any, nprobe: Any, rerank_k: Any, epsilon: Any, threads: Any
+        self, q: Any, k: Any, nprobe: Any, rerank_k: Any, ef: Any, epsilon: Any, threads: Any
     ) -> tuple[Ids, Distances]:
         query = as_query(q, self.dim)
         counts = (_count("k", k, 1), _at_most("nprobe", nprobe, 1), _at_most("rerank_k", rerank_k, 0))
@@ -340,14 +348,24 @@ class Index:
             raise UsageError(f"got {k:,} for {queries:,} queries", where="k", remedy="ask for fewer answers at once")
         if not isinstance(epsilon, int | float) or not epsilon >= 0:
             raise UsageError(f"got {epsilon!r}", where="epsilon", remedy="give a number of at least 0")
-        threads = _checked_threads(threads)
+        ef, threads = _at_most("ef_search", ef, 1), _checked_threads(threads)
         try:
             if query.ndim == 1:
-                return self._search_one(query, *counts, epsilon, threads)
+                return self._search_one(query, *counts, epsilon, threads, ef)
             k, nprobe, rerank_k = counts
-            return self._native.search(query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads)
+            return self._native.search(
+                query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, ef=ef
+            )
         except ValueError as error:  # everything else was looked at above
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
+
+    def _refuse_changes(self) -> None:
+        if self._about.spec.has_graph:
+            raise UsageError(
+                "a graph cannot be changed",
+                where="structure graph",
+                remedy="build it again, or use structure ivf or flat",
+            )
 
     def _first_free(self) -> int:
         if self._next_id is None:

@@ -20,7 +20,7 @@ from annbench.indexes.codecs.registry import CODECS
 from annbench.indexes.codecs.uniform import Uniform
 from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.reranks import RERANKS, Rerank
-from annbench.indexes.structures import STRUCTURES, Ivf, Structure
+from annbench.indexes.structures import STRUCTURES, GraphStructure, Ivf, Structure
 from annbench.indexes.transforms.base import Transform
 from annbench.indexes.transforms.registry import TRANSFORMS
 
@@ -30,6 +30,7 @@ SLOTS = ("transform", "codec", "structure", "rerank")
 
 # Of what keeps distances: lower bounds in the mapped space hold in the original one.
 ISOMETRIC = ("identity", "pca", "random-rotation", "fast-rotation", "prefix")
+LINK_BYTES = 4
 ID_BYTES = 4  # as long as ids fit there; 8 in lists with larger ones
 
 
@@ -71,6 +72,11 @@ class IndexSpec:
         return min(self.nlist, max(8, round(0.05 * self.nlist)))
 
     @property
+    def has_graph(self) -> bool:
+        """Whether a search goes along a graph."""
+        return isinstance(self.structure, GraphStructure)
+
+    @property
     def default_rerank_factor(self) -> int:
         """Candidates to decide among, in multiples of k, where nothing is asked for: more for coarser codes."""
         if self.rerank.kind == "none":
@@ -88,7 +94,8 @@ class IndexSpec:
     def bytes_per_vector(self, dim: int) -> float:
         """What a vector with `dim` takes, id included, tables and lists left out; an estimate."""
         codes = self.codec.code_bytes(self.coded_dim(dim)) + ID_BYTES
-        return self.assignments * (codes + self.rerank.code_bytes(dim))
+        links = LINK_BYTES * self.structure.degree if isinstance(self.structure, GraphStructure) else 0
+        return self.assignments * (codes + self.rerank.code_bytes(dim)) + links
 
     def check(self, n: int, dim: int, metric: str) -> None:
         """Raises UsageError unless n vectors of `dim` dimensions can be indexed so under `metric`."""

@@ -1,4 +1,4 @@
-"""Which codes a search looks at: all of them, or some inverted lists. A new one is one class and one line here."""
+"""Which codes a search looks at: all, some lists of them, or those along a graph. Each is a class and a line here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from annbench.indexes.choice import Choice
+
+DEFAULT_EF = 64  # codes that a search along a graph keeps in sight
 
 
 class Structure(Choice):
@@ -22,6 +24,9 @@ class Flat(Structure):
 
     kind: Literal["flat"] = "flat"
 
+    def __str__(self) -> str:
+        return "flat"
+
 
 class Ivf(Structure):
     """Inverted lists: `nlist` clusters of the mapped vectors, of which a search looks into the nearest `nprobe`.
@@ -36,6 +41,9 @@ class Ivf(Structure):
     dim: int | None = Field(default=None, ge=1)
     assignments: Literal[1, 2] = 1
     train_rows: int | None = Field(default=None, ge=1)
+
+    def __str__(self) -> str:
+        return f"{self.nlist:,} lists"
 
     @model_validator(mode="after")
     def _enough(self) -> Ivf:
@@ -55,7 +63,27 @@ class Ivf(Structure):
         return None
 
 
+class GraphStructure(Structure):
+    """Every vector is linked to near ones, at most `degree` of them; a search goes from link to link (Vamana;
+    Subramanya et al., DiskANN, NeurIPS 2019).
+
+    Links are chosen among the `candidates` nearest of a vector, found by inverted lists: of two the farther one is left
+    out where `alpha` times their squared distance does not exceed its own. A search begins at `entries` vectors in the
+    middle of clusters and keeps the `ef_search` best codes in sight.
+    """
+
+    kind: Literal["graph"] = "graph"
+    degree: int = Field(default=32, ge=2, le=1024)
+    alpha: float = Field(default=1.2, ge=1, le=10, allow_inf_nan=False)
+    candidates: int = Field(default=64, ge=2, le=4096)
+    entries: int = Field(default=64, ge=1, le=4096)
+
+    def __str__(self) -> str:
+        return f"graph of {self.degree} links"
+
+
 STRUCTURES: dict[str, type[Structure]] = {
     "flat": Flat,
     "ivf": Ivf,
+    "graph": GraphStructure,
 }

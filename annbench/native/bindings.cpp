@@ -16,6 +16,8 @@
 
 #include "bindings.hpp"
 #include "kernels/dispatch.hpp"
+#define ANNBENCH_IMPORTS_NUMPY
+#include "numpy_arrays.hpp"
 #include "structures/hamming_collector.hpp"
 #include "structures/neighbor_collector.hpp"
 
@@ -210,6 +212,7 @@ Metric metric_named(std::string_view name) {
 
 NB_MODULE(_native, m) {
   m.doc() = "Native kernels of annbench. An unusable ANNBENCH_ISA raises ValueError at every use, never at import.";
+  if (_import_array() < 0) throw nb::python_error();
   m.def("isa", [] { return std::string(isa_name(active_kernels().isa)); });
   m.def("available_isas", isa_names);
   m.def("threshold_select", select, "scores"_a.noconvert(), "threshold"_a, nb::kw_only(),

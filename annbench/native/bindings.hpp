@@ -6,11 +6,11 @@
 
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string_view>
 
 #include "kernels/dispatch.hpp"
 #include "structures/neighbor_collector.hpp"
+#include "support/require.hpp"
 
 namespace annbench {
 
@@ -22,10 +22,6 @@ template <class T>
 using NumpyVector = nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>, nanobind::c_contig>;
 template <class T>
 using NumpyMatrix = nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<2>, nanobind::c_contig>;
-
-inline void require(bool condition, const char* message) {
-  if (!condition) throw std::invalid_argument(message);
-}
 
 inline const KernelTable& kernels_for(std::optional<std::string_view> isa) {
   return isa ? kernels_named(*isa) : active_kernels();

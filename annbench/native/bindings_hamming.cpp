@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bindings.hpp"
+#include "numpy_arrays.hpp"
 #include "structures/hamming_flat.hpp"
 
 namespace nb = nanobind;
@@ -26,14 +27,16 @@ class BoundHammingFlat {
   nb::tuple search(Matrix<const std::uint8_t> queries, std::size_t k, std::size_t threads) const {
     require(queries.shape(1) == flat_.code_bytes(), "queries and codes must have the same number of bytes");
     const std::size_t count = queries.shape(0);
-    auto [ids, distances] = found(queries.data(), count, k, threads);
-    return nb::make_tuple(owned_by_numpy(std::move(ids), count, k), owned_by_numpy(std::move(distances), count, k));
+    check_answers(count, k);
+    return found(queries.data(), count, k, threads, new_array<std::int64_t>(count, k), new_array<float>(count, k));
   }
 
-  nb::tuple search_one(Vector<const std::uint8_t> query, std::size_t k) const {
-    require(query.shape(0) == flat_.code_bytes(), "query and codes must have the same number of bytes");
-    auto [ids, distances] = found(query.data(), 1, k, 1);
-    return nb::make_tuple(owned_by_numpy(std::move(ids), k), owned_by_numpy(std::move(distances), k));
+  nb::tuple search_one(nb::handle query, std::size_t k) const {
+    std::size_t bytes = 0;
+    const std::uint8_t* values = vector_values<std::uint8_t>(query, bytes);
+    require(bytes == flat_.code_bytes(), "query and codes must have the same number of bytes");
+    check_answers(1, k);
+    return found(values, 1, k, 1, new_array<std::int64_t>(k), new_array<float>(k));
   }
 
   NumpyMatrix<std::uint8_t> codes() const {
@@ -43,15 +46,18 @@ class BoundHammingFlat {
   }
 
  private:
-  using Found = std::pair<std::unique_ptr<std::int64_t[]>, std::unique_ptr<float[]>>;
-
-  Found found(const std::uint8_t* queries, std::size_t count, std::size_t k, std::size_t threads) const {
+  static void check_answers(std::size_t count, std::size_t k) {
     require(k >= 1 && k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1),
             "k must be at least 1, and the answers fit");
-    Found made{std::make_unique<std::int64_t[]>(count * k), std::make_unique<float[]>(count * k)};
-    nb::gil_scoped_release unlocked;
-    flat_.search(queries, count, k, threads, made.first.get(), made.second.get(), kernels_);
-    return made;
+  }
+
+  nb::tuple found(const std::uint8_t* queries, std::size_t count, std::size_t k, std::size_t threads,
+                  NewArray<std::int64_t> ids, NewArray<float> distances) const {
+    {
+      nb::gil_scoped_release unlocked;
+      flat_.search(queries, count, k, threads, ids.values, distances.values, kernels_);
+    }
+    return nb::make_tuple(std::move(ids.array), std::move(distances.array));
   }
 
   const KernelTable& kernels_;
@@ -68,7 +74,7 @@ void bind_hamming_flat(nb::module_& m) {
       .def_prop_ro("nbytes", &BoundHammingFlat::nbytes)
       .def_prop_ro("codes", &BoundHammingFlat::codes, nb::rv_policy::move)
       .def("search", &BoundHammingFlat::search, "queries"_a.noconvert(), "k"_a, "threads"_a = 1)
-      .def("search_one", &BoundHammingFlat::search_one, "query"_a.noconvert(), "k"_a);
+      .def("search_one", &BoundHammingFlat::search_one, "query"_a, "k"_a);
 }
 
 }  // namespace annbench

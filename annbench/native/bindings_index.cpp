@@ -13,6 +13,8 @@
 #include "codecs/float_rows.hpp"
 #include "index/composed.hpp"
 #include "io/index_file.hpp"
+#include "numpy_arrays.hpp"
+#include "structures/graph_builder.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -97,37 +99,35 @@ void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float>
   self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n, check_ids);
 }
 
-SearchSettings settings(std::size_t nprobe, std::size_t rerank_k, float epsilon, std::size_t threads,
-                        std::optional<bool> shared) {
-  return {nprobe, rerank_k, epsilon, threads, shared};
-}
-
 nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::size_t k, std::size_t nprobe,
-                 std::size_t rerank_k, float epsilon, std::size_t threads, std::optional<bool> shared) {
+                 std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef, std::size_t interleave,
+                 std::optional<bool> shared) {
   const std::size_t count = queries.shape(0);
   require(queries.shape(1) == self.settings().dim_in, "queries must have dim_in columns");
   require(k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1), "that many answers do not fit into memory");
-  auto ids = std::make_unique<std::int64_t[]>(count * k);
-  auto distances = std::make_unique<float[]>(count * k);
+  auto ids = new_array<std::int64_t>(count, k);
+  auto distances = new_array<float>(count, k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(queries.data(), count, k, settings(nprobe, rerank_k, epsilon, threads, shared), ids.get(),
-                distances.get());
+    self.search(queries.data(), count, k, {nprobe, rerank_k, epsilon, threads, shared, ef, interleave}, ids.values,
+                distances.values);
   }
-  return nb::make_tuple(owned_by_numpy(std::move(ids), count, k), owned_by_numpy(std::move(distances), count, k));
+  return nb::make_tuple(std::move(ids.array), std::move(distances.array));
 }
 
-nb::tuple search_one(const ComposedIndex& self, Vector<const float> query, std::size_t k, std::size_t nprobe,
-                     std::size_t rerank_k, float epsilon, std::size_t threads) {
-  require(query.shape(0) == self.settings().dim_in, "a query must have dim_in values");
+nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k, std::size_t nprobe,
+                     std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef) {
+  std::size_t dim = 0;
+  const float* values = vector_values<float>(query, dim);
+  require(dim == self.settings().dim_in, "a query must have dim_in values");
   require(k < std::size_t{1} << 32, "that many answers do not fit into memory");
-  auto ids = std::make_unique<std::int64_t[]>(k);
-  auto distances = std::make_unique<float[]>(k);
+  auto ids = new_array<std::int64_t>(k);
+  auto distances = new_array<float>(k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(query.data(), 1, k, settings(nprobe, rerank_k, epsilon, threads, {}), ids.get(), distances.get());
+    self.search(values, 1, k, {nprobe, rerank_k, epsilon, threads, {}, ef, 1}, ids.values, distances.values);
   }
-  return nb::make_tuple(owned_by_numpy(std::move(ids), k), owned_by_numpy(std::move(distances), k));
+  return nb::make_tuple(std::move(ids.array), std::move(distances.array));
 }
 
 nb::object copied(const std::vector<float>& values, std::size_t columns) {
@@ -184,6 +184,19 @@ void bind_composed_index(nb::module_& m) {
       nullptr);
   m.def("rotated", rotated, "rows"_a.noconvert(), "seed"_a);
   m.def("half_scale", &FloatRows::scale_for, "largest"_a);
+  nb::class_<GraphBuilder>(m, "GraphBuilder")
+      .def(nb::init<std::size_t, std::size_t, std::size_t, float, float>(), "nodes"_a, nb::kw_only(), "dim"_a, "degree"_a,
+           "alpha"_a, "scale"_a)
+      .def("put", [](GraphBuilder& self, std::size_t first, Matrix<const float> vectors) {
+            require(vectors.shape(1) == self.dim(), "vectors must have dim columns");
+            nb::gil_scoped_release unlocked;
+            self.put(first, vectors.data(), vectors.shape(0));
+          }, "first"_a, "vectors"_a.noconvert())
+      .def("link", [](GraphBuilder& self, std::size_t first, Matrix<const std::int64_t> candidates, std::size_t threads) {
+            nb::gil_scoped_release unlocked;
+            self.link(first, candidates.shape(0), candidates.data(), candidates.shape(1), threads);
+          }, "first"_a, "candidates"_a.noconvert(), "threads"_a = 1)
+      .def_prop_ro("repaired", &GraphBuilder::repaired);
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(),
@@ -200,9 +213,21 @@ void bind_composed_index(nb::module_& m) {
             self.remove(ids.data(), ids.shape(0));
           }, "ids"_a.noconvert())
       .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
-           "epsilon"_a = 1.9f, "threads"_a = 1, "shared"_a = nb::none())
-      .def("search_one", search_one, "query"_a.noconvert(), "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
-           "threads"_a = 1)
+           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "shared"_a = nb::none())
+      .def("search_one", search_one, "query"_a, "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
+           "threads"_a = 1, "ef"_a = 64)
+      .def("set_graph", [](ComposedIndex& self, GraphBuilder& builder, Vector<const std::uint32_t> entries, std::size_t threads) {
+            nb::gil_scoped_release unlocked;
+            self.set_graph(builder.finish({entries.data(), entries.shape(0)}, threads));
+          }, "builder"_a, "entries"_a.noconvert(), "threads"_a = 1)
+      .def_prop_ro("links", [](const ComposedIndex& self) -> nb::object {
+            if (self.graph() == nullptr) return nb::none();
+            const Graph& graph = *self.graph();
+            NewArray<std::uint32_t> links = new_array<std::uint32_t>(graph.size(), graph.degree());
+            for (std::size_t node = 0; node < graph.size(); ++node)
+              std::ranges::copy(graph.row(node), links.values + node * graph.degree());
+            return links.array;
+          })
       .def("__len__", &ComposedIndex::size)
       .def("save", &ComposedIndex::save, "path"_a, nb::kw_only(), "description"_a = nb::none(),
            nb::call_guard<nb::gil_scoped_release>())

@@ -59,6 +59,14 @@ std::vector<CodecSettings> codecs(std::mt19937& random) {
   return all;
 }
 
+Graph some_graph() {
+  Graph graph(seed_vectors, 5);
+  for (std::uint32_t node = 0; node < seed_vectors; ++node)
+    for (std::uint32_t i = 0; i < 3 + node % 3; ++i) graph.row(node)[i] = (node + 7 * i + 1) % seed_vectors;
+  graph.entries = {3, 17};
+  return graph;
+}
+
 std::unique_ptr<ComposedIndex> small_index(const CodecSettings& codec, std::size_t number, std::mt19937& random) {
   IndexSettings s;
   const bool only_euclidean = codec.kind == CodecKind::va_file;
@@ -85,6 +93,7 @@ std::unique_ptr<ComposedIndex> small_index(const CodecSettings& codec, std::size
     ids[i] = static_cast<std::int64_t>(i * i);
   }
   index->add(vectors.data(), vectors.data(), lists.data(), 1, ids.data(), seed_vectors);
+  if (!inverted && number % 4 == 1) index->set_graph(some_graph());
   return index;
 }
 
@@ -107,7 +116,7 @@ std::vector<std::int64_t> search(const ComposedIndex& index) {
   std::mt19937 random(1);
   const Vectors queries = normal(count * dim, random);
   std::vector<std::int64_t> all;
-  const SearchSettings ways[] = {{1, 0, 1.9f, 1, true}, {index.nlist(), 20, 0.0f, 2, false}};
+  const SearchSettings ways[] = {{1, 0, 1.9f, 1, true}, {index.nlist(), 20, 0.0f, 2, false, 1, 1}};
   for (const std::size_t k : {std::size_t{1}, std::size_t{5}, index.size() + 2})
     for (const SearchSettings& how : ways) {
       std::vector<std::int64_t> ids(count * k);
@@ -124,6 +133,7 @@ std::vector<std::int64_t> search(const ComposedIndex& index) {
 }
 
 void change(ComposedIndex& index) {
+  if (index.graph() != nullptr) return index.compact();
   const std::size_t dim = std::max(index.settings().dim_in, index.settings().dim);
   const Vectors vector(dim, 0.25f);
   const std::vector<std::int64_t> before = index.ids();

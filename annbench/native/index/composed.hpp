@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -23,6 +24,7 @@
 
 #include "codecs/uniform_rows.hpp"
 #include "kernels/dispatch.hpp"
+#include "structures/graph.hpp"
 #include "structures/inverted_lists.hpp"
 #include "structures/neighbor_collector.hpp"
 #include "support/aligned_buffer.hpp"
@@ -84,7 +86,9 @@ struct SearchSettings {
   std::size_t rerank_k = 0;  // candidates that are re-ranked; at least k are
   float epsilon = 1.9f;
   std::size_t threads = 1;
-  std::optional<bool> shared;  // whether queries of a batch share the lists that they probe; empty: where that pays
+  std::optional<bool> shared = {};  // whether queries of a batch share the lists that they probe; empty: where that pays
+  std::size_t ef = 64;              // of a graph: codes kept in sight, at least as many as are wanted
+  std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
 };
 
 class Reranker;
@@ -106,6 +110,10 @@ class ComposedIndex {
   // Without `check_ids` the caller vouches for the ids; finding those in use takes memory (see compact).
   void add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
            const std::int64_t* ids, std::size_t n, bool check_ids = true);
+  // From now on searches go along a graph over the codes, whose nodes are places in the one list. What is indexed cannot
+  // be changed any more. Throws std::invalid_argument where there are several lists, or another number of codes.
+  void set_graph(Graph graph);
+  const Graph* graph() const { return graph_ ? &*graph_ : nullptr; }
   // Gives back the memory that lists hold in reserve, and what add and remove know ids by.
   void compact();
   // Removes vectors by their ids. Throws std::out_of_range naming the first unknown one, and removes nothing.
@@ -136,9 +144,10 @@ class ComposedIndex {
   void append(std::size_t list, const float* originals, const float* mapped, const std::vector<std::uint32_t>& members,
               const std::int64_t* ids);
   void prepare(const float* queries, Prepared& prepared) const;
-  void choose_lists(const SearchSettings& how, Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
+  void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
   void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
                     float* distances) const;
+  void find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const;
   void search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
                     float* distances) const;
   void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
@@ -159,6 +168,7 @@ class ComposedIndex {
   AlignedBuffer<std::uint16_t> half_query_map_;  // instead, where codes are coarser than halves anyway
   std::vector<float> centroid_norms_;
   std::unique_ptr<Lists> lists_;
+  std::optional<Graph> graph_;
   std::optional<UniformRows> centroid_coder_;
   AlignedBuffer<std::uint8_t> centroid_codes_;
   std::unique_ptr<Reranker> reranker_;

@@ -5,6 +5,7 @@
 //   mean, query_map, base_map, centroids, tables   f32;   table_bits   u8: only where there are any
 //   list_sizes   u64 (nlist)
 //   ids          u32 or, where one needs it, i64 (codes), list by list
+//   links        u32 (codes, degree), entries u32: of a graph; rows filled up with 2³² − 1
 //   codes0, codes1, rerank0, rerank1   u8, list by list, each list filled to whole cache lines as its codec says
 #include <algorithm>
 #include <bit>
@@ -105,6 +106,28 @@ void add_ids(IndexFileWriter& writer, const std::vector<CodeList>& lists, std::u
   writer.add("ids", wide ? DType::i64 : DType::u32, {codes}, pieces);
 }
 
+// A graph over `codes` codes: every link and every entry is one of them, and no row goes on after its end.
+std::optional<Graph> read_graph(IndexFileReader& reader, std::uint64_t codes) {
+  if (!reader.has("links")) return {};
+  const Section& section = reader.section("links", DType::u32, 2);
+  if (section.shape[0] != codes || codes > Graph::max_nodes) reader.reject("links", "there is not a row a code");
+  if (section.shape[1] > Graph::max_degree) reader.reject("links", "its rows are longer than a node's links can be");
+  Graph graph(codes, section.shape[1]);
+  reader.read(section, graph.row(0).data());
+  for (std::size_t node = 0; node < graph.size(); ++node) {
+    const auto row = graph.row(node);
+    const std::size_t count = graph.links(node).size();
+    for (std::size_t i = 0; i < row.size(); ++i)
+      if (i < count ? row[i] >= codes : row[i] != Graph::none)
+        reader.reject("links", "node " + std::to_string(node) + " has a link to " + std::to_string(row[i]));
+  }
+  graph.entries = reader.read_vector<std::uint32_t>("entries", codes);
+  if (graph.entries.empty() && codes > 0) reader.reject("entries", "there are none");
+  for (const std::uint32_t entry : graph.entries)
+    if (entry >= codes) reader.reject("entries", "node " + std::to_string(entry) + " does not exist");
+  return graph;
+}
+
 }  // namespace
 
 void ComposedIndex::save(const std::string& path, const std::optional<std::string>& description) const {
@@ -129,6 +152,10 @@ void ComposedIndex::save(const std::string& path, const std::optional<std::strin
   }
   writer.add("list_sizes", std::span<const std::uint64_t>(sizes));
   add_ids(writer, lists, codes);
+  if (graph_) {
+    writer.add("links", DType::u32, {graph_->size(), graph_->degree()}, graph_->row(0).data());
+    writer.add("entries", std::span<const std::uint32_t>(graph_->entries));
+  }
   for (std::size_t part = 0; part < max_parts; ++part) {
     std::vector<Piece> scanned, finer;
     std::uint64_t scanned_bytes = 0, finer_bytes = 0;
@@ -219,9 +246,13 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
     read(*finer_sections[part], [&](std::size_t n) { return reranker == nullptr ? 0 : reranker->code_bytes(part, n); },
          [&](CodeList& list) { return list.rerank[part].data(); });
   }
-  reader.require_all_read();
   index->size_ = codes / assignments;
   index->assignments_ = assignments;
+  if (std::optional<Graph> graph = read_graph(reader, codes)) {
+    if (nlist > 1 || !index->settings_.centroids.empty()) reader.reject("links", "a graph has no lists");
+    index->graph_ = std::move(*graph);
+  }
+  reader.require_all_read();
   return index;
 }
 

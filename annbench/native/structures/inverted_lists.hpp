@@ -21,6 +21,7 @@
 #include "codecs/codec.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/code_list.hpp"
+#include "structures/graph_walk.hpp"
 #include "structures/top_k.hpp"
 
 namespace annbench {
@@ -71,7 +72,9 @@ class Lists {
   // Whether a batch is faster when its queries share lists: where these are so long that reading them takes more than
   // coming back to what was prepared of each query.
   virtual bool sharing_pays() const = 0;
-  // Offers what the queries of the task find to best[q].
+  // Offers what the queries of the task find to best[q]; walk() in a graph over the first list.
+  virtual WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
+                          std::span<TopK> best) const = 0;
   virtual void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
 
  private:
@@ -100,6 +103,11 @@ class ListsOf final : public Lists {
     std::size_t codes = 0;
     for (const CodeList& list : all()) codes += list.size();
     return codec_.bytes(0, codes / all().size()) >= 8 * tile_bytes;
+  }
+
+  WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
+                  std::span<TopK> best) const override {
+    return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best);
   }
 
   void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {

@@ -71,6 +71,7 @@ void test_exact_distance();
 void test_fast_rotation();
 void test_float_distance();
 void test_float_rows();
+void test_graph();
 void test_hamming();
 void test_hamming_tables();
 void test_id_list();

@@ -4,6 +4,7 @@
 int main() {
   annbench::tests::test_thread_pool();
   annbench::tests::test_composed_threads();
+  annbench::tests::test_graph();
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;
 }

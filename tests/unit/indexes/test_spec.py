@@ -47,7 +47,7 @@ def test_codecs_by_their_native_names(codec: Any, native: dict[str, Any]) -> Non
         ({"codec": "unifrom"}, "did you mean uniform"),
         ({"codec": {"kind": "uniform", "bit": 4}}, "did you mean bits"),
         ({"transform": {"kind": "pcaa", "dim": 3}}, "did you mean pca"),
-        ({"structure": "graph"}, "known: flat, ivf"),
+        ({"structure": "graf"}, "did you mean graph"),
         ({"rerank": "float61"}, "did you mean float16"),
         ({"codec": {"kind": "uniform", "kinds": 4}}, "unknown parameter of uniform"),
     ],

@@ -1,0 +1,283 @@
+// How a composed index answers queries.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+
+#include "index/composed.hpp"
+#include "index/reranker.hpp"
+#include "support/require.hpp"
+#include "support/thread_pool.hpp"
+#include "support/wide_dot.hpp"
+
+namespace annbench {
+namespace {
+
+constexpr std::size_t most_at_once = 1024;  // queries of a batch that are prepared together
+
+// The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
+// less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN. `kept` is
+// room to work in.
+std::size_t largest_of(const KernelTable& kernels, std::span<const float> scores, std::size_t wanted,
+                       std::vector<std::uint32_t>& places, std::vector<float>& kept) {
+  constexpr int rounds = 16;
+  const auto [smallest, largest] = std::ranges::minmax(scores);
+  float low = smallest, high = largest;
+  for (int round = 0; round < rounds; ++round) {
+    const float middle = low + (high - low) / 2;
+    std::uint32_t count = 0;
+    for (const float score : scores) count += score >= middle ? 1u : 0u;
+    if (count < wanted) {
+      high = middle;
+    } else {
+      low = middle;
+      if (count <= 2 * wanted) break;
+    }
+  }
+  places.resize(scores.size());
+  kept.resize(scores.size());
+  const std::size_t found =
+      kernels.threshold_select(scores.data(), nullptr, Adjust::none, scores.size(), low, places.data(), kept.data());
+  if (found >= wanted) {
+    const auto larger = [&](std::uint32_t a, std::uint32_t b) {
+      return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+    };
+    const auto begin = places.begin();
+    std::nth_element(begin, begin + static_cast<std::ptrdiff_t>(wanted), begin + static_cast<std::ptrdiff_t>(found), larger);
+    return wanted;
+  }
+  std::iota(places.begin(), places.end(), 0u);
+  return scores.size();
+}
+
+}  // namespace
+
+// Queries as the index uses them, row by row.
+struct ComposedIndex::Prepared {
+  explicit Prepared(std::size_t queries) : count(queries) {}
+
+  std::size_t count;
+  std::vector<float> raw;      // count × dim_in, of length 1 for cosine
+  std::vector<float> centred;  // the same less the mean; empty where there is none
+  std::vector<float> mapped;   // count × dim; empty where that is what `centred` or `raw` is
+  std::vector<float> squares;  // of what is scanned with
+  std::vector<float> constants, rerank_constants;
+  std::vector<bool> zero;      // with cosine: at distance 1 from everything
+
+  const float* without_mean() const { return centred.empty() ? raw.data() : centred.data(); }
+  const float* scanned() const { return mapped.empty() ? without_mean() : mapped.data(); }
+};
+
+void ComposedIndex::prepare(const float* queries, Prepared& p) const {
+  const IndexSettings& s = settings_;
+  const std::size_t n = p.count;
+  p.raw.assign(queries, queries + n * s.dim_in);
+  p.zero.assign(n, false);
+  if (s.metric == Metric::cosine) {
+    for (std::size_t q = 0; q < n; ++q) {
+      float* x = p.raw.data() + q * s.dim_in;
+      const double squares = wide_dot(x, x, s.dim_in);
+      p.zero[q] = squares == 0;
+      const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
+      for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
+    }
+  }
+  if (!s.mean.empty()) {
+    p.centred.resize(n * s.dim_in);
+    for (std::size_t q = 0; q < n; ++q)
+      for (std::size_t j = 0; j < s.dim_in; ++j) p.centred[q * s.dim_in + j] = p.raw[q * s.dim_in + j] - s.mean[j];
+  }
+  if (rotation_) {
+    p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
+    for (std::size_t q = 0; q < n; ++q) rotation_->rotate(kernels_, p.mapped.data() + q * s.dim);
+  } else if (!s.query_map.empty()) {
+    p.mapped.resize(n * s.dim);
+    if (half_query_map_.size() > 0)
+      kernels_.half_projection(half_query_map_.data(), s.dim_in, s.dim, p.without_mean(), n, p.mapped.data());
+    else
+      kernels_.projection(packed_query_map_.data(), s.dim_in, s.dim, p.without_mean(), n, p.mapped.data());
+  } else if (s.normalise) {
+    p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
+  }
+  if (s.normalise) {
+    for (std::size_t q = 0; q < n; ++q) {
+      float* v = p.mapped.data() + q * s.dim;
+      const float length = std::sqrt(dot(v, v, s.dim));
+      for (std::size_t j = 0; length > 0 && j < s.dim; ++j) v[j] /= length;
+    }
+  }
+  for (std::size_t q = 0; q < n; ++q)
+    require(std::isfinite(dot(p.raw.data() + q * s.dim_in, p.raw.data() + q * s.dim_in, s.dim_in)),
+            "a query has values that are NaN, infinite, or so large that distances are");
+  p.squares.resize(n);
+  p.constants.resize(n);
+  p.rerank_constants.resize(n);
+  for (std::size_t q = 0; q < n; ++q) {
+    const float* scanned = p.scanned() + q * s.dim;
+    const float* centred = p.without_mean() + q * s.dim_in;
+    p.squares[q] = dot(scanned, scanned, s.dim);
+    require(std::isfinite(p.squares[q]), "a query is mapped beyond float32");
+    float constant = 0;
+    if (s.metric == Metric::euclidean)
+      constant = dot(centred, centred, s.dim_in);
+    else if (!s.mean.empty())
+      constant = dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
+    p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
+    if (exact_l2_) p.constants[q] = 0;
+    if (halved_l2_) p.constants[q] = p.squares[q];
+    p.rerank_constants[q] = reranker_ != nullptr && reranker_->exact() ? 0 : constant;
+  }
+}
+
+void ComposedIndex::choose_lists(const SearchSettings& how, const Prepared& p, std::vector<std::vector<ListProbe>>& probes) const {
+  const IndexSettings& s = settings_;
+  probes.assign(p.count, {});
+  if (s.centroids.empty()) {
+    for (std::size_t q = 0; q < p.count; ++q) probes[q] = {{0, {0, std::sqrt(p.squares[q]), how.epsilon}}};
+    return;
+  }
+  const std::size_t n = nlist(), wanted = std::min(how.nprobe, n);
+  // A few more than wanted, because 4 bits confuse neighbours.
+  const std::size_t enough = std::min(n, wanted + wanted / 8 + 4);
+  struct Candidate {
+    float score, inner;
+    std::uint32_t list;
+  };
+  constexpr std::size_t together = 16;  // queries that pass over a tile of centroids while it is in the nearest cache
+  constexpr std::size_t tile = 64;
+  std::vector<UniformRows::Query> coded(enough < n ? std::min(together, p.count) : 0);
+  std::vector<float> scores(coded.size() * n), kept, inner(n);
+  std::vector<std::uint32_t> rows(n);
+  std::vector<Candidate> ranked;
+  if (enough == n) std::iota(rows.begin(), rows.end(), 0u);
+  for (std::size_t q = 0; q < p.count; ++q) {
+    std::size_t candidates = n;
+    if (enough < n) {
+      if (q % together == 0) {
+        const std::size_t some = std::min(together, p.count - q);
+        for (std::size_t i = 0; i < some; ++i) centroid_coder_->prepare(p.scanned() + (q + i) * s.dim, coded[i]);
+        for (std::size_t first = 0; first < n; first += tile)
+          for (std::size_t i = 0; i < some; ++i)
+            centroid_coder_->score(kernels_, coded[i], {}, {centroid_codes_.data(), nullptr}, first,
+                                   std::min(tile, n - first), scores.data() + i * n + first);
+      }
+      candidates = largest_of(kernels_, std::span(scores).subspan(q % together * n, n), enough, rows, kept);
+    }
+    kernels_.float32_dot(p.scanned() + q * s.dim, s.centroids.data(), s.prefix_dim, rows.data(), candidates, inner.data());
+    ranked.resize(candidates);
+    for (std::size_t i = 0; i < candidates; ++i) {
+      const float own = s.metric == Metric::inner_product ? 0.0f : weight_ / 2 * centroid_norms_[rows[i]];
+      const float score = weight_ * inner[i] - own;
+      ranked[i] = {std::isnan(score) ? -std::numeric_limits<float>::infinity() : score, inner[i], rows[i]};
+    }
+    std::ranges::partial_sort(ranked, ranked.begin() + static_cast<std::ptrdiff_t>(wanted),
+                              [](const Candidate& a, const Candidate& b) { return a.score != b.score ? a.score > b.score : a.list < b.list; });
+    probes[q].reserve(wanted);
+    for (std::size_t i = 0; i < wanted; ++i) {
+      const Candidate& c = ranked[i];
+      const float apart = std::max(0.0f, p.squares[q] - 2 * c.inner + centroid_norms_[c.list]);
+      const bool anchored = s.codec.anchored();
+      probes[q].push_back({c.list, {anchored ? weight_ * c.inner : 0.0f, std::sqrt(anchored ? apart : p.squares[q]), how.epsilon}});
+    }
+  }
+}
+
+void ComposedIndex::search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                           std::int64_t* ids, float* distances) const {
+  require(k >= 1, "k must be at least 1");
+  require(how.nprobe >= 1, "nprobe must be at least 1");
+  std::shared_lock lock(mutex_);
+  const std::size_t threads = std::max<std::size_t>(1, how.threads);
+  if (count == 1 && threads > 1 && !graph_) {
+    search_split(queries, k, how, ids, distances);
+    return;
+  }
+  const std::size_t block = std::min(most_at_once, (count + threads - 1) / threads);
+  const std::size_t blocks = block == 0 ? 0 : (count + block - 1) / block;
+  parallel_for(blocks, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t b = begin; b < end; ++b) {
+      const std::size_t first = b * block, size = std::min(block, count - first);
+      search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
+    }
+  });
+}
+
+std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const {
+  const std::size_t wanted = reranker_ == nullptr ? k : std::max(k, how.rerank_k);
+  const std::size_t there = size_ * assignments_;
+  return std::max<std::size_t>(1, wanted > there / assignments_ ? there : wanted * assignments_);
+}
+
+void ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                                 std::int64_t* ids, float* distances) const {
+  Prepared prepared(count);
+  prepare(queries, prepared);
+  std::vector<TopK> best(count, TopK(kept(k, how)));
+  find(prepared, how, best);
+  for (std::size_t q = 0; q < count; ++q) answer(prepared, q, best[q].take(), k, ids + q * k, distances + q * k);
+}
+
+void ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const {
+  if (graph_) {
+    lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave}, best);
+    return;
+  }
+  std::vector<std::vector<ListProbe>> probes;
+  choose_lists(how, prepared, probes);
+  const bool shared = best.size() > 1 && how.shared.value_or(lists_->sharing_pays());
+  lists_->scan(kernels_, {prepared.scanned(), probes, shared, {}}, best);
+}
+
+// One query, its lists shared between threads.
+void ComposedIndex::search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
+                                 float* distances) const {
+  Prepared prepared(1);
+  prepare(query, prepared);
+  std::vector<std::vector<ListProbe>> probes;
+  choose_lists(how, prepared, probes);
+  std::vector<TopK> best(how.threads, TopK(kept(k, how)));
+  parallel_for(how.threads, how.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t t = begin; t < end; ++t)
+      lists_->scan(kernels_, {prepared.scanned(), probes, false, {t, how.threads}}, std::span(best).subspan(t, 1));
+  });
+  TopK all(kept(k, how));
+  for (TopK& part : best)
+    for (const Scored& one : part.take()) all.push(one.score, one.id);
+  answer(prepared, 0, all.take(), k, ids, distances);
+}
+
+// `found` as ids and distances; re-ranked where there is something to do it with.
+void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k,
+                           std::int64_t* ids, float* distances) const {
+  const auto& lists = lists_->all();
+  if (reranker_ != nullptr) {
+    const float* query = (reranker_->centred() ? prepared.without_mean() : prepared.raw.data()) + q * settings_.dim_in;
+    reranker_->rescore(kernels_, query, lists, found);
+  }
+  const bool exact = reranker_ != nullptr ? reranker_->exact() : exact_l2_;
+  const float constant = (reranker_ != nullptr ? prepared.rerank_constants : prepared.constants)[q];
+  std::size_t filled = 0;
+  for (std::size_t i = 0; i < found.size() && filled < k; ++i) {
+    const std::int64_t id = lists[list_of(found[i].id)].ids[place_of(found[i].id)];
+    if (assignments_ > 1 && std::find(ids, ids + filled, id) != ids + filled) continue;
+    ids[filled] = id;
+    distances[filled++] = prepared.zero[q] ? 1.0f : distance_of(found[i].score, constant, exact);
+  }
+  std::fill(ids + filled, ids + k, -1);
+  std::fill(distances + filled, distances + k, std::numeric_limits<float>::infinity());
+}
+
+float ComposedIndex::distance_of(float score, float constant, bool exact) const {
+  switch (settings_.metric) {
+    case Metric::euclidean: return std::sqrt(std::max(0.0f, exact ? -score : constant - score));
+    case Metric::cosine:
+      if (halved_l2_ && reranker_ == nullptr) return std::max(0.0f, (constant - score) / 2);
+      return std::max(0.0f, 1 - (score + constant));
+    case Metric::inner_product: break;
+  }
+  return -(score + constant);
+}
+
+}  // namespace annbench

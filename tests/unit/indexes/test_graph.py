@@ -1,0 +1,161 @@
+"""Indexes that are searched along a graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from index_bytes import put, put_entry, reseal, sections
+from index_data import DIM, PCA, SEED, K, N, Q, X, draw, recall, truth
+
+from annbench.errors import IndexFileError, UsageError
+from annbench.indexes.index import Index
+from annbench.indexes.presets import FLAT_ROWS
+from annbench.indexes.spec import METRICS
+
+NONE = 2**32 - 1
+CODES: dict[str, Any] = {"transform": PCA, "codec": "uniform", "rerank": "float16"}
+
+
+def graph_index(x: np.ndarray, metric: str = "euclidean", **slots: Any) -> Index:
+    return Index.build(x, metric, **{"structure": "graph", "seed": SEED, "threads": 1, **slots})
+
+
+def links_of(index: Index) -> np.ndarray:
+    links = index.native.links
+    assert links is not None
+    return links
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_with_everything_in_sight_the_nearest_are_found(metric: str) -> None:
+    index = graph_index(X, metric)
+    ids, distances = index.search(Q, K, ef_search=N)
+    true = truth(metric, Q, X)
+    assert recall(ids, true) == 1
+    assert distances == pytest.approx(np.take_along_axis(true, ids, axis=1), rel=1e-4, abs=1e-4)
+    assert np.array_equal(index.search(Q[3], K, ef_search=N)[0], ids[3])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", ["float32", "codes", "signs first"])
+def test_few_in_sight_find_nearly_all(metric: str, name: str) -> None:
+    slots = {
+        "float32": {},
+        "codes": CODES,
+        "signs first": {**CODES, "codec": {"kind": "uniform", "bits": 6, "scan_bits": 1}},
+    }[name]
+    ids, _ = graph_index(X, metric, **slots).search(Q, K, ef_search=60, rerank_k=40)
+    assert recall(ids, truth(metric, Q, X)) >= (0.98 if metric != "ip" else 0.95)
+
+
+def test_more_in_sight_finds_more() -> None:
+    index = graph_index(X, structure={"kind": "graph", "degree": 6})
+    true = truth("euclidean", Q, X)
+    found = [recall(index.search(Q, 1, ef_search=ef)[0], true) for ef in (1, 4, 64)]
+    assert found[0] < found[1] < found[2] == 1
+
+
+def test_turns_and_threads_change_no_answer() -> None:
+    index = graph_index(X, **CODES)
+    alone = np.stack([index.search(q, K)[0] for q in Q])
+    assert np.array_equal(index.search(Q, K)[0], alone)
+    assert np.array_equal(index.search(Q, K, threads=3)[0], alone)
+    assert np.array_equal(index.native.search(Q, K, ef=64, interleave=1, rerank_k=3 * K)[0], alone)
+    assert np.array_equal(index.search(Q[0], K, threads=3)[0], alone[0])
+
+
+def test_the_same_graph_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FLAT_ROWS > 3000
+    monkeypatch.setattr("annbench.indexes.graphs.FLAT_ROWS", 1000)  # neighbours by lists
+    monkeypatch.setattr("annbench.indexes.presets.FLAT_ROWS", 1000)
+    one, two = (links_of(graph_index(draw(3000, 4), threads=threads)) for threads in (1, 2))
+    assert np.array_equal(one, two)
+
+
+def test_links_are_sound_and_few() -> None:
+    links = links_of(graph_index(X, structure={"kind": "graph", "degree": 12}))
+    assert links.shape == (N, 12)
+    for node, row in enumerate(links.tolist()):
+        there = [to for to in row if to != NONE]
+        assert len(set(there)) == len(there)
+        assert node not in there
+        assert all(to < N for to in there)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 70])
+def test_small_bases(n: int) -> None:
+    index = graph_index(X[:n])
+    ids, distances = index.search(Q, K)
+    there = min(n, K)
+    assert (ids[:, there:] == -1).all()
+    assert np.isinf(distances[:, there:]).all()
+    if n:
+        assert recall(ids[:, :there], truth("euclidean", Q, X[:n])) == 1
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_vectors_that_break_graphs(metric: str) -> None:
+    far = X[:600].copy()
+    far[300:] += 1000
+    huge = X[:600].copy()
+    huge[0] *= 300
+    for x in (np.ones((600, 8), np.float32), np.repeat(X[:300], 2, axis=0), far, huge, X[:600] * 1e-6):
+        q = np.ascontiguousarray(x[::40])
+        ids, _ = graph_index(x, metric).search(q, K, ef_search=100)
+        assert recall(ids, truth(metric, q, x)) >= 0.95
+
+
+def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
+    index = graph_index(X, "cosine", ids=np.arange(N) * 7, **CODES)
+    index.save(tmp_path / "index")
+    again = Index.load(tmp_path / "index")
+    for mine, other in zip(index.search(Q, K), again.search(Q, K), strict=True):
+        assert np.array_equal(mine, other)
+    assert (index.search(Q, K)[0] % 7 == 0).all()
+    assert "graph of 32 links" in repr(again)
+    assert "ef_search 64" in repr(again)
+    assert again.nbytes_by_part["graph"] >= 4 * 32 * N
+    assert again.nbytes / N == pytest.approx(again.spec.bytes_per_vector(DIM), rel=0.25)
+
+
+FORGERIES = {
+    "a link to nowhere": lambda f: put(f, "links", 4, N, "<I"),
+    "a link after the last": lambda f: put(f, "links", sections(f)["links"].bytes - 4, 3, "<I"),
+    "an entry that is none": lambda f: put(f, "entries", 0, N, "<I"),
+    "no entries": lambda f: put_entry(f, "entries", 64 - 24, 0),
+    "a row less": lambda f: put_entry(f, "links", 64 - 24, N - 1),
+    "links of another kind": lambda f: put_entry(f, "links", 32, 7, "<I"),
+}
+
+
+@pytest.mark.fault(4, 5)
+@pytest.mark.parametrize("name", FORGERIES)
+def test_graphs_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    graph_index(X, structure={"kind": "graph", "degree": 16, "candidates": 12}).save(path)
+    file = bytearray(path.read_bytes())
+    FORGERIES[name](file)
+    path.write_bytes(reseal(file))
+    with pytest.raises(IndexFileError):
+        Index.load(path)
+
+
+def test_a_graph_says_that_it_cannot_be_changed() -> None:
+    index = graph_index(X[:100])
+    for change in (lambda: index.add(X[:1]), lambda: index.remove([3])):
+        with pytest.raises(UsageError, match="cannot be changed"):
+            change()
+    assert len(index) == 100
+
+
+@pytest.mark.parametrize(
+    "how", [{"degree": 1}, {"degree": 2000}, {"alpha": 0.9}, {"candidates": 1}, {"entries": 0}, {"alpha": float("nan")}]
+)
+def test_parameters_that_cannot_be(how: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        graph_index(X[:100], structure={"kind": "graph", **how})
+    with pytest.raises(UsageError):
+        graph_index(X[:100]).search(Q, K, ef_search=0)
