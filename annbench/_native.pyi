@@ -111,6 +111,7 @@ class ComposedIndex:
         fit: str = "rabitq-fast",
         query_bits: int = 8,
         rescale: bool = True,
+        factors: bool = True,
         parameter: float = 1.0,
         tables: NDArray[np.float32] | None = None,
         table_bits: NDArray[np.uint8] | None = None,

@@ -99,6 +99,11 @@ def candidates(data: CoreSet, bits: int) -> list[Figure | None]:
     if bits <= 4:
         product = {"kind": "product", "groups": d * bits // 4}
         made.append(ours(data, bits, f"product, {d * bits // 4} groups", {"kind": "identity"}, product))
+        # Groups are filled up to multiples of 4: as many as take no more bytes than a rival's.
+        alone = {"kind": "product", "groups": max(4, d * bits // 4 // 4 * 4), "factors": False}
+        for transform in ({"kind": "identity"}, {"kind": "pca", "dim": max(d // 2, alone["groups"]), "rotate": True}):
+            name = f"product without factors, {alone['groups']} groups, {transform['kind']} {transform.get('dim', d)}"
+            made.append(ours(data, bits, name, transform, alone))
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +25,8 @@ BuildNear = Callable[[NDArray[Any], About], ComposedIndex]
 
 CODE = {"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1}
 ENTRY_ROWS = 256  # sampled for each entry
+LISTS_PER_ROOT = 2.0
+TRAIN_ROWS_PER_LIST = 32
 PROBED = 0.02  # of the lists, and some more: candidates are chosen among, so that a few may be missing
 PROBED_AT_LEAST = 12
 
@@ -83,7 +86,12 @@ def add_graph(
 
 def near_spec(n: int, dim: int) -> IndexSpec:
     """What near neighbours are looked for with."""
-    return make_spec() if n <= FLAT_ROWS else with_choices(default_spec(n, dim, "euclidean"), {"codec": CODE})
+    if n <= FLAT_ROWS:
+        return make_spec()
+    # Half as many lists as a search wants, learned from a quarter of the rows: k-means would take longer than the rest.
+    nlist = round(LISTS_PER_ROOT * sqrt(n))
+    lists = {"kind": "ivf", "nlist": nlist, "train_rows": TRAIN_ROWS_PER_LIST * nlist}
+    return with_choices(default_spec(n, dim, "euclidean"), {"codec": CODE, "structure": lists})
 
 
 def entries(near: ComposedIndex, vectors: NDArray[Any], space: About, count: int) -> NDArray[np.uint32]:

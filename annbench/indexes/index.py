@@ -16,7 +16,6 @@ from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.about import About
 from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
-from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
 from annbench.indexes.structures import DEFAULT_EF
@@ -415,9 +414,9 @@ def _chosen_spec(
 def _checked_rows(vectors: NDArray[Any], about: About) -> NDArray[np.int64]:
     """Rows of length zero. Raises DatasetError for values, and UsageError for what the codec cannot hold."""
     zero = check_values(vectors, "x")
-    if len(zero) and about.unit and isinstance(about.spec.codec, VaFile):
+    if len(zero) and about.unit and about.spec.codec.only_distances:
         raise UsageError(
-            "has length zero, whose cosine a va-file cannot hold",
+            f"has length zero, whose cosine is no distance, as codec {about.spec.codec.kind} has them",
             where=f"x: row {zero[0]}",
             remedy="leave such rows out, or use another codec",
         )

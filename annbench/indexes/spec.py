@@ -128,11 +128,17 @@ class IndexSpec:
                 where="structure ivf, dim",
                 remedy="use a transform that orders them: pca, prefix or leanvec-ood",
             )
-        if isinstance(self.codec, VaFile) and metric == "ip":
+        if self.codec.only_distances and metric == "ip":
             raise UsageError(
-                "bounds distances, and inner products have no such bound",
-                where="codec va-file",
+                "its codes stand for distances, not for inner products",
+                where=f"codec {self.codec.kind}",
                 remedy="use another codec, or metric euclidean or cosine",
+            )
+        if isinstance(self.codec, Product) and not self.codec.factors and isinstance(self.structure, Ivf):
+            raise UsageError(
+                "without factors its codes know of no list's centroid",
+                where="codec product",
+                remedy="leave out factors, or use structure flat",
             )
         if isinstance(self.codec, VaFile) and self.transform.kind not in ISOMETRIC:
             raise UsageError(

@@ -62,7 +62,7 @@ using OptionalVector = std::optional<Vector<const float>>;
 void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in, std::size_t dim, OptionalVector mean,
                OptionalMatrix query_map, OptionalMatrix base_map, std::optional<std::uint32_t> rotation, bool normalise,
                bool mapped_metric, std::string_view codec, std::uint32_t bits, std::uint32_t second_bits,
-               std::string_view fit, std::uint32_t query_bits, bool rescale, float parameter, OptionalVector tables,
+               std::string_view fit, std::uint32_t query_bits, bool rescale, bool factors, float parameter, OptionalVector tables,
                std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
                std::uint32_t rerank_bits, float rerank_scale, std::string description, std::optional<std::string_view> isa) {
   for (const OptionalMatrix& map : {query_map, base_map})
@@ -78,7 +78,7 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
   s.normalise = normalise;
   s.mapped_metric = mapped_metric;
   s.codec = {codec_named(codec), bits,      second_bits, fit_named(fit),    query_bits,
-             rescale,            parameter, values_of(tables), values_of(table_bits)};
+             rescale,            factors,   parameter,   values_of(tables), values_of(table_bits)};
   s.centroids = values_of(centroids);
   s.prefix_dim = centroids ? centroids->shape(1) : 0;
   s.rerank = rerank_named(rerank);
@@ -201,7 +201,7 @@ void bind_composed_index(nb::module_& m) {
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(),
            "rotation"_a = nb::none(), "normalise"_a = false, "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
-           "query_bits"_a = 8, "rescale"_a = true, "parameter"_a = 1.0f,
+           "query_bits"_a = 8, "rescale"_a = true, "factors"_a = true, "parameter"_a = 1.0f,
            "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),
            "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "rerank_scale"_a = 1.0f, "description"_a = "",
            "isa"_a = nb::none())

@@ -49,6 +49,11 @@ class Codec(Choice):
         """Whether codes are of what is left of a vector after its list's centroid is subtracted."""
         return True
 
+    @property
+    def only_distances(self) -> bool:
+        """Whether codes stand for distances between vectors: not for inner products, nor for the cosine of a zero."""
+        return False
+
     def rotation(self, mapped: Matrix, *, seed: int) -> Matrix | None:
         """An orthogonal (dim, dim) that mapped vectors and queries are to be multiplied with first, learned from a
         sample of mapped vectors (m, dim), m >= 1; None for the identity.

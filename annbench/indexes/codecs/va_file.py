@@ -45,6 +45,10 @@ class VaFile(Codec):
         return None
 
     @property
+    def only_distances(self) -> bool:
+        return True
+
+    @property
     def relative(self) -> bool:
         return False
 

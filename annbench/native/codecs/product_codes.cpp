@@ -47,8 +47,8 @@ std::size_t place_of_centroid(std::size_t start, std::size_t width, std::size_t 
 }  // namespace
 
 ProductCodes::ProductCodes(std::size_t dim, std::size_t groups, std::span<const float> codebooks, float weight,
-                           bool rescale)
-    : dim_(dim), groups_(groups), weight_(weight), rescale_(rescale) {
+                           bool rescale, ProductFactors factors)
+    : dim_(dim), groups_(groups), weight_(weight), rescale_(rescale), factors_(factors) {
   if (groups == 0 || groups > dim || groups > max_table_groups)
     throw std::invalid_argument("groups must be 1 to dim and at most " + std::to_string(max_table_groups) + ", got " +
                                 std::to_string(groups) + " with dim " + std::to_string(dim));
@@ -64,6 +64,14 @@ ProductCodes::ProductCodes(std::size_t dim, std::size_t groups, std::span<const 
       for (std::size_t j = 0; j < width; ++j)
         centroids_[product_centroids * (start + j) + c] = codebooks[place_of_centroid(start, width, c, j)];
   }
+  if (factors != ProductFactors::norms) return;
+  half_norms_.resize(product_centroids * groups);
+  for (std::size_t g = 0; g < groups; ++g)
+    for (std::size_t j = start_of(g); j < start_of(g + 1); ++j)
+      for (std::size_t c = 0; c < product_centroids; ++c) {
+        const float value = centroids_[product_centroids * j + c];
+        half_norms_[product_centroids * g + c] += value * value / 2;
+      }
 }
 
 std::size_t ProductCodes::start_of(std::size_t group) const {
@@ -113,16 +121,17 @@ void ProductCodes::encode(const float* vectors, const float* bias, const float* 
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = vectors + i * dim_;
     nearest(v, code.data());
-    const Estimate estimate = estimate_of(v, code.data(), anchor != nullptr);
-    float exact = 0, coded = 0;
-    for (std::size_t g = 0, j = 0; anchor != nullptr && g < groups_; ++g)
-      for (const std::size_t end = start_of(g + 1); j < end; ++j) {
-        exact += anchor[j] * v[j];
-        coded += anchor[j] * value_of(code.data(), g, j);
-      }
     const std::size_t at = first + i, j = at % table_block;
     std::uint8_t* block = codes[0] + at / table_block * block_bytes();
     put_table_code(code.data(), groups_, j, block);
+    if (!own_factors()) continue;
+    const Estimate estimate = estimate_of(v, code.data(), anchor != nullptr);
+    float exact = 0, coded = 0;
+    for (std::size_t g = 0, d = 0; anchor != nullptr && g < groups_; ++g)
+      for (const std::size_t end = start_of(g + 1); d < end; ++d) {
+        exact += anchor[d] * v[d];
+        coded += anchor[d] * value_of(code.data(), g, d);
+      }
     put_float(bias[i] + weight_ * (exact - estimate.scale * coded + estimate.shift), block + nibble_bytes() + 4 * j);
     put_float(weight_ * estimate.scale, block + nibble_bytes() + 4 * (table_block + j));
   }
@@ -134,6 +143,7 @@ void ProductCodes::move(const MutableCodes& codes, std::size_t from, std::size_t
   std::array<std::uint8_t, max_table_groups> code;
   get_table_code(source, groups_, from % table_block, code.data());
   put_table_code(code.data(), groups_, to % table_block, target);
+  if (!own_factors()) return;
   for (const std::size_t factors : {nibble_bytes(), nibble_bytes() + 4 * table_block})
     put_float(float_at(source + factors + 4 * (from % table_block)), target + factors + 4 * (to % table_block));
 }
@@ -144,7 +154,7 @@ void ProductCodes::decode(const CodesView& codes, std::size_t first, std::size_t
     const std::uint8_t* block = codes[0] + (first + i) / table_block * block_bytes();
     const std::size_t at = (first + i) % table_block;
     get_table_code(block, groups_, at, code.data());
-    const float rescale = float_at(block + nibble_bytes() + 4 * (table_block + at)) / weight_;
+    const float rescale = own_factors() ? float_at(block + nibble_bytes() + 4 * (table_block + at)) / weight_ : 1;
     for (std::size_t g = 0, j = 0; g < groups_; ++g)
       for (const std::size_t end = start_of(g + 1); j < end; ++j)
         vectors[i * dim_ + j] = rescale * value_of(code.data(), g, j);
@@ -160,8 +170,10 @@ void ProductCodes::prepare(const float* query, Query& prepared) const {
   for (std::size_t g = 0, end = 0; g < groups_; ++g) {
     const std::size_t first = end;
     end = start_of(g + 1);
-    const Sixteen products =
+    Sixteen products =
         over_centroids(query, centroids_.data(), first, end, [](float x, auto four) { return x * four; });
+    for (std::size_t c = 0; !half_norms_.empty() && c < product_centroids; ++c)
+      products[c] -= half_norms_[product_centroids * g + c];
     const auto [least, most] = std::minmax_element(products.begin(), products.end());
     const float low = *least;
     widest = std::max(widest, *most - low);
@@ -185,12 +197,16 @@ void ProductCodes::score(const KernelTable& kernels, const Query& query, const P
   for (std::size_t done = 0; done < count; done += table_block, block += block_bytes()) {
     const std::size_t some = std::min(table_block, count - done);
     kernels.table_scan(query.tables.data(), block, table_groups(groups_), table_block, sums.data());
-    const std::uint8_t* factors = block + nibble_bytes();
     for (std::size_t i = 0; i < some; ++i)
-      scores[done + i] = probe.offset + float_at(factors + 4 * i) +
-                         float_at(factors + 4 * (table_block + i)) *
-                             (query.lower + query.step * static_cast<float>(static_cast<std::int32_t>(sums[i])));
+      scores[done + i] = probe.offset + score_of(query, block, i, static_cast<std::int32_t>(sums[i]));
   }
+}
+
+float ProductCodes::score_of(const Query& query, const std::uint8_t* block, std::size_t at, std::int32_t sum) const {
+  const float inner = query.lower + query.step * static_cast<float>(sum);
+  if (!own_factors()) return weight_ * inner;
+  const std::uint8_t* factors = block + nibble_bytes();
+  return float_at(factors + 4 * at) + float_at(factors + 4 * (table_block + at)) * inner;
 }
 
 void ProductCodes::refine(const KernelTable&, const Query& query, const Probe& probe, const CodesView& codes,
@@ -201,9 +217,7 @@ void ProductCodes::refine(const KernelTable&, const Query& query, const Probe& p
     std::int32_t sum = 0;
     for (std::size_t g = 0; g < groups_; ++g)
       sum += query.tables[product_centroids * g + ((block[16 * g + at % 16] >> (at < 16 ? 0 : 4)) & 15)];
-    const std::uint8_t* factors = block + nibble_bytes();
-    scores[i] = probe.offset + float_at(factors + 4 * at) +
-                float_at(factors + 4 * (table_block + at)) * (query.lower + query.step * static_cast<float>(sum));
+    scores[i] = probe.offset + score_of(query, block, at, sum);
   }
 }
 

@@ -16,6 +16,10 @@
 //
 // Codes lie in blocks of 32: their nibbles, then 32 biases, then 32 factors weight·scale. Codes are padded to groups of
 // four, so that only multiples of 4 waste nothing.
+//
+// With few bits a vector, 8 bytes of factors are better spent on groups. Without them the score is what codes alone say:
+// weight·(⟨q, w⟩ − ‖w‖²/2), by the squared norms of centroids within the tables (for L2 that is ADC: ‖q‖² − ‖q − w‖²), or
+// weight·⟨q, w⟩. Biases are ignored; there are no anchors.
 #pragma once
 
 #include <cstddef>
@@ -31,19 +35,22 @@ namespace annbench {
 
 inline constexpr std::size_t product_centroids = 16;
 
+// What a score is made of beside ⟨q, w⟩: a bias and a scale of each vector, the norm that the code has, or nothing.
+enum class ProductFactors : int { own = 0, norms = 1, none = 2 };
+
 class ProductCodes {
  public:
   struct Query {
     AlignedBuffer<std::uint8_t> tables;  // 16 bytes a group
     std::vector<float> products;         // before they are rounded: kept for its memory
     float step = 0;                      // of the bytes, the same for all groups
-    float lower = 0;                     // Σ over the groups of the smallest product, which byte 0 stands for
+    float lower = 0;                     // Σ over the groups of the smallest product, which byte 0 stands for; less norms
   };
 
   // `codebooks` holds, group after group, 16 centroids of the group's width: 16·dim finite floats. Of dimensions that
   // `groups` does not divide, the first groups have one more. `weight` 2 is L2. Throws std::invalid_argument.
-  ProductCodes(std::size_t dim, std::size_t groups, std::span<const float> codebooks, float weight,
-               bool rescale = true);
+  ProductCodes(std::size_t dim, std::size_t groups, std::span<const float> codebooks, float weight, bool rescale = true,
+               ProductFactors factors = ProductFactors::own);
 
   std::size_t dim() const { return dim_; }
   std::size_t groups() const { return groups_; }
@@ -72,7 +79,10 @@ class ProductCodes {
 
  private:
   std::size_t nibble_bytes() const { return table_block_bytes(table_groups(groups_)); }
-  std::size_t block_bytes() const { return nibble_bytes() + 2 * table_block * sizeof(float); }
+  std::size_t block_bytes() const { return nibble_bytes() + (own_factors() ? 2 * table_block * sizeof(float) : 0); }
+  bool own_factors() const { return factors_ == ProductFactors::own; }
+  // Of code `at` in a block, from the sum of its table entries.
+  float score_of(const Query& query, const std::uint8_t* block, std::size_t at, std::int32_t sum) const;
   struct Estimate {
     float scale, shift;
   };
@@ -84,8 +94,10 @@ class ProductCodes {
 
   std::size_t dim_, groups_;
   std::vector<float> centroids_;  // value j of all 16 centroids side by side
+  std::vector<float> half_norms_;  // of every centroid ‖w‖²/2, 16 a group; empty unless they are scored
   float weight_;
   bool rescale_;
+  ProductFactors factors_;
 };
 
 static_assert(Codec<ProductCodes>);

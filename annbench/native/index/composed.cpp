@@ -40,7 +40,15 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   exact_l2_ = floats && s.metric == Metric::euclidean && as_given;
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
   if (!s.query_map.empty()) pack_query_map();
-  lists_ = make_lists(nlist(), s.dim, s.codec, weight_, exact_l2_);
+  if (!s.codec.factors) {
+    require(s.codec.kind == CodecKind::product, "only product codes do without factors");
+    require(s.centroids.empty(), "codes without factors know of no list's centroid");
+    require(s.metric != Metric::inner_product || s.mean.empty(), "codes without factors know of no mean under ip");
+    // Of vectors of length 1, what the mean adds follows from the length of what is left: ⟨x − μ, μ⟩ =
+    // (1 − ‖μ‖² − ‖x − μ‖²)/2.
+    by_norms_ = s.metric == Metric::euclidean || (s.metric == Metric::cosine && !s.mapped_metric);
+  }
+  lists_ = make_lists(nlist(), s.dim, s.codec, weight_, exact_l2_, by_norms_);
   reranker_ = make_reranker(s, s.metric == Metric::euclidean ? 2.0f : 1.0f);
   if (!s.centroids.empty()) code_centroids();
 }

@@ -55,6 +55,7 @@ struct CodecSettings {
   UniformFit fit = UniformFit::rabitq_fast;
   std::uint32_t query_bits = 8;
   bool rescale = true;
+  bool factors = true;  // product: whether vectors have a bias and a scale of their own
   float parameter = 1;  // va_file: the share of codes that pass its first stage; float16: its scale
   std::vector<float> tables;
   std::vector<std::uint8_t> table_bits;
@@ -162,6 +163,7 @@ class ComposedIndex {
   const KernelTable& kernels_;
   float weight_;
   bool exact_l2_ = false;  // scores are −‖q − x‖² as they are
+  bool by_norms_ = false;  // codes without factors of their own: the norm of what they stand for is part of the score
   bool halved_l2_ = false;  // cosine, by the squared distances between vectors of length 1
   std::optional<FastRotation> rotation_;
   AlignedBuffer<float> packed_query_map_;
@@ -181,6 +183,6 @@ class ComposedIndex {
 
 // The lists for these settings: the one table of codecs that an index can be made of.
 std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const CodecSettings& codec, float weight,
-                                  bool exact_l2);
+                                  bool exact_l2, bool by_norms);
 
 }  // namespace annbench

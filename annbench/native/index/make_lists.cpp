@@ -40,6 +40,13 @@ PlaneRows planes(std::size_t dim, const Settings& s, float weight) {
   return PlaneRows(s.table_bits, s.tables, weight, options);
 }
 
+ProductCodes product(std::size_t dim, const Settings& s, float weight, bool by_norms) {
+  const ProductFactors factors = s.factors  ? ProductFactors::own
+                                 : by_norms ? ProductFactors::norms
+                                            : ProductFactors::none;
+  return ProductCodes(dim, s.bits, s.tables, weight, s.rescale, factors);
+}
+
 // `tables` holds the centres of the cells, and then what the bits of the first stage compare with; `table_bits` the bits per
 // dimension, and then the first stage's sample.
 VaFileRows va_file(std::size_t dim, const Settings& s, float weight) {
@@ -60,7 +67,8 @@ VaFileRows va_file(std::size_t dim, const Settings& s, float weight) {
 
 }  // namespace
 
-std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Settings& s, float weight, bool exact_l2) {
+std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Settings& s, float weight, bool exact_l2,
+                                  bool by_norms) {
   switch (s.kind) {
     case CodecKind::float32:
     case CodecKind::float16: return lists_of(count, floats(dim, s, weight, exact_l2));
@@ -71,7 +79,7 @@ std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Sett
     case CodecKind::staged:
       return lists_of(count, StagedRows(dim, bits_of(s.second_bits), s.fit, weight));
     case CodecKind::signs: return lists_of(count, SignTables(dim, weight));
-    case CodecKind::product: return lists_of(count, ProductCodes(dim, s.bits, s.tables, weight, s.rescale));
+    case CodecKind::product: return lists_of(count, product(dim, s, weight, by_norms));
     case CodecKind::va_file: return lists_of(count, va_file(dim, s, weight));
   }
   throw std::invalid_argument("there is no codec of kind " + std::to_string(static_cast<unsigned>(s.kind)));

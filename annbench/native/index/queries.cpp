@@ -125,6 +125,8 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
     else if (!s.mean.empty())
       constant = dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
     p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
+    if (by_norms_ && s.metric == Metric::cosine)
+      p.constants[q] += 0.5f - (s.mean.empty() ? 0 : dot(s.mean.data(), s.mean.data(), s.dim_in) / 2);
     if (exact_l2_) p.constants[q] = 0;
     if (halved_l2_) p.constants[q] = p.squares[q];
     p.rerank_constants[q] = reranker_ != nullptr && reranker_->exact() ? 0 : constant;

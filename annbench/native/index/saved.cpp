@@ -34,7 +34,7 @@ Packed pack_settings(const IndexSettings& s, std::size_t assignments) {
   return {static_cast<std::uint64_t>(s.metric), s.dim_in, s.dim, s.prefix_dim, s.normalise, s.mapped_metric,
           static_cast<std::uint64_t>(s.codec.kind), s.codec.bits, s.codec.second_bits,
           static_cast<std::uint64_t>(s.codec.fit), s.codec.query_bits,
-          static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{std::bit_cast<std::uint32_t>(s.codec.parameter)} << 32,
+          static_cast<std::uint64_t>(s.codec.rescale) | std::uint64_t{!s.codec.factors} << 1 | std::uint64_t{std::bit_cast<std::uint32_t>(s.codec.parameter)} << 32,
           s.rotation, static_cast<std::uint64_t>(s.rerank), s.rerank_bits, assignments,
           std::bit_cast<std::uint32_t>(s.rerank_scale)};
 }
@@ -65,8 +65,10 @@ IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
     if (!std::isfinite(value)) reader.reject("settings", "value " + std::to_string(i) + " holds no finite number");
     return value;
   };
-  if (static_cast<std::uint32_t>(p[11]) > 1) reader.reject("settings", "value 11 is no flag");
-  s.codec.rescale = static_cast<std::uint32_t>(p[11]) == 1;
+  const auto flags = static_cast<std::uint32_t>(p[11]);
+  if (flags > 3) reader.reject("settings", "value 11 has flags that there are not");
+  s.codec.rescale = (flags & 1) != 0;
+  s.codec.factors = (flags & 2) == 0;
   s.codec.parameter = number(11, p[11] >> 32);
   s.rerank_scale = number(16, p[16]);
   s.rotation = within(12, 0, std::uint64_t{1} << 32);

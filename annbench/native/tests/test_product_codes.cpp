@@ -156,6 +156,41 @@ void check_scores(std::size_t dim, std::size_t groups, bool rescale, bool anchor
   }
 }
 
+// Codes without factors: as many bytes as they have nibbles, and scores of what the codes stand for.
+void check_without_factors(std::size_t dim, std::size_t groups, ProductFactors factors, std::mt19937& random) {
+  constexpr std::size_t count = 70;
+  const float weight = factors == ProductFactors::norms ? 2.0f : 1.0f, offset = 0.75f;
+  const Vector codebooks = normal_values(product_centroids * dim, random);
+  const ProductCodes codec(dim, groups, codebooks, weight, true, factors);
+  check(codec.bytes(0, count) == 3 * 16 * table_groups(groups), "codes alone take no bytes for factors");
+  const Vector base = normal_values(count * dim, random), bias = normal_values(count, random), query = normal_values(dim, random);
+  List list(codec, count);
+  codec.encode(base.data(), bias.data(), nullptr, count, list.mutable_codes(), 0);
+  codec.move(list.mutable_codes(), 3, 50);
+  Vector decoded(count * dim), scores(count), refined(count);
+  codec.decode(list.view(), 0, count, decoded.data());
+  ProductCodes::Query prepared;
+  codec.prepare(query.data(), prepared);
+  for (const KernelTable* kernels : available_kernels()) {
+    codec.score(*kernels, prepared, {offset}, list.view(), 0, count, scores.data());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      codec.refine(*kernels, prepared, {offset}, list.view(), &i, 1, &refined[i]);
+      const float* v = base.data() + (i == 50 ? 3 : i) * dim;
+      const Nearest w = nearest_of(codebooks, dim, groups, v, query.data());
+      double inner = 0, norm = 0;
+      for (std::size_t j = 0; j < dim; ++j) {
+        check(decoded[i * dim + j] == w.centroids[j], "a code stands for its centroids as they are");
+        inner += static_cast<double>(query[j]) * w.centroids[j];
+        norm += static_cast<double>(w.centroids[j]) * w.centroids[j];
+      }
+      const double expected = offset + weight * (inner - (factors == ProductFactors::norms ? norm / 2 : 0));
+      const double slack = weight * 0.51 * prepared.step * static_cast<double>(groups) + 1e-5 * (1 + norm + w.sizes);
+      check(std::fabs(scores[i] - expected) <= slack, "a score of codes alone is of what they stand for");
+      check(refined[i] == scores[i], "codes alone are refined as scored");
+    }
+  }
+}
+
 // Where the query is the anchor, or in the direction of v, an estimate is exact but for the tables' rounding.
 void check_where_estimates_are_exact() {
   std::mt19937 random(6);
@@ -262,6 +297,9 @@ void test_product_codes() {
   for (const auto& [dim, groups] : shapes)
     for (const bool rescale : {false, true})
       for (const bool anchored : {false, true}) check_scores(dim, groups, rescale, anchored, random);
+  for (const auto& [dim, groups] : shapes)
+    for (const ProductFactors factors : {ProductFactors::norms, ProductFactors::none})
+      check_without_factors(dim, groups, factors, random);
   check_where_estimates_are_exact();
   check_moves();
   check_degenerate();

@@ -31,6 +31,8 @@ SPECS: dict[str, tuple[dict[str, Any], float]] = {
     "staged": ({"transform": "fast-rotation", "codec": {"kind": "uniform", "scan_bits": 1}, "structure": LISTS}, 0.7),
     "product": ({"codec": {"kind": "product", "groups": 24}, "structure": LISTS}, 0.6),
     "opq": ({"codec": {"kind": "product", "groups": 12, "opq": True}}, 0.25),
+    "product alone": ({"transform": {"kind": "pca", "dim": DIM},
+                       "codec": {"kind": "product", "groups": 24, "factors": False}}, 0.55),
     "va-file": ({"transform": {"kind": "pca", "dim": DIM}, "codec": {"kind": "va-file", "bits": 4.0}}, 0.8),
     "two lists each": ({"codec": {"kind": "uniform", "bits": 8}, "structure": {**LISTS, "assignments": 2}}, 0.97),
     "pca, reranked by 8 bits": ({"transform": PCA, "codec": "uniform", "structure": LISTS, "rerank": "uniform"}, 0.95),
@@ -39,6 +41,7 @@ SPECS: dict[str, tuple[dict[str, Any], float]] = {
     "prefix lists": ({"transform": PCA, "codec": {"kind": "uniform", "bits": 8}, "structure": {**LISTS, "dim": 8},
                       "rerank": "float32"}, 0.95),
 }  # fmt: skip
+ONLY_DISTANCES = ("va-file", "product alone")
 EXACT = [name for name, (_, recall) in SPECS.items() if recall == 1]
 
 
