@@ -23,16 +23,17 @@ peers: $(VENV)/.installed-peers ## Set up the libraries of configs/peers.yaml (d
 test-peers: $(VENV)/.installed-dev $(VENV)/.installed-peers ## The conformance suite over those libraries
 	$(BIN)/python -m pytest tests/conformance tests/unit/algorithms -k 'pyglass or rabitqlib or scann or svs or turbovec or peers'
 
-# Tests that watch no clock and no core run side by side; those that drive whole runs come after, one by one.
-SIDE_BY_SIDE := $(addprefix tests/,unit conformance faults golden statistics)
+# Tests that watch no clock and no core run side by side, the longest first; those that drive whole runs come after, one
+# by one.
+SIDE_BY_SIDE := $(addprefix tests/,native unit conformance faults golden statistics)
 
 .PHONY: test
 test: $(VENV)/.installed-dev ## Lint, types, every test; the report page only where a browser is present
 	$(BIN)/python -m ruff check annbench tests benchmarks
 	$(BIN)/python -m ruff format --check annbench tests benchmarks
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore=%)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15 $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest --durations 15 $(SIDE_BY_SIDE:%=--ignore=%)
 
 .PHONY: test-native
 test-native: $(VENV)/.installed-dev ## The C++ core by itself, without Python, and what was run of which ISA

@@ -18,7 +18,7 @@ def find_tool(name: str) -> str | None:
 
 
 def run(*command: str) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
