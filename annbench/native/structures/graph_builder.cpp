@@ -43,8 +43,7 @@ void GraphBuilder::put(std::size_t first, const float* vectors, std::size_t coun
 // Scores scratch.nodes against a node, and puts them into the pool: nearest first, once each, without the node itself.
 void GraphBuilder::measure(std::uint32_t node, Scratch& s) const {
   std::ranges::sort(s.nodes);
-  const auto [last, end] = std::ranges::unique(s.nodes);
-  s.nodes.erase(last, end);
+  s.nodes.erase(std::unique(s.nodes.begin(), s.nodes.end()), s.nodes.end());
   std::erase(s.nodes, node);
   s.vector.resize(dim());
   rows_.decode(codes(), node, 1, s.vector.data());
@@ -188,8 +187,7 @@ Graph GraphBuilder::finish(std::span<const std::uint32_t> entries, std::size_t t
   Graph graph = with_links_back(threads);
   graph.entries.assign(entries.begin(), entries.end());
   std::ranges::sort(graph.entries);
-  const auto [last, end] = std::ranges::unique(graph.entries);
-  graph.entries.erase(last, end);
+  graph.entries.erase(std::unique(graph.entries.begin(), graph.entries.end()), graph.entries.end());
   make_reachable(graph);
   graph_ = Graph(0, 1);
   vectors_ = {};
