@@ -92,6 +92,11 @@ struct SearchSettings {
   std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
 };
 
+// What searches have cost: of a graph, nodes expanded and codes scored; vectors re-ranked.
+struct SearchCounts {
+  std::uint64_t hops = 0, scored = 0, reranked = 0;
+};
+
 class Reranker;
 
 // Thread-safe: searches run side by side; add, remove and save wait for them.
@@ -122,9 +127,9 @@ class ComposedIndex {
 
   // The k nearest of each of `count` queries (count × dim_in): ids and distances, count × k, nearest first, filled up with
   // −1 and infinity. Distances are L2, 1 − cosine, or the negative inner product: estimated, unless re-ranked exactly.
-  // Throws std::invalid_argument for nprobe 0 or k 0.
+  // What it has cost is added to `counts`. Throws std::invalid_argument for nprobe 0 or k 0.
   void search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
-              float* distances) const;
+              float* distances, SearchCounts* counts = nullptr) const;
 
   // The caller's ids, in the order in which codes lie; a vector with two assignments is named once.
   std::vector<std::int64_t> ids() const;
@@ -146,9 +151,9 @@ class ComposedIndex {
               const std::int64_t* ids);
   void prepare(const float* queries, Prepared& prepared) const;
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
-  void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
-                    float* distances) const;
-  void find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const;
+  SearchCounts search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                            std::int64_t* ids, float* distances) const;
+  SearchCounts find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const;
   void search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
                     float* distances) const;
   void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <numeric>
 #include <span>
 #include <stdexcept>
@@ -187,7 +188,7 @@ void ComposedIndex::choose_lists(const SearchSettings& how, const Prepared& p, s
 }
 
 void ComposedIndex::search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
-                           std::int64_t* ids, float* distances) const {
+                           std::int64_t* ids, float* distances, SearchCounts* counts) const {
   require(k >= 1, "k must be at least 1");
   require(how.nprobe >= 1, "nprobe must be at least 1");
   std::shared_lock lock(mutex_);
@@ -198,10 +199,17 @@ void ComposedIndex::search(const float* queries, std::size_t count, std::size_t 
   }
   const std::size_t block = std::min(most_at_once, (count + threads - 1) / threads);
   const std::size_t blocks = block == 0 ? 0 : (count + block - 1) / block;
+  std::mutex counting;
   parallel_for(blocks, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t b = begin; b < end; ++b) {
       const std::size_t first = b * block, size = std::min(block, count - first);
-      search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
+      const SearchCounts cost =
+          search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
+      if (counts == nullptr) continue;
+      const std::lock_guard guard(counting);
+      counts->hops += cost.hops;
+      counts->scored += cost.scored;
+      counts->reranked += cost.reranked;
     }
   });
 }
@@ -212,24 +220,30 @@ std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const 
   return std::max<std::size_t>(1, wanted > there / assignments_ ? there : wanted * assignments_);
 }
 
-void ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
-                                 std::int64_t* ids, float* distances) const {
+SearchCounts ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                                         std::int64_t* ids, float* distances) const {
   Prepared prepared(count);
   prepare(queries, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
-  find(prepared, how, best);
-  for (std::size_t q = 0; q < count; ++q) answer(prepared, q, best[q].take(), k, ids + q * k, distances + q * k);
+  SearchCounts cost = find(prepared, how, best);
+  for (std::size_t q = 0; q < count; ++q) {
+    std::vector<Scored> found = best[q].take();
+    if (reranker_ != nullptr) cost.reranked += found.size();
+    answer(prepared, q, std::move(found), k, ids + q * k, distances + q * k);
+  }
+  return cost;
 }
 
-void ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const {
+SearchCounts ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const {
   if (graph_) {
-    lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave}, best);
-    return;
+    const WalkCounts cost = lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave}, best);
+    return {cost.hops, cost.scored, 0};
   }
   std::vector<std::vector<ListProbe>> probes;
   choose_lists(how, prepared, probes);
   const bool shared = best.size() > 1 && how.shared.value_or(lists_->sharing_pays());
   lists_->scan(kernels_, {prepared.scanned(), probes, shared, {}}, best);
+  return {};
 }
 
 // One query, its lists shared between threads.

@@ -46,17 +46,18 @@ class WalkPool {
     if (keys_.size() <= capacity) keys_.resize(capacity + 1);
   }
 
-  // NaN is never kept.
-  void offer(float score, std::uint32_t node) {
-    if (score != score) return;
-    const std::uint64_t key = key_of(score, node);
-    std::uint64_t* const keys = keys_.data();
-    if (size_ == capacity_ && key >= keys[size_ - 1]) return;
-    const std::size_t place = static_cast<std::size_t>(std::upper_bound(keys, keys + size_, key) - keys);
-    std::memmove(keys + place + 1, keys + place, (size_ - place) * sizeof *keys);
-    keys[place] = key;
-    size_ = std::min(size_ + 1, capacity_);
-    next_ = std::min(next_, place);
+  // NaN is never kept. Few of the nodes that a search scores are nearer than what it holds already: first all are
+  // compared with the farthest, without a branch, then what passed is put in its place.
+  void offer(const float* scores, const std::uint32_t* nodes, std::size_t count) {
+    if (passed_.size() < count) passed_.resize(count);
+    const std::uint64_t limit = size_ == capacity_ ? keys_[size_ - 1] : ~std::uint64_t{0};
+    std::size_t passed = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t key = key_of(scores[i], nodes[i]);
+      passed_[passed] = key;
+      passed += static_cast<std::size_t>((key < limit) & (scores[i] == scores[i]));
+    }
+    for (std::size_t i = 0; i < passed; ++i) insert(passed_[i]);
   }
 
   // The nearest node that was not expanded, which then was; Graph::none where there is none.
@@ -91,7 +92,23 @@ class WalkPool {
   }
   static std::uint32_t node_of(std::uint64_t key) { return static_cast<std::uint32_t>(key) >> 1; }
 
-  std::vector<std::uint64_t> keys_;
+  void insert(std::uint64_t key) {
+    std::uint64_t* const keys = keys_.data();
+    if (size_ == capacity_ && key >= keys[size_ - 1]) return;
+    // A search by halves whose steps are no branches: which way they go cannot be foretold.
+    std::size_t place = 0;
+    for (std::size_t left = size_; left > 0;) {
+      const std::size_t half = (left + 1) / 2;
+      place += keys[place + half - 1] < key ? half : 0;
+      left -= half;
+    }
+    std::memmove(keys + place + 1, keys + place, (size_ - place) * sizeof *keys);
+    keys[place] = key;
+    size_ = std::min(size_ + 1, capacity_);
+    next_ = std::min(next_, place);
+  }
+
+  std::vector<std::uint64_t> keys_, passed_;
   std::size_t capacity_ = 0, size_ = 0, next_ = 0;
 };
 
@@ -107,10 +124,7 @@ class Walker {
     forget();
     codec_.prepare(query, query_);
     pool_.start(ef);
-    fresh_ = 0;
-    places_.resize(std::max(graph_.degree(), graph_.entries.size()));
-    scores_.resize(places_.size());
-    for (const std::uint32_t entry : graph_.entries) take(entry);
+    take(graph_.entries);
   }
 
   // False when the search is over.
@@ -118,11 +132,8 @@ class Walker {
     const std::uint32_t node = pool_.expand();
     if (node == Graph::none) return false;
     ++counts_.hops;
-    fresh_ = 0;
-    for (const std::uint32_t link : graph_.row(node)) {
-      if (link == Graph::none) break;
-      take(link);
-    }
+    take(graph_.row(node));
+    ask_for_next();  // often it is, whatever the scores will be
     return true;
   }
 
@@ -130,32 +141,52 @@ class Walker {
   void score() {
     codec_.refine(kernels_, query_, {}, codes_, places_.data(), fresh_, scores_.data());
     counts_.scored += fresh_;
-    for (std::size_t i = 0; i < fresh_; ++i) pool_.offer(scores_[i], places_[i]);
-    if (const std::uint32_t next = pool_.next(); next != Graph::none) {
-      const auto row = graph_.row(next);
-      for (std::size_t i = 0; i < row.size(); i += cache_line / sizeof(std::uint32_t)) __builtin_prefetch(row.data() + i);
-    }
+    pool_.offer(scores_.data(), places_.data(), fresh_);
+    ask_for_next();
   }
 
   const WalkPool& found() const { return pool_; }
   const WalkCounts& counts() const { return counts_; }
 
  private:
-  // Remembers a node to be scored, unless it was before, and asks for its code.
-  void take(std::uint32_t node) {
-    std::uint64_t& word = seen_[node / 64];
-    const std::uint64_t bit = std::uint64_t{1} << node % 64;
-    if ((word & bit) != 0) return;
-    word |= bit;
-    touched_.push_back(node / 64);
-    places_[fresh_++] = node;
-    const std::size_t begin = codec_.bytes(0, node), end = std::min(codec_.bytes(0, node + 1), begin + most_ahead);
-    for (std::size_t b = begin; b < end; b += cache_line) __builtin_prefetch(codes_[0] + b);
+  // Remembers those of the nodes, up to the first `none`, that were not seen before as what is to be scored, and asks for
+  // their codes. Whether a node was seen cannot be foretold: nothing branches on it.
+  void take(std::span<const std::uint32_t> nodes) {
+    if (places_.size() < nodes.size()) {
+      places_.resize(nodes.size());
+      scores_.resize(nodes.size());
+    }
+    if (touched_.size() < touches_ + nodes.size()) touched_.resize(2 * (touches_ + nodes.size()));
+    std::uint32_t *const places = places_.data(), *const touched = touched_.data() + touches_;
+    std::size_t fresh = 0;
+    for (const std::uint32_t node : nodes) {
+      if (node == Graph::none) break;
+      std::uint64_t& word = seen_[node / 64];
+      const std::uint64_t bit = std::uint64_t{1} << node % 64;
+      places[fresh] = node;
+      touched[fresh] = node / 64;
+      fresh += static_cast<std::size_t>((word & bit) == 0);
+      word |= bit;
+    }
+    fresh_ = fresh;
+    touches_ += fresh;
+    for (std::size_t i = 0; i < fresh; ++i) {
+      const std::size_t begin = codec_.bytes(0, places[i]), end = std::min(codec_.bytes(0, places[i] + 1), begin + most_ahead);
+      for (std::size_t b = begin; b < end; b += cache_line) __builtin_prefetch(codes_[0] + b);
+    }
+  }
+
+  // Asks for the links of the node that is expanded next, as it seems now.
+  void ask_for_next() const {
+    if (const std::uint32_t next = pool_.next(); next != Graph::none) {
+      const auto row = graph_.row(next);
+      for (std::size_t i = 0; i < row.size(); i += cache_line / sizeof(std::uint32_t)) __builtin_prefetch(row.data() + i);
+    }
   }
 
   void forget() {
-    for (const std::uint32_t word : touched_) seen_[word] = 0;
-    touched_.clear();
+    for (std::size_t i = 0; i < touches_; ++i) seen_[touched_[i]] = 0;
+    touches_ = 0;
   }
 
   static constexpr std::size_t most_ahead = 512;  // bytes of a code: the processor's own prefetching follows
@@ -167,10 +198,10 @@ class Walker {
   typename C::Query query_;
   WalkPool pool_;
   std::vector<std::uint64_t> seen_;
-  std::vector<std::uint32_t> touched_;
+  std::vector<std::uint32_t> touched_;  // words of seen_, the first touches_ of them
   std::vector<std::uint32_t> places_;
   std::vector<float> scores_;
-  std::size_t fresh_ = 0;
+  std::size_t fresh_ = 0, touches_ = 0;
   WalkCounts counts_;
 };
 
@@ -194,10 +225,17 @@ WalkCounts walk(const C& codec, const KernelTable& kernels, const Graph& graph, 
     turns.push_back(w);
     begin(w);
   }
+  std::vector<std::uint8_t> gathered(width, 1);
   while (!turns.empty()) {
     for (std::size_t t = 0; t < turns.size();) {
       Walker<C>& walker = walkers[turns[t]];
-      walker.score();
+      // While memory answers to what a walker has asked for, the others have their turns.
+      if (gathered[turns[t]]) {
+        walker.score();
+        gathered[turns[t++]] = 0;
+        continue;
+      }
+      gathered[turns[t]] = 1;
       if (walker.gather()) {
         ++t;
         continue;

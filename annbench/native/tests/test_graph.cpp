@@ -186,12 +186,16 @@ void check_pool() {
   for (const std::size_t capacity : {1, 2, 7, 50}) {
     pool.start(capacity);
     TopK best(capacity);
-    for (std::uint32_t node = 0; node < 300; ++node) {
-      const auto score = static_cast<float>(some(random)) / 4;
-      pool.offer(score, node);
-      best.push(score, node);
-    }
-    pool.offer(std::numeric_limits<float>::quiet_NaN(), 301);
+    const std::size_t at_once = capacity == 7 ? 1 : 19;
+    Vector scores(300);
+    Nodes nodes(300);
+    std::iota(nodes.begin(), nodes.end(), 0u);
+    for (float& score : scores) score = static_cast<float>(some(random)) / 4;
+    scores[100] = std::numeric_limits<float>::quiet_NaN();
+    scores[200] = -std::numeric_limits<float>::infinity();
+    for (std::size_t i = 0; i < 300; ++i) best.push(scores[i], nodes[i]);
+    for (std::size_t i = 0; i < 300; i += at_once)
+      pool.offer(scores.data() + i, nodes.data() + i, std::min<std::size_t>(at_once, 300 - i));
     const std::vector<Scored> expected = best.take();
     bool same = pool.size() == expected.size();
     for (std::size_t i = 0; same && i < expected.size(); ++i)
@@ -202,7 +206,9 @@ void check_pool() {
       check(pool.expand() == expected[i].id, "the nearest is expanded first");
     }
     check(pool.expand() == Graph::none && pool.next() == Graph::none, "then nothing is left");
-    pool.offer(std::numeric_limits<float>::infinity(), 400);
+    const float nearest = std::numeric_limits<float>::infinity();
+    const std::uint32_t later = 400;
+    pool.offer(&nearest, &later, 1);
     check(pool.expand() == 400, "a nearer one that comes later is");
     check(pool.score(0) == std::numeric_limits<float>::infinity(), "infinity is the nearest");
   }
