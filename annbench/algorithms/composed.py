@@ -66,7 +66,7 @@ class ComposedBuild(Params):
 
 
 class ComposedSearch(Params):
-    """`nprobe` lists are looked into, a graph is walked with `ef_search` codes in sight, the finer copy decides among
+    """`nprobe` lists are looked into, of what a walk along a graph finds the `ef_search` nearest are expanded, the finer copy decides among
     `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take turns in a graph.
 
     `epsilon` is how many standard errors a 1-bit scan allows for. `shared` tells a batch to take a list with all
@@ -141,8 +141,6 @@ class Composed(Algorithm):
             return f"nprobe={search.nprobe} exceeds nlist={spec.nlist}"
         if search.ef_search is not None and not spec.has_graph:
             return f"ef_search={search.ef_search} has no effect: there is no graph"
-        if search.ef_search is not None and search.ef_search < max(context.k, search.rerank_k or 0):
-            return f"ef_search={search.ef_search} is below the candidates that are asked for"
         if search.rerank_k is None:
             return None
         if spec.rerank.kind == "none":

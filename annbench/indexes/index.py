@@ -57,7 +57,7 @@ class Index:
     - codec: what is stored of them: float32, float16, uniform (bits 1 to 8, fit, residual_bits, scan_bits), product
       (groups, opq), va-file (bits, hamming_keep)
     - structure: which codes a search looks at: flat (all), ivf (nlist; the nearest `nprobe` lists of them) or graph
-      (degree, alpha; along links from near to nearer, `ef_search` in sight; cannot be added to yet)
+      (degree, alpha; along links from near to nearer, the `ef_search` nearest are expanded; cannot be added to yet)
     - rerank: a finer copy that decides among the `rerank_k` best: none, uniform (bits 4 or 8), float16, float32
 
     A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
@@ -217,8 +217,9 @@ class Index:
             nprobe: how many lists are looked into: more is slower and finds more; None for a default. Flat indexes have
                 one list.
             rerank_k: how many candidates the finer copy decides among, at least k are; None for a default.
-            ef_search: how many codes a search along a graph keeps in sight: more is slower and finds more; as many as
-                are asked for, or decided among, are at least. Other structures ignore it.
+            ef_search: how many of the nearest codes a search along a graph expands, looking at what they are linked to:
+                more is slower and finds more. Fewer than k will do: what was looked at is kept all the same. Other
+                structures ignore it.
             epsilon: how cautiously a 1-bit scan leaves out candidates, in standard errors of its estimate.
             threads: how many threads share the queries; or the lists, for one query.
 

@@ -69,7 +69,7 @@ class GraphStructure(Structure):
 
     Links are chosen among the `candidates` nearest of a vector, found by inverted lists: of two the farther one is left
     out where `alpha` times their squared distance does not exceed its own. A search begins at `entries` vectors in the
-    middle of clusters and keeps the `ef_search` best codes in sight.
+    middle of clusters and expands the `ef_search` nearest that it finds.
     """
 
     kind: Literal["graph"] = "graph"

@@ -95,7 +95,7 @@ std::size_t StagedRows::select(const KernelTable& kernels, const Query& query, c
   const std::size_t found =
       signs_.select_bounds(kernels, query.signs, probe, codes, first, count, threshold, places, bounds);
   for (std::size_t i = 0; i < std::min(found, asked_rows); ++i)
-    code_dot_detail::prefetch(codes[1] + places[i] * row_bytes_, row_bytes_);
+    prefetch(codes[1] + places[i] * row_bytes_, row_bytes_);
   return found;
 }
 

@@ -6,12 +6,12 @@
 
 #include "codecs/float_rows.hpp"
 #include "codecs/uniform_rows.hpp"
+#include "support/prefetch.hpp"
 
 namespace annbench {
 namespace {
 
-constexpr std::size_t rows_ahead = 4;    // that are asked for before they are needed
-constexpr std::size_t bytes_ahead = 512;  // of each: the processor's own prefetching follows
+constexpr std::size_t rows_ahead = 4;  // that are asked for before they are needed
 
 template <Codec C>
 class RerankerOf final : public Reranker {
@@ -31,9 +31,9 @@ class RerankerOf final : public Reranker {
                std::span<Scored> found) const override {
     typename C::Query prepared;
     codec_.prepare(query, prepared);
-    for (std::size_t i = 0; i < std::min(rows_ahead, found.size()); ++i) prefetch(lists, found[i]);
+    for (std::size_t i = 0; i < std::min(rows_ahead, found.size()); ++i) ask_for(lists, found[i]);
     for (std::size_t i = 0; i < found.size(); ++i) {
-      if (i + rows_ahead < found.size()) prefetch(lists, found[i + rows_ahead]);
+      if (i + rows_ahead < found.size()) ask_for(lists, found[i + rows_ahead]);
       const auto place = static_cast<std::uint32_t>(place_of(found[i].id));
       float score = 0;
       codec_.refine(kernels, prepared, {}, view(lists[list_of(found[i].id)].rerank), &place, 1, &score);
@@ -43,11 +43,9 @@ class RerankerOf final : public Reranker {
   }
 
  private:
-  void prefetch(const std::vector<CodeList>& lists, const Scored& one) const {
+  void ask_for(const std::vector<CodeList>& lists, const Scored& one) const {
     const std::size_t place = place_of(one.id), begin = codec_.bytes(0, place);
-    const std::size_t end = std::min(codec_.bytes(0, place + 1), begin + bytes_ahead);
-    const std::uint8_t* rows = lists[list_of(one.id)].rerank[0].data();
-    for (std::size_t b = begin; b < end; b += cache_line) __builtin_prefetch(rows + b);
+    prefetch(lists[list_of(one.id)].rerank[0].data() + begin, codec_.bytes(0, place + 1) - begin);
   }
 
   C codec_;

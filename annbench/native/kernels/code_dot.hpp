@@ -32,14 +32,9 @@ inline const std::uint8_t* row_of(const std::uint8_t* base, std::size_t bytes, c
   return base + (rows == nullptr ? i : rows[i]) * bytes;
 }
 
-inline void prefetch(const std::uint8_t* row, std::size_t bytes) {
-  constexpr std::size_t most = 16 * code_line;  // beyond, the hardware has understood
-  for (std::size_t b = 0; b < bytes && b < most; b += code_line) __builtin_prefetch(row + b);
-}
-
 using GroupFn = void (*)(const std::int8_t*, const std::uint8_t* const*, std::size_t, std::int32_t*);
 
-// Rows by fours, the rest by ones; the rows of the group after next are asked for meanwhile.
+// Rows by fours, the rest by ones. Who gathers rows has asked for them (support/prefetch.hpp).
 template <GroupFn four, GroupFn one>
 inline void by_groups(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes, const std::uint32_t* rows,
                       std::size_t count, std::int32_t* out) {
@@ -47,8 +42,6 @@ inline void by_groups(const std::int8_t* query, const std::uint8_t* base, std::s
   for (; i + 4 <= count; i += 4) {
     const std::uint8_t* group[4];
     for (std::size_t r = 0; r < 4; ++r) group[r] = row_of(base, bytes, rows, i + r);
-    if (rows != nullptr)
-      for (std::size_t next = i + 8; next < i + 12 && next < count; ++next) prefetch(row_of(base, bytes, rows, next), bytes);
     four(query, group, bytes, out + i);
   }
   for (; i < count; ++i) {

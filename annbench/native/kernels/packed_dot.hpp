@@ -20,6 +20,7 @@
 
 #include "kernels/code_dot.hpp"
 #include "kernels/isa.hpp"
+#include "support/prefetch.hpp"
 
 namespace annbench {
 
@@ -122,7 +123,7 @@ inline void by_groups(const std::int8_t* query, const PackedRows& rows, const st
     for (std::size_t r = 0; r < 4; ++r) group[r] = row_of(rows.base, rows.stride, gathered, i + r);
     if (gathered != nullptr)
       for (std::size_t next = i + 8; next < i + 12 && next < count; ++next)
-        code_dot_detail::prefetch(row_of(rows.base, rows.stride, gathered, next), rows.stride);
+        prefetch(row_of(rows.base, rows.stride, gathered, next), rows.stride);
     four(query, rows, group, out + i);
   }
   for (; i < count; ++i) {

@@ -167,9 +167,8 @@ void GraphBuilder::make_reachable(Graph& graph) {
     if (from[node] != unseen) continue;
     ++repaired_;
     rows_.decode(codes(), node, 1, vector.data());
-    walker.start(vector.data(), repair_ef);
-    do walker.score();
-    while (walker.gather());
+    walker.start(vector.data(), repair_ef, repair_ef);
+    walker.search();
     std::uint32_t by = root;
     for (std::size_t i = 0; i < walker.found().size() && by == root; ++i)
       if (attach(walker.found().node(i), node)) by = walker.found().node(i);

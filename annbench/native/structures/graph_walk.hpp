@@ -1,10 +1,10 @@
 // Searching a graph best first, over codes of any codec.
 //
-// A pool holds the `ef` nearest codes that were scored. The nearest that was not expanded yet is: those of its links
-// that were never scored are, and go into the pool. The search ends when all of the pool is expanded.
+// A pool holds the nearest codes that were scored. The nearest that was not expanded yet is: those of its links that were
+// never scored are, and go into the pool. The search ends when the `ef` nearest of the pool are expanded.
 //
 // Expanding comes in two halves, so that several searches can take turns: gather() finds what is to be scored and asks
-// for its memory, score() scores it. Between the two another search works while memory answers.
+// for its memory, score() scores it and asks for the links that come next. In between the others have their turns.
 #pragma once
 
 #include <algorithm>
@@ -13,13 +13,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "codecs/codec.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
 #include "structures/top_k.hpp"
+#include "support/prefetch.hpp"
 
 namespace annbench {
 
@@ -32,7 +35,7 @@ struct WalkCounts {
 // What several queries look for: query q is dim floats at queries + q·dim.
 struct WalkTask {
   const float* queries;
-  std::size_t ef;          // codes kept in sight, at least as many as are wanted
+  std::size_t ef;          // of the nearest codes that are expanded
   std::size_t interleave;  // searches that take turns
 };
 
@@ -40,8 +43,10 @@ struct WalkTask {
 // node, and whether it was expanded.
 class WalkPool {
  public:
-  void start(std::size_t capacity) {
+  // Of the `capacity` nodes that it holds the `window` nearest are expanded; until it holds as many, all.
+  void start(std::size_t capacity, std::size_t window) {
     capacity_ = capacity;
+    window_ = window;
     size_ = next_ = 0;
     if (keys_.size() <= capacity) keys_.resize(capacity + 1);
   }
@@ -50,27 +55,29 @@ class WalkPool {
   // compared with the farthest, without a branch, then what passed is put in its place.
   void offer(const float* scores, const std::uint32_t* nodes, std::size_t count) {
     if (passed_.size() < count) passed_.resize(count);
-    const std::uint64_t limit = size_ == capacity_ ? keys_[size_ - 1] : ~std::uint64_t{0};
-    std::size_t passed = 0;
+    // With fewer nodes than it may hold all pass but NaN.
+    const float limit = size_ == capacity_ ? score(size_ - 1) : -std::numeric_limits<float>::infinity();
+    std::uint32_t* const passed = passed_.data();
+    std::size_t passing = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const std::uint64_t key = key_of(scores[i], nodes[i]);
-      passed_[passed] = key;
-      passed += static_cast<std::size_t>((key < limit) & (scores[i] == scores[i]));
+      passed[passing] = static_cast<std::uint32_t>(i);
+      passing += static_cast<std::size_t>(scores[i] >= limit);
     }
-    for (std::size_t i = 0; i < passed; ++i) insert(passed_[i]);
+    for (std::size_t i = 0; i < passing; ++i) insert(key_of(scores[passed[i]], nodes[passed[i]]));
   }
 
   // The nearest node that was not expanded, which then was; Graph::none where there is none.
   std::uint32_t expand() {
-    while (next_ < size_ && (keys_[next_] & 1) != 0) ++next_;
-    if (next_ == size_) return Graph::none;
+    const std::size_t end = to_expand();
+    while (next_ < end && (keys_[next_] & 1) != 0) ++next_;
+    if (next_ >= end) return Graph::none;
     keys_[next_] |= 1;
     return node_of(keys_[next_++]);
   }
 
   // The node that expand() will name if nothing nearer is offered.
   std::uint32_t next() const {
-    for (std::size_t i = next_; i < size_; ++i)
+    for (std::size_t i = next_; i < to_expand(); ++i)
       if ((keys_[i] & 1) == 0) return node_of(keys_[i]);
     return Graph::none;
   }
@@ -92,6 +99,8 @@ class WalkPool {
   }
   static std::uint32_t node_of(std::uint64_t key) { return static_cast<std::uint32_t>(key) >> 1; }
 
+  std::size_t to_expand() const { return size_ < capacity_ ? size_ : std::min(size_, window_); }
+
   void insert(std::uint64_t key) {
     std::uint64_t* const keys = keys_.data();
     if (size_ == capacity_ && key >= keys[size_ - 1]) return;
@@ -108,8 +117,9 @@ class WalkPool {
     next_ = std::min(next_, place);
   }
 
-  std::vector<std::uint64_t> keys_, passed_;
-  std::size_t capacity_ = 0, size_ = 0, next_ = 0;
+  std::vector<std::uint64_t> keys_;
+  std::vector<std::uint32_t> passed_;
+  std::size_t capacity_ = 0, window_ = 0, size_ = 0, next_ = 0;
 };
 
 // One search at a time, of one thread; made once and used for many.
@@ -119,15 +129,16 @@ class Walker {
   Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes)
       : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), seen_((graph.size() + 63) / 64) {}
 
-  // Looks at the entries.
-  void start(const float* query, std::size_t ef) {
+  // Begins at the entries, which score() then scores. Of the max(ef, wanted) nearest that are found the `ef` nearest are
+  // expanded.
+  void start(const float* query, std::size_t ef, std::size_t wanted) {
     forget();
     codec_.prepare(query, query_);
-    pool_.start(ef);
+    pool_.start(std::max(ef, wanted), ef);
     take(graph_.entries);
   }
 
-  // False when the search is over.
+  // Expands the nearest node; false when the search is over.
   bool gather() {
     const std::uint32_t node = pool_.expand();
     if (node == Graph::none) return false;
@@ -143,6 +154,12 @@ class Walker {
     counts_.scored += fresh_;
     pool_.offer(scores_.data(), places_.data(), fresh_);
     ask_for_next();
+  }
+
+  // As long as it takes.
+  void search() {
+    do score();
+    while (gather());
   }
 
   const WalkPool& found() const { return pool_; }
@@ -171,8 +188,8 @@ class Walker {
     fresh_ = fresh;
     touches_ += fresh;
     for (std::size_t i = 0; i < fresh; ++i) {
-      const std::size_t begin = codec_.bytes(0, places[i]), end = std::min(codec_.bytes(0, places[i] + 1), begin + most_ahead);
-      for (std::size_t b = begin; b < end; b += cache_line) __builtin_prefetch(codes_[0] + b);
+      const std::size_t begin = codec_.bytes(0, places[i]);
+      prefetch(codes_[0] + begin, codec_.bytes(0, places[i] + 1) - begin);
     }
   }
 
@@ -180,7 +197,7 @@ class Walker {
   void ask_for_next() const {
     if (const std::uint32_t next = pool_.next(); next != Graph::none) {
       const auto row = graph_.row(next);
-      for (std::size_t i = 0; i < row.size(); i += cache_line / sizeof(std::uint32_t)) __builtin_prefetch(row.data() + i);
+      prefetch(row.data(), row.size_bytes());
     }
   }
 
@@ -188,8 +205,6 @@ class Walker {
     for (std::size_t i = 0; i < touches_; ++i) seen_[touched_[i]] = 0;
     touches_ = 0;
   }
-
-  static constexpr std::size_t most_ahead = 512;  // bytes of a code: the processor's own prefetching follows
 
   const C& codec_;
   const KernelTable& kernels_;
@@ -212,41 +227,39 @@ WalkCounts walk(const C& codec, const KernelTable& kernels, const Graph& graph, 
   WalkCounts counts;
   if (graph.size() == 0) return counts;
   const std::size_t width = std::clamp<std::size_t>(task.interleave, 1, best.size());
+  enum class Turn : std::uint8_t { score, gather };
   std::vector<Walker<C>> walkers;
   walkers.reserve(width);
-  std::vector<std::size_t> turns, queries(width);  // walkers at work, and the query that each is at
+  std::vector<Turn> turns(width);
+  std::vector<std::size_t> at_work, queries(width);  // walkers, and the query that each is at
   std::size_t begun = 0;
   const auto begin = [&](std::size_t w) {
-    walkers[w].start(task.queries + begun * codec.dim(), std::max(task.ef, best[begun].capacity()));
+    walkers[w].start(task.queries + begun * codec.dim(), task.ef, best[begun].capacity());
+    turns[w] = Turn::score;
     queries[w] = begun++;
   };
   for (std::size_t w = 0; w < width; ++w) {
     walkers.emplace_back(codec, kernels, graph, codes);
-    turns.push_back(w);
+    at_work.push_back(w);
     begin(w);
   }
-  std::vector<std::uint8_t> gathered(width, 1);
-  while (!turns.empty()) {
-    for (std::size_t t = 0; t < turns.size();) {
-      Walker<C>& walker = walkers[turns[t]];
-      // While memory answers to what a walker has asked for, the others have their turns.
-      if (gathered[turns[t]]) {
-        walker.score();
-        gathered[turns[t++]] = 0;
+  while (!at_work.empty()) {
+    for (std::size_t i = 0; i < at_work.size();) {
+      const std::size_t w = at_work[i];
+      Walker<C>& walker = walkers[w];
+      const Turn turn = std::exchange(turns[w], turns[w] == Turn::score ? Turn::gather : Turn::score);
+      if (turn == Turn::score) walker.score();
+      if (turn == Turn::score || walker.gather()) {
+        ++i;
         continue;
       }
-      gathered[turns[t]] = 1;
-      if (walker.gather()) {
-        ++t;
-        continue;
-      }
-      TopK& mine = best[queries[turns[t]]];
+      TopK& mine = best[queries[w]];
       const std::size_t wanted = std::min(walker.found().size(), mine.capacity());
-      for (std::size_t i = 0; i < wanted; ++i) mine.push(walker.found().score(i), walker.found().node(i));
+      for (std::size_t f = 0; f < wanted; ++f) mine.push(walker.found().score(f), walker.found().node(f));
       if (begun < best.size())
-        begin(turns[t++]);
+        begin(at_work[i++]);
       else
-        turns.erase(turns.begin() + static_cast<std::ptrdiff_t>(t));
+        at_work.erase(at_work.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
   for (const Walker<C>& walker : walkers) {

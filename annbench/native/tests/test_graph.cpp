@@ -184,7 +184,7 @@ void check_pool() {
   std::uniform_int_distribution<int> some(-20, 20);
   WalkPool pool;
   for (const std::size_t capacity : {1, 2, 7, 50}) {
-    pool.start(capacity);
+    pool.start(capacity, capacity);
     TopK best(capacity);
     const std::size_t at_once = capacity == 7 ? 1 : 19;
     Vector scores(300);
@@ -211,6 +211,12 @@ void check_pool() {
     pool.offer(&nearest, &later, 1);
     check(pool.expand() == 400, "a nearer one that comes later is");
     check(pool.score(0) == std::numeric_limits<float>::infinity(), "infinity is the nearest");
+    pool.start(capacity, 2);
+    pool.offer(scores.data(), nodes.data(), 50);
+    std::size_t expanded = 0;
+    while (pool.expand() != Graph::none) ++expanded;
+    check(expanded == std::min<std::size_t>(capacity, 2) && pool.next() == Graph::none, "those in the window are expanded");
+    check(pool.size() == std::min<std::size_t>(capacity, 50), "what is not expanded is kept all the same");
   }
 }
 
