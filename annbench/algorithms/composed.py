@@ -59,7 +59,7 @@ class ComposedBuild(Params):
         """What is built over n vectors of `dim` dimensions."""
         slots = {slot: getattr(self, slot) for slot in SLOTS}
         if self.preset is not None:
-            return with_choices(find_preset(self.preset).make(n, dim, metric), slots)
+            return find_preset(self.preset).spec(n, dim, metric, slots, queries=self.learn is not None)
         if any(slots.values()):
             return with_choices(make_spec(), slots)
         return default_spec(n, dim, metric, queries=self.learn is not None)

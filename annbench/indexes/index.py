@@ -62,8 +62,9 @@ class Index:
 
     A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
     by its class, such as help(annbench.indexes.codecs.uniform.Uniform). A `preset` is a published method: pca-rag, lvq,
-    leanvec, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq; help(annbench.indexes.presets) says what its paper claims
-    and where ours differs. Slots that are given replace the preset's.
+    leanvec, leanvec-ood, graph-lvq, graph-f16, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq;
+    help(annbench.indexes.presets) says what its paper claims and where ours differs. Slots that are given replace the
+    preset's.
 
     Distances are L2 (not squared), 1 − cosine, or the negative inner product; smaller is nearer. They are estimates
     unless the rerank is float32, or the codec is float32 without a transform.
@@ -404,8 +405,8 @@ def _chosen_spec(
 ) -> IndexSpec:
     checked_metric(metric)
     if preset is not None:
-        start = find_preset(preset).make(n, dim, metric)
-    elif any(value is not None for value in choices.values()):
+        return find_preset(preset).spec(n, dim, metric, choices, queries=learns)
+    if any(value is not None for value in choices.values()):
         start = make_spec()  # what is not chosen loses nothing
     else:
         start = default_spec(n, dim, metric, queries=learns)

@@ -5,14 +5,15 @@ A preset is a function of what is known of the vectors; whatever slot the caller
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, sqrt
 from textwrap import fill
+from typing import Any
 
-from annbench.errors import UnknownNameError
+from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.codecs.uniform import MAX_SIGNS
-from annbench.indexes.spec import IndexSpec, make_spec
+from annbench.indexes.spec import IndexSpec, make_spec, with_choices
 
 # Where scanning everything is as fast as looking for lists first.
 FLAT_ROWS = 10_000
@@ -24,13 +25,31 @@ Make = Callable[[int, int, str], IndexSpec]
 
 @dataclass(frozen=True)
 class Preset:
-    """`make(n, dim, metric)` gives the spec; `paper`, what it `claims`, and where `ours` differs, for people."""
+    """`make(n, dim, metric)` gives the spec; `paper`, what it `claims`, and where `ours` differs, for people.
+
+    With `needs_queries` it is nothing without training queries, for which no other guess is made.
+    """
 
     name: str
     make: Make
     paper: str
     claims: str
     ours: str
+    needs_queries: bool = False
+
+    def spec(self, n: int, dim: int, metric: str, choices: Mapping[str, Any], *, queries: bool) -> IndexSpec:
+        """The spec with those slots of `choices` that are not None chosen anew; `queries` tells whether there are any
+        to learn from. Raises UsageError where they are needed and missing, and as `with_choices`.
+        """
+        spec = with_choices(self.make(n, dim, metric), choices)
+        if self.needs_queries and spec.transform.needs_queries and not queries:
+            raise UsageError(
+                "its map is fitted to training queries, and there are none",
+                where=f"preset {self.name}",
+                remedy="give `queries` (in a config, `learn` with the name of a query set), never those that recall is "
+                "measured with; or use preset leanvec, which learns from the vectors alone",
+            )
+        return spec
 
     def __str__(self) -> str:
         sentences = (
@@ -94,9 +113,26 @@ def lvq(n: int, dim: int, metric: str) -> IndexSpec:
 
 
 def leanvec(n: int, dim: int, metric: str) -> IndexSpec:
-    """A quarter of the dimensions for the queries at hand, 8 bits min-max fitted, float16 to re-rank."""
-    reduced = {"kind": "leanvec-ood", "dim": dim if dim <= 96 else max(96, ceil(dim / 4)), "rotate": True}
-    return make_spec(reduced, {"kind": "uniform", "bits": 8, "fit": "min-max"}, lists_or_flat(n), "float16")
+    """About half of the dimensions by PCA, 4 bits each along a graph, float16 to re-rank."""
+    reduced = {"kind": "pca", "dim": reduced_dim(dim), "rotate": True}
+    return make_spec(reduced, {"kind": "uniform", "bits": 4, "fit": "rabitq"}, "graph", "float16")
+
+
+def leanvec_ood(n: int, dim: int, metric: str) -> IndexSpec:
+    """About half of the dimensions for the queries at hand, 4 bits each along a graph, float16 to re-rank."""
+    reduced = {"kind": "leanvec-ood", "dim": reduced_dim(dim), "rotate": True}
+    return make_spec(reduced, {"kind": "uniform", "bits": 4, "fit": "rabitq"}, "graph", "float16")
+
+
+def graph_lvq(n: int, dim: int, metric: str) -> IndexSpec:
+    """4 bits min-max fitted along a graph, 8 to re-rank."""
+    codec = {"kind": "uniform", "bits": 4, "fit": "min-max"}
+    return make_spec({"kind": "identity", "center": True}, codec, "graph", {"kind": "uniform", "bits": 8})
+
+
+def graph_f16(n: int, dim: int, metric: str) -> IndexSpec:
+    """Float16 along a graph, and nothing else: what compressed graphs are compared with."""
+    return make_spec("identity", "float16", "graph", "none")
 
 
 def rabitq(n: int, dim: int, metric: str) -> IndexSpec:
@@ -159,11 +195,43 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "leanvec",
             leanvec,
-            "LeanVec: Searching vectors faster by making them fit, arXiv 2312.16335; GleanVec, arXiv 2410.22347",
-            "dimensions are reduced for the queries that will be asked: up to 3.7 times the queries a second, "
-            "indexes built up to 4.9 times faster",
-            "the map is GleanVec's closed form in a balanced scaling; without training queries it is PCA; inverted "
-            "lists in place of the Vamana graph; a random rotation follows",
+            "LeanVec: Searching vectors faster by making them fit (LeanVec-ID), arXiv 2312.16335",
+            "a graph is searched over vectors of fewer dimensions, and what it finds is sorted by finer ones: up to "
+            "3.7 times the queries a second, indexes built up to 4.9 times faster",
+            "4 bits a dimension on a swept grid with a rescale factor, of as many dimensions as fill cache lines, "
+            "where the paper has 8 bits of LVQ; a random rotation follows PCA; links are chosen at full dimension "
+            "among near neighbours that inverted lists find",
+        ),
+        Preset(
+            "leanvec-ood",
+            leanvec_ood,
+            "LeanVec: Searching vectors faster by making them fit (LeanVec-OOD), arXiv 2312.16335; GleanVec, arXiv "
+            "2410.22347",
+            "dimensions are reduced for the queries that will be asked: as fast and as accurate where these are unlike "
+            "the vectors, where PCA is not",
+            "the map is GleanVec's closed form in a balanced scaling (transform leanvec-ood has the paper's "
+            "Frank-Wolfe, too); the rest is as in preset leanvec; links know nothing of queries",
+            needs_queries=True,
+        ),
+        Preset(
+            "graph-lvq",
+            graph_lvq,
+            "Similarity search in the blink of an eye with compressed indices (LVQ), VLDB 2023, arXiv 2304.04759",
+            "codes of 4 bits steer the search through a Vamana graph, 8 bits more decide: up to 5.8 times the "
+            "throughput of the second best with 1.4 times less memory, at a billion vectors",
+            "what decides is a code of 8 bits of the vector itself, not of what 4 bits left of it (residual_bits is "
+            "read at every step of a graph); every code has a rescale factor; links are chosen from the vectors before "
+            "coding, among near neighbours that inverted lists find",
+        ),
+        Preset(
+            "graph-f16",
+            graph_f16,
+            "DiskANN: Fast accurate billion-point nearest neighbor search on a single node (Vamana), NeurIPS 2019",
+            "pruned links (alpha 1.2) make graphs of smaller diameter than those of HNSW and NSG, and in memory at "
+            "least as fast a search",
+            "all of it is in memory, in half precision, without codes and without a disk; links are chosen among near "
+            "neighbours that inverted lists find, where the paper searches the growing graph twice; searches begin at "
+            "the middle of clusters, not at the medoid",
         ),
         Preset(
             "rabitq",

@@ -57,6 +57,16 @@ def test_mistakes_are_told_when_a_config_is_read(fields: dict[str, Any], message
         ({"structure": LISTS, "rerank": "float16"}, {"nprobe": 100, "rerank_k": 10}, None),
         ({}, {}, None),
         ({"preset": "rabitq", "rerank": "uniform"}, {"rerank_k": 40}, None),
+        ({"preset": "leanvec"}, {"ef_search": 40, "rerank_k": 30}, None),
+        ({"preset": "graph-lvq", "structure": {"kind": "graph", "degree": 48}}, {"ef_search": 40}, None),
+        ({"preset": "graph-f16"}, {"rerank_k": 30}, "rerank_k=30 has no effect: there is no rerank"),
+        (
+            {"preset": "leanvec-ood"},
+            {},
+            "preset leanvec-ood: its map is fitted to training queries, and there are none",
+        ),
+        ({"preset": "leanvec-ood", "learn": "ood"}, {"ef_search": 40}, None),
+        ({"preset": "leanvec-ood", "transform": {"kind": "pca", "dim": 32}}, {}, None),
     ],
 )
 def test_points_that_make_no_sense_have_a_reason(
@@ -70,13 +80,15 @@ def test_a_config_is_answered_with_its_parameters() -> None:
     entry = {
         "algorithm": "composed",
         "base_dir": ".",
-        "build": {"preset": "leanvec", "learn": "ood"},
-        "searches": [{"nprobe": 20}],
+        "build": {"preset": "leanvec-ood", "learn": "ood"},
+        "searches": [{"ef_search": 40}],
         "context": {"n": 20_000, "dim": 64, "k": 10, "metric": "cosine"},
     }
     answer = describe_entry(entry)
-    assert answer["build"]["preset"] == "leanvec"
+    assert answer["build"]["preset"] == "leanvec-ood"
     assert answer["searches"][0]["cost"]["index_bytes"] > 20_000 * 64 * 2
+    entry["build"] = {"preset": "leanvec-ood"}
+    assert "training queries" in describe_entry(entry)["error"]
     entry["build"] = {"codec": {"kind": "uniform", "bits": 4, "residual_bits": 3}}
     assert "residual_bits = 3" in describe_entry(entry)["error"]
 

@@ -13,6 +13,7 @@ from annbench.indexes.presets import FULL_LINES, PRESETS, default_spec, find_pre
 from annbench.indexes.spec import METRICS
 
 ASKED_FOR = {"pca-rag", "lvq", "rabitq", "bbq", "adanns-ivf", "adanns-opq", "squash-osq"}
+GRAPHS = {"leanvec", "leanvec-ood", "graph-lvq", "graph-f16"}
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -31,12 +32,34 @@ def test_every_preset_fits_any_data(name: str | None, metric: str) -> None:
 
 
 def test_the_presets_that_are_asked_for_are_there_and_differ() -> None:
-    assert set(PRESETS) >= ASKED_FOR
+    assert set(PRESETS) >= ASKED_FOR | GRAPHS
     specs = [str(preset.make(100_000, 768, "cosine").fields()) for preset in PRESETS.values()]
     assert len(set(specs)) == len(specs)
     for preset in PRESETS.values():
         assert all(len(text) > 40 for text in (preset.paper, preset.claims, preset.ours))
         assert preset.name in (Index.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", sorted(GRAPHS))
+def test_graphs_are_walked_by_codes_that_are_read_once_a_step(name: str) -> None:
+    spec = find_preset(name).make(100_000, 768, "cosine")
+    assert spec.has_graph
+    # A second level would be read with the first at every step (native/structures/graph_walk.hpp).
+    assert not getattr(spec.codec, "residual_bits", 0)
+    assert spec.codec.code_bytes(spec.coded_dim(768)) <= 2 * 768 + 4
+
+
+def test_a_preset_that_learns_from_queries_wants_them() -> None:
+    preset = find_preset("leanvec-ood")
+    with pytest.raises(UsageError, match=r"preset leanvec-ood: .* training queries.*give `queries`.*preset leanvec"):
+        preset.spec(1000, 64, "cosine", {}, queries=False)
+    assert preset.spec(1000, 64, "cosine", {}, queries=True) == preset.make(1000, 64, "cosine")
+    # Another transform needs none.
+    pca = preset.spec(1000, 64, "cosine", {"transform": {"kind": "pca", "dim": 32}, "rerank": None}, queries=False)
+    assert (pca.transform.kind, pca.rerank.kind) == ("pca", "float16")
+    with pytest.raises(UsageError, match="training queries"):
+        preset.spec(1000, 64, "cosine", {"transform": {"kind": "leanvec-ood", "dim": 32}}, queries=False)
+    assert not any(one.needs_queries for name, one in PRESETS.items() if name != "leanvec-ood")
 
 
 def test_pca_rag_is_as_small_as_its_paper_says() -> None:
