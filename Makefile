@@ -86,6 +86,14 @@ bench-core: $(VENV)/.installed-dev build/bench/bench/native_bench ## Scans, code
 	$(BIN)/python benchmarks/scan_codes.py --data $(DATA) --rounds 3
 	$(BIN)/python benchmarks/codes.py --data $(DATA) --rows 20000 --queries 500
 
+# Hours: dozens of indexes are built a set and kept in CACHE. Those of `make peers` take part where they are installed.
+CACHE ?= build/bench-graph
+BENCH_GRAPH ?=
+
+.PHONY: bench-graph
+bench-graph: $(VENV)/.installed-dev ## The graph index beside its peers: make bench-graph DATA=folder BENCH_GRAPH="--sets minilm"
+	$(BIN)/python benchmarks/graph.py --data $(DATA) --cache $(CACHE) --json build/bench-graph.json $(BENCH_GRAPH)
+
 build/bench/bench/native_bench: $(NATIVE)
 	$(call native,bench,-DANNBENCH_TESTS=OFF -DANNBENCH_BENCH=ON)
 
