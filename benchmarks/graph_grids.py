@@ -125,7 +125,7 @@ def _ours(
         "structure": {"kind": "graph", "degree": degree}, "rerank": rerank,
         **({"learn": data.name} if learns else {}),
     }  # fmt: skip
-    others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (15, 30, 60))
+    others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 30, 60))
     label = f"graph of {degree}, {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
     return Entry(OURS, label, "composed", build, Sweep("ef_search", 10, MOST_IN_SIGHT, others), learns)
 
