@@ -83,7 +83,7 @@ def ensure_built(entry: Entry, stored: StoredSet) -> Built:
     try:
         loaded = load_algorithm(entry.algorithm, Path())
     except AnnbenchError as error:
-        raise LeftOutError(str(error)) from None
+        raise LeftOutError(error.message) from None
     learn = stored.learn if entry.learns else None
     identity = {
         "algorithm": entry.algorithm, "build": entry.build, "versions": loaded.library_versions, "threads": THREADS,

@@ -141,7 +141,11 @@ def _settings(name: str, measured: dict[str, Any]) -> str:
 
 
 def _missing(name: str, measured: dict[str, Any]) -> str:
-    return "\n".join(f"- {name}: {one['name']} left out: {one['why']}" for one in measured["left_out"])
+    """What was left out, a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in measured["left_out"]:
+        reasons.setdefault(one["why"], []).append(one["name"])
+    return "\n".join(f"- {name}: left out: {'; '.join(names)}: {why}" for why, names in reasons.items())
 
 
 def _rate(rate: Rate | None) -> list[str]:
