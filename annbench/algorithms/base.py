@@ -131,6 +131,13 @@ class Algorithm:
         return None
 
     @classmethod
+    def cannot_update(cls, params: Any) -> str | None:
+        """Why an index with these build parameters takes no insertions and deletions, or None if it does: then the
+        adapter is an `annbench.algorithms.updatable.Updatable`.
+        """
+        return "its adapter has no insert and delete"
+
+    @classmethod
     def learn_set(cls, params: Any) -> str | None:
         """Name of the query set whose training queries (its `learn` part, never the queries that are measured) this
         build wants; None for none.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Trial, Vectors
+from annbench.algorithms.base import Cost, Ids, Params, PointContext, Trial, Vectors
+from annbench.algorithms.updatable import Updatable
 from annbench.datasets.info import Metric
-from annbench.errors import AnnbenchError, UnsupportedError
+from annbench.errors import AnnbenchError, UnsupportedError, UsageError
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_choices
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
@@ -81,7 +83,7 @@ class ComposedSearch(Params):
     shared: bool | None = None
 
 
-class Composed(Algorithm):
+class Composed(Updatable):
     """annbench.Index."""
 
     BuildParams = ComposedBuild
@@ -181,16 +183,35 @@ class Composed(Algorithm):
 
     def build(self, base: Vectors, metric: Metric, params: ComposedBuild, threads: int) -> None:
         """Fit, cluster, and code."""
+        self._make(base, None, metric, params, threads)
+
+    def start(
+        self, ids: Ids, vectors: Vectors, metric: Metric, params: ComposedBuild, threads: int, capacity: int
+    ) -> None:
+        """As `build`, under ids of the caller's; an index grows as it must, whatever `capacity` is."""
+        self._make(vectors, ids, metric, params, threads)
+
+    def _make(self, vectors: Vectors, ids: Ids | None, metric: Metric, params: ComposedBuild, threads: int) -> None:
         from annbench.indexes.index import Index
 
         slots = {slot: getattr(params, slot) for slot in SLOTS}
         try:
             self._index = Index.build(
-                base, metric, preset=params.preset, queries=self._queries, seed=params.seed,
+                vectors, metric, preset=params.preset, queries=self._queries, ids=ids, seed=params.seed,
                 threads=threads, **slots,
             )  # fmt: skip
         finally:
             self._queries = None
+
+    def insert(self, ids: Ids, vectors: Vectors, threads: int) -> None:
+        """Index.add, which has no number of threads: the libraries below it use what the worker was given."""
+        with _changes():
+            self._index.add(vectors, ids)
+
+    def delete(self, ids: Ids) -> None:
+        """Index.remove."""
+        with _changes():
+            self._index.remove(ids)
 
     def configure(self, params: ComposedSearch, threads: int) -> None:
         """Keep them for the calls."""
@@ -243,3 +264,14 @@ class Composed(Algorithm):
                 where=str(folder / FILE),
                 remedy="build it again",
             )
+
+
+@contextmanager
+def _changes() -> Iterator[None]:
+    """A structure that cannot change is no mistake of the caller's: the library does not support it."""
+    try:
+        yield
+    except UsageError as error:
+        if not error.where.startswith("structure"):
+            raise
+        raise UnsupportedError(error.message, where=error.where, remedy=error.remedy) from error

@@ -10,9 +10,11 @@ from math import log2
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
-from annbench.algorithms.base import Algorithm, Cost, Ids, Params, PointContext, Trial, Vectors, padded
+from annbench.algorithms.base import Cost, Ids, Params, PointContext, Trial, Vectors, padded
+from annbench.algorithms.updatable import Updatable
 from annbench.datasets.info import Metric
 
 FILE = "index.hnsw"
@@ -33,7 +35,7 @@ class HnswlibSearch(Params):
     ef: int = Field(default=10, ge=1)
 
 
-class Hnswlib(Algorithm):
+class Hnswlib(Updatable):
     """hnswlib.Index in the spaces `l2`, `cosine` and `ip`."""
 
     BuildParams = HnswlibBuild
@@ -82,6 +84,55 @@ class Hnswlib(Algorithm):
         index.set_num_threads(threads)
         index.add_items(base)
         self._open(index)
+
+    def start(
+        self, ids: Ids, vectors: Vectors, metric: Metric, params: HnswlibBuild, threads: int, capacity: int
+    ) -> None:
+        """As `build`, with room for `capacity` vectors, and deleted ones making room for new ones."""
+        import hnswlib
+
+        index = hnswlib.Index(space=SPACES[metric], dim=vectors.shape[1])
+        index.init_index(
+            capacity,
+            M=params.M,
+            ef_construction=params.ef_construction,
+            random_seed=params.random_seed,
+            allow_replace_deleted=True,
+        )
+        index.add_items(vectors, ids, num_threads=threads)
+        self._deleted: set[int] = set()
+        self._open(index)
+
+    def insert(self, ids: Ids, vectors: Vectors, threads: int) -> None:
+        """Into the places of deleted elements. An id whose own element is only marked is unmarked and overwritten: the
+        library would leave two elements under it.
+        """
+        back = np.array([int(i) in self._deleted and self._unmark(int(i)) for i in ids], dtype=bool)
+        if back.any():
+            self._index.add_items(vectors[back], ids[back], num_threads=threads)
+        if not back.all():
+            self._index.add_items(vectors[~back], ids[~back], num_threads=threads, replace_deleted=True)
+        self._n += len(ids)
+
+    def delete(self, ids: Ids) -> None:
+        """Marks them, one call each, as the library has it."""
+        for label in ids.tolist():
+            self._index.mark_deleted(label)
+        self._deleted.update(ids.tolist())
+        self._n -= len(ids)
+
+    def replace(self, ids: Ids, vectors: Vectors, threads: int) -> None:
+        """Adding under a label that is there updates its element in place."""
+        self._index.add_items(vectors, ids, num_threads=threads)
+
+    def _unmark(self, label: int) -> bool:
+        """Whether the deleted id still had an element, which is back then: its place may have gone to another."""
+        self._deleted.discard(label)
+        try:
+            self._index.unmark_deleted(label)
+        except RuntimeError:
+            return False
+        return True
 
     def configure(self, params: HnswlibSearch, threads: int) -> None:
         """Set `ef` and the number of threads of a batch."""

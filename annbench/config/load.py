@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from annbench.bundled import bundled
 from annbench.config.expand import count
 from annbench.config.model import AlgorithmEntry, Claim, Config, Figure, Limits, Measure, Model
+from annbench.config.streaming import Generate, Streaming
 from annbench.errors import ConfigError, UnknownNameError
 
 MAX_FILE_BYTES = 1 << 20
@@ -283,5 +284,6 @@ def _known_fields(location: Location) -> list[str]:
         "limits": Limits,
         "algorithms": AlgorithmEntry,
         "claim": Figure if "figures" in location else Claim,
+        "streaming": Generate if "generate" in location else Streaming,
     }
     return list((models[location[0]] if location else Config).model_fields)

@@ -18,7 +18,10 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from annbench.config.base import Model as Model
+from annbench.config.streaming import Streaming
 
 _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
@@ -69,12 +72,6 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0, lt=2**60)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(gt=0, le=1e9)]
 Mode = Annotated[str, BeforeValidator(parse_mode)]
 Grid = dict[str, Any]
-
-
-class Model(BaseModel):
-    """Base of all parts of a configuration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Measure(Model):
@@ -161,6 +158,7 @@ class Config(Model):
     dataset: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
     query_set: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = ("test",)
     task: str = "knn"
+    streaming: Streaming | None = None
     k: Annotated[int, Field(ge=1, le=10_000)] = 10
     measure: Measure = Measure()
     limits: Limits = Limits()
@@ -171,6 +169,12 @@ class Config(Model):
         for what, names in (("dataset", self.dataset), ("query set", self.query_set)):
             if len(set(names)) != len(names):
                 raise ValueError(f"a {what} is named twice; name each once")
+        return self
+
+    @model_validator(mode="after")
+    def _streaming_has_a_runbook(self) -> Config:
+        if (self.task == "streaming") != (self.streaming is not None):
+            raise ValueError("task: streaming and streaming: go together; give both or neither")
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,9 @@ github.com/harsha-simhadri/big-ann-benchmarks (neurips23/streaming/README.md, be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,39 +28,56 @@ Row = Annotated[int, Field(ge=0, le=MAX_POINTS)]
 class _Step(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    line: int = Field(exclude=True)  # of the file, for messages
+    line: int = Field(default=0, exclude=True)  # of the file, for messages; 0 if there is no file
+
+    @property
+    def touched(self) -> int:
+        """How many vectors it inserts, deletes or replaces."""
+        return 0
 
 
 class Insert(_Step):
     """Rows [start, end) of the base enter under their own ids."""
 
-    operation: Literal["insert"]
+    operation: Literal["insert"] = "insert"
     start: Row
     end: Row
+
+    @property
+    def touched(self) -> int:
+        return self.end - self.start
 
 
 class Delete(_Step):
-    """Ids [start, end) leave; those that are not there are passed over."""
+    """Ids [start, end), which are there, leave."""
 
-    operation: Literal["delete"]
+    operation: Literal["delete"] = "delete"
     start: Row
     end: Row
+
+    @property
+    def touched(self) -> int:
+        return self.end - self.start
 
 
 class Replace(_Step):
     """Ids [tags_start, tags_end), which are there, get the vectors of rows [ids_start, ids_end) of the base."""
 
-    operation: Literal["replace"]
+    operation: Literal["replace"] = "replace"
     tags_start: Row
     tags_end: Row
     ids_start: Row
     ids_end: Row
 
+    @property
+    def touched(self) -> int:
+        return self.tags_end - self.tags_start
+
 
 class Search(_Step):
     """All queries are searched for."""
 
-    operation: Literal["search"]
+    operation: Literal["search"] = "search"
 
 
 Step = Insert | Delete | Replace | Search
@@ -77,6 +96,33 @@ class Runbook(BaseModel):
     steps: tuple[Step, ...]
     rows: int
     truth_url: str | None = None
+
+    @property
+    def searches(self) -> int:
+        """How many of its steps search."""
+        return sum(isinstance(step, Search) for step in self.steps)
+
+    @property
+    def first_insert(self) -> int:
+        """How many vectors are there when the index is made."""
+        return self.steps[0].touched
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its steps, hex: two runbooks with the same steps are one, whatever file they are from."""
+        steps = [step.model_dump(mode="json") for step in self.steps]
+        return hashlib.sha256(json.dumps(steps, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def check_rows(self, n: int, path: str) -> None:
+        """Raises DatasetError, naming the first step, if it needs rows that a base of n rows does not have."""
+        for number, step in enumerate(self.steps, start=1):
+            last = step.ids_end if isinstance(step, Replace) else step.end if isinstance(step, Insert) else 0
+            if last > n:
+                raise DatasetError(
+                    f"step {number} ({step.operation}) takes rows up to {last:,}, and the dataset has {n:,}",
+                    where=f"{path}:{step.line}" if step.line else path,
+                    remedy="use the dataset that the runbook was written for",
+                )
 
 
 class Intervals:
@@ -150,52 +196,76 @@ def _runbook(dataset: str, node: yaml.Node, path: Path) -> Runbook:
     if missing is not None or not steps:
         raise _error(path, node, f"{dataset} has no step {missing or 1}", "number the steps 1, 2, 3 …")
     ordered = tuple(steps[number] for number in range(1, len(steps) + 1))
-    rows = _check_steps(ordered, max_points, path)
+    rows, _ = check_steps(ordered, max_points, path)
     return Runbook(dataset=dataset, max_points=max_points, steps=ordered, rows=rows, truth_url=truth_url)
 
 
-def _check_steps(steps: tuple[Step, ...], max_points: int, path: Path) -> int:
-    """What is in the index when; returns how many rows of the base are needed."""
-    live, rows = Intervals(), 0
-    for step in steps:
-        where = f"{path}:{step.line}"
-        if isinstance(step, Search):
-            if not len(live):
-                raise DatasetError("searches an empty index", where=where, remedy="insert something before")
-            continue
-        if isinstance(step, Replace):
-            start, end, source = step.tags_start, step.tags_end, step.ids_end
-            if end - start != step.ids_end - step.ids_start:
-                raise DatasetError(
-                    f"replaces {end - start:,} points by {step.ids_end - step.ids_start:,}",
-                    where=where,
-                    remedy="give as many ids as tags",
-                )
-            if live.overlap(start, end) != end - start:
-                raise DatasetError(
-                    "replaces points that are not in the index", where=where, remedy="insert them before"
-                )
-        else:
-            start, end, source = step.start, step.end, step.end
-        if start >= end:
-            raise DatasetError(f"{step.operation} of {start:,} to {end:,}", where=where, remedy="give start < end")
-        if isinstance(step, Delete):
-            live.remove(start, end)
-            continue
-        if isinstance(step, Insert):
-            if live.overlap(start, end):
-                raise DatasetError(
-                    "inserts points that are in the index already", where=where, remedy="use replace, or delete before"
-                )
-            live.add(start, end)
-        rows = max(rows, source)
-        if len(live) > max_points:
+def made_runbook(dataset: str, steps: Sequence[Step]) -> Runbook:
+    """A runbook of steps that no file holds, checked like one that a file does. Raises DatasetError."""
+    rows, most = check_steps(steps, MAX_POINTS, f"runbook for {dataset}")
+    return Runbook(dataset=dataset, max_points=most, steps=tuple(steps), rows=rows)
+
+
+def check_steps(steps: Sequence[Step], max_points: int, path: Path | str) -> tuple[int, int]:
+    """What is in the index when; returns how many rows of the base are needed, and how many points there are at most.
+
+    Raises DatasetError naming the step.
+    """
+    live, rows, most = Intervals(), 0, 0
+    for number, step in enumerate(steps, start=1):
+        try:
+            _apply(step, live)
+        except _MistakeError as mistake:
+            where = f"{path}:{step.line}" if step.line else str(path)
             raise DatasetError(
-                f"brings the index to {len(live):,} points, and max_pts is {max_points:,}",
-                where=where,
+                f"step {number} ({step.operation}): {mistake.args[0]}", where=where, remedy=mistake.args[1]
+            ) from None
+        if isinstance(step, Insert | Replace):
+            rows = max(rows, step.end if isinstance(step, Insert) else step.ids_end)
+        most = max(most, len(live))
+        if most > max_points:
+            raise DatasetError(
+                f"step {number} ({step.operation}) brings the index to {most:,} points, and max_pts is {max_points:,}",
+                where=f"{path}:{step.line}",
                 remedy="correct max_pts",
             )
-    return rows
+    return rows, most
+
+
+class _MistakeError(Exception):
+    """What is wrong with a step, and what to do about it."""
+
+
+def _apply(step: Step, live: Intervals) -> None:
+    """Bring `live` to what is in the index after the step. Raises _MistakeError."""
+    if isinstance(step, Search):
+        if not len(live):
+            raise _MistakeError("searches an empty index", "insert something before")
+        return
+    if isinstance(step, Replace):
+        start, end = step.tags_start, step.tags_end
+        if end - start != step.ids_end - step.ids_start:
+            raise _MistakeError(
+                f"replaces {end - start:,} points by {step.ids_end - step.ids_start:,}", "give as many ids as tags"
+            )
+    else:
+        start, end = step.start, step.end
+    if start >= end:
+        raise _MistakeError(f"{step.operation} of {start:,} to {end:,}", "give start < end")
+    there = live.overlap(start, end)
+    if isinstance(step, Insert):
+        if there:
+            raise _MistakeError(
+                f"inserts {there:,} points that are in the index already", "use replace, or delete them before"
+            )
+        live.add(start, end)
+        return
+    if there != end - start:
+        raise _MistakeError(
+            f"{step.operation}s {end - start - there:,} points that are not in the index", "insert them before"
+        )
+    if isinstance(step, Delete):
+        live.remove(start, end)
 
 
 def _step(node: yaml.Node, path: Path) -> Step:

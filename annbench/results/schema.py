@@ -17,6 +17,7 @@ from annbench.config.model import Claim
 from annbench.datasets.info import DatasetInfo
 from annbench.metrics.latency import SpeedSummary
 from annbench.metrics.recall import RecallSummary
+from annbench.metrics.stream import StreamSummary
 
 SCHEMA_VERSION = 1
 
@@ -28,7 +29,7 @@ OVERHEAD_ALGORITHM = "null"
 
 Status = Literal["ok", "config_error", "unsupported", "timeout", "oom", "crashed", "invalid_output"]
 Verdict = Literal["ok", "suspect", "invalid"]
-Phase = Literal["build", "load", "search", "score"]
+Phase = Literal["build", "load", "search", "stream", "score"]
 
 
 class Part(BaseModel):
@@ -64,11 +65,12 @@ class PointKey(Part):
     isa: str
     machine_id: str
     label: str | None = None  # the config's own name for this side of a comparison
+    stream: dict[str, Any] | None = None  # runbook_sha256, update_batch, index_bytes: of task streaming
 
     @model_serializer(mode="wrap")
-    def _without_absent_label(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # A point without a label is the point that it was before there were labels.
-        return {name: value for name, value in rest(self).items() if name != "label" or value is not None}
+    def _without_absent_parts(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A point without a label or a runbook is the point that it was before there were any.
+        return {n: value for n, value in rest(self).items() if n not in ("label", "stream") or value is not None}
 
     @property
     def name(self) -> str:
@@ -132,12 +134,13 @@ class Record(Part):
     load: LoadSummary | None = None
     recall: RecallSummary | None = None
     time: TimeSummary | None = None
+    stream: StreamSummary | None = None  # of task streaming, in place of recall and time
     counters: dict[str, int] = {}
     environment: dict[str, Any]
 
     @model_serializer(mode="wrap")
-    def _without_absent_claim(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in rest(self).items() if name != "claim" or value is not None}
+    def _without_absent_parts(self, rest: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {n: value for n, value in rest(self).items() if n not in ("claim", "stream") or value is not None}
 
     @property
     def label(self) -> str:

@@ -2,6 +2,7 @@
 
     results/<dataset>/<algorithm>/<digest>.h5      finished points, complete and checksummed
     results/.builds/<digest>/                      indexes of points that are not done yet: a rerun need not build again
+    results/.truths/<dataset>/                     exact neighbours at the searches of runbooks, for the next algorithm
     results/.scratch/                              working folder of the run's processes
     results/.damaged/                              files that failed their checks, set aside by `annbench results gc`
     results/.lock                                  held by whoever writes
@@ -29,7 +30,7 @@ from annbench.errors import ResultError, UnknownNameError, UsageError
 from annbench.results.container import Arrays, read_arrays, read_record, sync, write_container
 from annbench.results.schema import SCHEMA_VERSION, BuildSummary, Record, canonical_json
 
-BUILDS, SCRATCH, DAMAGED = ".builds", ".scratch", ".damaged"
+BUILDS, TRUTHS, SCRATCH, DAMAGED = ".builds", ".truths", ".scratch", ".damaged"
 
 _REMEDIES = {
     errno.ENOSPC: "free space or choose another --results",
@@ -173,6 +174,10 @@ class ResultStore:
     def builds(self) -> list[Path]:
         """Folders of indexes that an interrupted run left, or that a live one is using."""
         return sorted(path for path in self.folder.glob(f"{BUILDS}/*") if path.is_dir())
+
+    def truths_folder(self, dataset_sha256: str) -> Path:
+        """Where truths over a dataset are kept that its file does not hold; it need not exist."""
+        return self.folder / TRUTHS / dataset_sha256[:32]
 
     def build_folder(self, digest: str) -> Path:
         """An empty folder for an index under construction; `keep_build` completes it."""

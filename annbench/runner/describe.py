@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from annbench.errors import AnnbenchError, UnknownNameError
 
 
 def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Check one build with its searches.
+    """Check one build with its searches, over `context`'s vectors; the estimate is of `most` of them, if that is given.
 
     The answer has the algorithm's facts, the parameters with all defaults filled in, an estimate per search, or
     `error` with the part it is about: `algorithm`, `build`, or `search` with `index`.
@@ -42,7 +42,7 @@ def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         if problem:
             return {**problem, "part": "search", "index": index}
         assert search is not None
-        cost = loaded.cls.estimate(context, build, search)
+        cost = loaded.cls.estimate(replace(context, n=entry.get("most", context.n)), build, search)
         searches.append({"search": search.model_dump(mode="json"), "cost": cost and asdict(cost)})
     assert build is not None
     return {
@@ -53,6 +53,7 @@ def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         "can_save": loaded.cls.can_save,
         "varies": loaded.cls.random_build or loaded.cls.seed_parameter is not None,
         "metrics": sorted(loaded.cls.metrics),
+        "cannot_update": loaded.cls.cannot_update(build),
         "known_limits": list(loaded.cls.known_limits),
         "build": build.model_dump(mode="json"),
         "searches": searches,

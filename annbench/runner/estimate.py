@@ -56,11 +56,11 @@ class Estimator:
         return STARTUP_SECONDS + _build_seconds(cost, build.build_threads) * self.build_ratio.get(build.algorithm, 1.0)
 
     def point_seconds(self, point: PlannedPoint) -> float:
-        """Warm-up and all passes of one point."""
+        """Warm-up and all passes of one point, of a runbook's point at every search."""
         if point.cost is None:
             return UNKNOWN_SECONDS
         seconds = _query_seconds(point.cost) * self.search_ratio.get(point.key.algorithm, 1.0)
-        return seconds * point.key.queries * (point.key.passes + point.key.warmup)
+        return seconds * point.key.queries * (point.key.passes + point.key.warmup) * point.searches
 
     def memory_bytes(self, build: PlannedBuild) -> int:
         """Peak while building: the float32 base, and the index while it is made and written."""

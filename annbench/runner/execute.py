@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from annbench.datasets.info import DatasetInfo
 from annbench.errors import ConfigError
 from annbench.processes.interrupts import interrupts_wait
 from annbench.processes.kernel import adopt_orphans
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, Status, canonical_json
 from annbench.results.store import KeptBuild, ResultStore
+from annbench.runner.asking import answer, changed, out_of_the_way, search_cores
 from annbench.runner.environment import capture_environment, memory_ceiling
 from annbench.runner.pinning import available_cores
 from annbench.runner.plan import WORKER, Plan, PlannedBuild, PlannedPoint
 from annbench.runner.protocol import Message
-from annbench.runner.recording import Recorder
+from annbench.runner.recording import Measured, Recorder
 from annbench.runner.supervisor import Child, ChildFailedError
 
 SCORE_SECONDS = 1800.0
@@ -183,7 +182,7 @@ class Execution:
         if build.unsupported:
             self._fail(subject, subject.todo, ChildFailedError("unsupported", build.unsupported), "build")
             return False
-        if not build.can_save or subject.kept is not None:
+        if build.stream is not None or not build.can_save or subject.kept is not None:
             return True
         subject.kept = None if self.fresh else self.store.kept_build(build.digest)
         self.observer.building(build, reused=subject.kept is not None)
@@ -202,7 +201,7 @@ class Execution:
         folder = self.store.build_folder(build.digest)
         cores = tuple(available_cores())[: build.build_threads]
         with self._child(build, cores, build.build_threads) as child:
-            reply = _answer(
+            reply = answer(
                 child, "build", self.plan.config.limits.build,
                 **self._common(build), folder=str((folder / "index").resolve()),
             )  # fmt: skip
@@ -245,9 +244,13 @@ class Execution:
             return False
         config, build = self.plan.config, subject.build
         threads = max(point.key.threads for point in remaining)
-        child = self._child(build, _search_cores(max(point.cores for point in remaining)), threads)
+        if build.stream is not None:  # the point makes its index, in a process of its own
+            threads = max(threads, build.build_threads)
+            subject.child = self._child(build, search_cores(max(threads, *(p.cores for p in remaining))), threads)
+            return True
+        child = self._child(build, search_cores(max(point.cores for point in remaining)), threads)
         try:
-            reply = _answer(
+            reply = answer(
                 child, "load", config.limits.build,
                 **self._common(build),
                 folder=None if subject.kept is None else str(subject.kept.folder.resolve()),
@@ -270,57 +273,80 @@ class Execution:
         assert subject.child is not None
         started = self.recorder.now()
         spool = self.scratch / "spool.npz"
-        cores = _search_cores(point.cores)
+        phase: Phase = "search" if subject.build.stream is None else "stream"
         try:
-            with _out_of_the_way(cores):
-                reply = _answer(
-                    subject.child, "point", self.plan.config.limits.point,
-                    query_set=point.key.query_set, search=point.key.search, mode=point.key.mode,
-                    threads=point.key.threads, passes=point.key.passes, warmup=point.key.warmup,
-                    cores=list(cores), spool=str(spool),
-                )  # fmt: skip
+            reply = self._ask_point(subject, point, spool)
         except ChildFailedError as error:
-            if subject.child.process.poll() is not None:
+            if subject.child is not None and subject.child.process.poll() is not None:
                 subject.child = None  # it died of this point; the next one gets a new worker
-            self._fail(subject, [point], error, "search", block_id, order)
+            self._fail(subject, [point], error, phase, block_id, order)
             return
         try:
             scored = self._score(subject.build, point, spool)
         except ChildFailedError as error:
             # Ids that are none are the search's fault; whatever else keeps them from being scored is not.
-            phase: Phase = "search" if error.status == "invalid_output" else "score"
+            phase = phase if error.status == "invalid_output" else "score"
             self._fail(subject, [point], error, phase, block_id, order)
             return
-        record, arrays = self.recorder.measured(
-            subject.build,
-            point,
-            subject.summary,
-            subject.load,
-            reply,
-            scored["recall"],
-            spool,
-            started,
-            block_id,
-            order,
-        )
+        measured = Measured(reply, scored["recall"], spool, started, block_id, order)
+        if subject.build.stream is None:
+            record, arrays = self.recorder.measured(subject.build, point, subject.summary, subject.load, measured)
+        else:
+            record, arrays = self.recorder.streamed(subject.build, point, measured)
         self._keep(subject, point, record, arrays)
+
+    def _ask_point(self, subject: _Subject, point: PlannedPoint, spool: Path) -> Message:
+        """Have the worker measure the point. Raises ChildFailedError."""
+        assert subject.child is not None
+        cores, limits = search_cores(point.cores), self.plan.config.limits
+        asked = {
+            **{
+                name: getattr(point.key, name)
+                for name in ("query_set", "search", "mode", "threads", "passes", "warmup")
+            },
+            "cores": list(cores),
+            "spool": str(spool),
+        }
+        build = subject.build
+        if build.stream is None:
+            with out_of_the_way(cores):
+                return answer(subject.child, "point", limits.point, **asked)
+        note, update_cores = self.scratch / "step", search_cores(build.build_threads)
+        note.unlink(missing_ok=True)
+        try:
+            with out_of_the_way(max(cores, update_cores, key=len)):
+                return answer(
+                    subject.child, "stream", limits.point, **asked, **self._common(build),
+                    runbook=build.stream.runbook.model_dump(mode="json"), update_batch=build.stream.update_batch,
+                    index_bytes=build.stream.index_bytes, queries=point.key.queries, update_cores=list(update_cores),
+                    note=str(note),
+                )  # fmt: skip
+        except ChildFailedError as error:
+            step = f"{note.read_text()}: " if note.exists() else ""
+            raise ChildFailedError(error.status, step + error.detail) from error
+        finally:
+            # Nothing of an index that was changed may be left for another point.
+            subject.child.close()
+            subject.child = None
 
     def _score(self, build: PlannedBuild, point: PlannedPoint, spool: Path) -> Message:
         if self.scorer is None:
             self.scorer = Child(WORKER, folder=self.scratch, threads=len(available_cores()))
         try:
-            return _answer(
-                self.scorer, "score", SCORE_SECONDS,
+            return answer(
+                self.scorer, "score", SCORE_SECONDS * point.searches,
                 dataset=build.dataset.path, task=point.key.task, query_set=point.key.query_set,
                 queries=point.key.queries, k=point.key.k, spool=str(spool),
+                runbook=None if build.stream is None else build.stream.runbook.model_dump(mode="json"),
+                truths=str(self.store.truths_folder(build.dataset.sha256).resolve()),
             )  # fmt: skip
         except ChildFailedError as error:
             if self.scorer.process.poll() is not None:
                 self.scorer = None  # it died of this point; the next one gets a new one
-            changed = _changed(build.dataset)
-            if not changed:
+            what = changed(build.dataset)
+            if not what:
                 raise
-            raise ChildFailedError(error.status, f"{changed}; {error.detail}") from error
+            raise ChildFailedError(error.status, f"{what}; {error.detail}") from error
 
     def _fail(
         self,
@@ -407,53 +433,9 @@ def _search_of(point: PlannedPoint) -> tuple[str, str, str]:
     return point.key.query_set, point.key.mode, canonical_json(point.key.search)
 
 
-def _answer(child: Child, kind: str, seconds: float, **fields: Any) -> Message:
-    """The answer to a request; a failure that the child survived is raised like one that it did not."""
-    reply = child.request(kind, seconds, **fields)
-    if reply["type"] == "failed":
-        raise ChildFailedError(reply["status"], reply["detail"])
-    return reply
-
-
-def _changed(dataset: DatasetInfo) -> str:
-    """What is different about a dataset's file since it was checked; empty if nothing is."""
-    try:
-        size = Path(dataset.path).stat().st_size
-    except OSError as error:
-        return f"the dataset cannot be read any more ({error.strerror}: {dataset.path})"
-    return (
-        ""
-        if size == dataset.file_bytes
-        else (
-            f"the dataset changed during the run ({size:,} bytes, and {dataset.file_bytes:,} when it was checked: "
-            f"{dataset.path})"
-        )
-    )
-
-
 def _close_all(group: list[_Subject]) -> None:
     with interrupts_wait():  # or the second Ctrl-C would leave some of them
         for subject in group:
             if subject.child is not None:
                 subject.child.close()
                 subject.child = None
-
-
-def _search_cores(count: int) -> tuple[int, ...]:
-    """The last cores: the first one serves most interrupts."""
-    return tuple(available_cores()[-count:])
-
-
-@contextmanager
-def _out_of_the_way(cores: tuple[int, ...]) -> Iterator[None]:
-    """Keep this process off the cores that are being measured, if others are left and the system can."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    everything = os.sched_getaffinity(0)
-    rest = everything - set(cores)
-    os.sched_setaffinity(0, rest or everything)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, everything)

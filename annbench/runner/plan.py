@@ -20,7 +20,9 @@ from annbench.isa import isa
 from annbench.results.schema import PointKey, digest_of, parameters_text
 from annbench.runner.environment import machine_id
 from annbench.runner.pinning import available_cores
+from annbench.runner.plan_stream import PlannedStream, plan_stream
 from annbench.runner.supervisor import Child, ChildFailedError
+from annbench.tasks.registry import TASKS
 
 DESCRIBE_SECONDS = 120.0
 WORKER = "annbench.runner.worker"
@@ -28,10 +30,11 @@ WORKER = "annbench.runner.worker"
 
 @dataclass(frozen=True)
 class PlannedPoint:
-    """One search point of one build in one worker."""
+    """One search point of one build in one worker. A runbook asks its queries `searches` times."""
 
     key: PointKey
     cost: Cost | None
+    searches: int = 1
 
     @property
     def cores(self) -> int:
@@ -56,6 +59,7 @@ class PlannedBuild:
     unsupported: str | None  # why the library cannot do this at all
     known_limits: tuple[str, ...]
     points: tuple[PlannedPoint, ...]
+    stream: PlannedStream | None = None  # then the index is made by the point itself
 
     @property
     def label(self) -> str:
@@ -88,6 +92,7 @@ class _Request:
     dataset_ref: str
     build: dict[str, Any]
     searches: list[dict[str, Any]]
+    stream: PlannedStream | None
 
 
 def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], *, only: tuple[str, ...] = ()) -> Plan:
@@ -96,6 +101,7 @@ def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], 
     Raises ConfigError, with the line, for anything that could not run.
     """
     config = loaded.config
+    _check_task(loaded)
     _check_cores(loaded)
     datasets = {name: find_dataset(name) for name in config.dataset}
     for dataset in datasets.values():
@@ -104,8 +110,10 @@ def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], 
                 raise UnknownNameError(
                     f"query set of {dataset.name}", query_set, dataset.query_sets, where=loaded.where("query_set")
                 )
-            _check_k(loaded, dataset, query_set)
-    requests, left_out = _expand(loaded, datasets, only)
+            if config.streaming is None:  # a runbook's truth is computed, whatever k is
+                _check_k(loaded, dataset, query_set)
+    streams = {name: plan_stream(loaded, dataset) for name, dataset in datasets.items()}
+    requests, left_out = _expand(loaded, datasets, streams, only)
     answers = _describe(loaded, requests)
     builds: dict[str, PlannedBuild] = {}
     for request, answer in zip(requests, answers, strict=True):
@@ -121,6 +129,11 @@ def interpreter(base_dir: Path, python: str | None) -> str | None:
     Links are kept: what makes a virtual environment one is the link's own place.
     """
     return str(base_dir.absolute() / Path(python).expanduser()) if python and "/" in python else python
+
+
+def _check_task(loaded: LoadedConfig) -> None:
+    if loaded.config.task not in TASKS:
+        raise UnknownNameError("task", loaded.config.task, TASKS, where=loaded.where("task"))
 
 
 def _check_cores(loaded: LoadedConfig) -> None:
@@ -146,7 +159,10 @@ def _check_k(loaded: LoadedConfig, dataset: DatasetInfo, query_set: str) -> None
 
 
 def _expand(
-    loaded: LoadedConfig, datasets: Mapping[str, DatasetInfo], only: tuple[str, ...]
+    loaded: LoadedConfig,
+    datasets: Mapping[str, DatasetInfo],
+    streams: Mapping[str, PlannedStream | None],
+    only: tuple[str, ...],
 ) -> tuple[list[_Request], int]:
     requests: list[_Request] = []
     left_out = 0
@@ -167,7 +183,7 @@ def _expand(
                         kept.append(search)
                 left_out += len(searches) - len(kept)
                 if kept:
-                    requests.append(_Request(entry, index, dataset, ref, build, kept))
+                    requests.append(_Request(entry, index, dataset, ref, build, kept, streams[ref]))
     return requests, left_out
 
 
@@ -204,18 +220,20 @@ def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, 
 
 
 def _question(loaded: LoadedConfig, request: _Request) -> dict[str, Any]:
-    dataset, distance = request.dataset, distance_of(request.dataset.metric)
+    dataset, distance, stream = request.dataset, distance_of(request.dataset.metric), request.stream
     return {
         "algorithm": request.entry.algorithm,
         "base_dir": str(loaded.path.resolve().parent),
         "build": request.build,
         "searches": request.searches,
         "context": {
-            "n": dataset.n,
+            # What an index of a runbook learns, and whether that is possible, depends on the first step.
+            "n": dataset.n if stream is None else stream.runbook.first_insert,
             "dim": distance.reduced_dim(dataset.dim),
             "k": loaded.config.k,
             "metric": distance.served_by,
         },
+        "most": dataset.n if stream is None else stream.runbook.max_points,
     }
 
 
@@ -232,6 +250,8 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
     unsupported = None
     if distance_of(dataset.metric).served_by not in answer["metrics"]:
         unsupported = f"{answer['name']} does not support {dataset.metric}, only {', '.join(answer['metrics'])}"
+    elif request.stream is not None and answer["cannot_update"]:
+        unsupported = f"{answer['name']} cannot be changed: {answer['cannot_update']}"
     stored = {name: dataset.query_sets[name].count for name in config.query_set}
     for build_index in range(measure.builds if answer["varies"] else 1):
         shared = {
@@ -248,6 +268,8 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
         }
         if request.entry.label is not None:
             shared["label"] = request.entry.label
+        if request.stream is not None:
+            shared["stream"] = request.stream.key()
         points = tuple(
             PlannedPoint(
                 PointKey(
@@ -266,6 +288,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
                     interleaved=measure.interleave,
                 ),
                 Cost(**described["cost"]) if described["cost"] else None,
+                1 if request.stream is None else request.stream.runbook.searches,
             )
             for worker in range(measure.workers)
             for query_set in config.query_set
@@ -286,6 +309,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
             unsupported=unsupported,
             known_limits=tuple(answer["known_limits"]),
             points=points,
+            stream=request.stream,
         )
 
 

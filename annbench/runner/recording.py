@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,32 @@ from annbench.config.model import clients_of
 from annbench.datasets.info import DEFAULT_QUERY_SET
 from annbench.metrics.latency import summarise_passes
 from annbench.metrics.recall import RecallSummary
+from annbench.metrics.stream import StreamRecall, summarise_stream
 from annbench.results.schema import BuildSummary, LoadSummary, Phase, Record, TimeSummary
 from annbench.runner.plan import Plan, PlannedBuild, PlannedPoint
 from annbench.runner.supervisor import ChildFailedError
-from annbench.runner.verdict import judge
+from annbench.runner.verdict import judge, judge_stream
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came back of a point: the worker's `reply`, the judge's `quality`, the arrays in `spool`, when it
+    `started`, and its place in its block.
+    """
+
+    reply: Mapping[str, Any]
+    quality: Mapping[str, Any]
+    spool: Path
+    started: str
+    block_id: str
+    order: int
+
+    def arrays(self) -> Arrays:
+        """Everything in the spool."""
+        with np.load(self.spool, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
 
 
 class Recorder:
@@ -41,16 +62,10 @@ class Recorder:
         point: PlannedPoint,
         summary: BuildSummary | None,
         load: LoadSummary | None,
-        reply: Mapping[str, Any],
-        recall: Mapping[str, Any],
-        spool: Path,
-        started: str,
-        block_id: str,
-        order: int,
+        what: Measured,
     ) -> tuple[Record, Arrays]:
         """The record and arrays of a point that ran to its end."""
-        with np.load(spool, allow_pickle=False) as file:
-            arrays: Arrays = {name: file[name] for name in file.files}
+        arrays, reply = what.arrays(), what.reply
         if not arrays["latencies_ns"].size:
             del arrays["latencies_ns"]
         wall_seconds = float(arrays["pass_wall_ns"].sum()) / 1e9
@@ -64,7 +79,7 @@ class Recorder:
             thread_count=reply["thread_count"],
             overhead_ratio=overhead_ns / 1e3 / mean_us if overhead_ns is not None and mean_us else None,
         )
-        quality = RecallSummary.model_validate(recall)
+        quality = RecallSummary.model_validate(what.quality)
         verdict, reasons = judge(
             quality, time, reply["disturbance"],
             threads=point.key.threads * (clients_of(point.key.mode) or 1), wall_seconds=wall_seconds,
@@ -78,7 +93,7 @@ class Recorder:
         if load is not None:
             load = load.model_copy(update={"resident_after_search_bytes": reply["resident_after_search_bytes"]})
         record = Record(
-            **self._common(build, point, started, block_id, order),
+            **self._common(build, point, what.started, what.block_id, what.order),
             status="ok",
             verdict=verdict,
             verdict_reasons=reasons,
@@ -87,6 +102,24 @@ class Recorder:
             load=load,
             recall=quality,
             time=time,
+            counters={**reply["disturbance"], **reply["counters"]},
+        )
+        return record, arrays
+
+    def streamed(self, build: PlannedBuild, point: PlannedPoint, what: Measured) -> tuple[Record, Arrays]:
+        """The record and arrays of a runbook that ran to its end."""
+        assert build.stream is not None
+        arrays, reply = what.arrays(), what.reply
+        recall = StreamRecall.model_validate(what.quality)
+        summary = summarise_stream(build.stream.title, reply["steps"], arrays, recall)
+        verdict, reasons = judge_stream(summary, arrays, reply, clients_of(point.key.mode) or point.key.threads)
+        record = Record(
+            **self._common(build, point, what.started, what.block_id, what.order),
+            status="ok",
+            verdict=verdict,
+            verdict_reasons=reasons,
+            notes=build.known_limits,
+            stream=summary,
             counters={**reply["disturbance"], **reply["counters"]},
         )
         return record, arrays
@@ -148,6 +181,8 @@ def reproduction(plan: Plan, build: PlannedBuild, point: PlannedPoint) -> str:
     whole: dict[str, Any] = {"dataset": build.dataset_ref if by_name else build.dataset.path}
     if point.key.query_set != DEFAULT_QUERY_SET:
         whole["query_set"] = point.key.query_set
+    if build.stream is not None:
+        whole |= {"task": config.task, "streaming": build.stream.config}
     whole |= {"k": config.k, "measure": measure}
     limits = config.limits.model_dump(mode="json", exclude_defaults=True)
     if limits:

@@ -15,6 +15,7 @@ from annbench.algorithms.base import Algorithm, Params
 from annbench.algorithms.registry import load_algorithm
 from annbench.config.model import clients_of
 from annbench.datasets.dataset import Dataset
+from annbench.datasets.info import Metric
 from annbench.distances.registry import distance_of
 from annbench.errors import UnsupportedError
 from annbench.results.schema import BuildSummary, LoadSummary
@@ -29,6 +30,7 @@ from annbench.runner.timing import (
     time_clients,
     time_each,
 )
+from annbench.tasks.base import Task
 from annbench.tasks.registry import load_task
 
 OVERHEAD_PASSES = 3
@@ -41,7 +43,7 @@ class Subject:
         loaded = load_algorithm(request["algorithm"], Path(request["base_dir"]))
         self.kind: type[Algorithm] = loaded.cls
         self.kind.import_library()
-        self.params = _parsed(self.kind.BuildParams, request["build"])
+        self.params = parsed(self.kind.BuildParams, request["build"])
         seed = self.kind.seed_parameter
         if seed is not None:
             # Another build of the same configuration is another draw, under the same name.
@@ -54,10 +56,8 @@ class Subject:
         """Build over the whole base; returns the fields of BuildSummary that a build gives."""
         distance = distance_of(dataset.info.metric)
         metric = distance.served_by
-        if metric not in self.kind.metrics:
-            supported = ", ".join(sorted(self.kind.metrics))
-            raise UnsupportedError(f"metric {metric} is not supported", remedy=f"this algorithm does: {supported}")
-        self._offer_queries(dataset)
+        self.check_metric(metric)
+        self.offer_queries(dataset)
         base = distance.reduced_base(dataset.base())
         peak = PeakMeter()
         timed = time_call(lambda: self.adapter.build(base, metric, self.params, self.threads))
@@ -68,7 +68,13 @@ class Subject:
             "build_thread_count": thread_count(),
         }
 
-    def _offer_queries(self, dataset: Dataset) -> None:
+    def check_metric(self, metric: Metric) -> None:
+        """Raises UnsupportedError."""
+        if metric not in self.kind.metrics:
+            supported = ", ".join(sorted(self.kind.metrics))
+            raise UnsupportedError(f"metric {metric} is not supported", remedy=f"this algorithm does: {supported}")
+
+    def offer_queries(self, dataset: Dataset) -> None:
         """Hand over the training queries that the build wants."""
         query_set = self.kind.learn_set(self.params)
         if query_set is None:
@@ -90,7 +96,7 @@ def build_and_save(request: Mapping[str, Any]) -> dict[str, Any]:
     with Dataset(Path(request["dataset"])) as dataset:
         figures = subject.build(dataset)
     saved = time_call(lambda: subject.adapter.save(folder))
-    size, checksum = _measure_folder(folder)
+    size, checksum = measure_folder(folder)
     summary = BuildSummary(
         **figures,
         save_seconds=saved.seconds,
@@ -135,7 +141,9 @@ class SearchSession:
             resident_bytes=grown_bytes(before),
             resident_after_search_bytes=None,
         )
-        self.overhead_ns = {name: self._overhead(name) for name in self.queries}
+        self.overhead_ns = {
+            name: overhead_ns(self.metric, self.queries[name], self.rows[name], self.k) for name in self.queries
+        }
         self.summary = {
             "build": None if build is None else build.model_dump(mode="json"),
             "load": self.load_summary.model_dump(mode="json"),
@@ -147,7 +155,7 @@ class SearchSession:
         query_set = request["query_set"]
         cores = tuple(request["cores"])
         pin(cores)
-        params = _parsed(self.subject.kind.SearchParams, request["search"])
+        params = parsed(self.subject.kind.SearchParams, request["search"])
         self.adapter.configure(params, threads if mode == "batch" else 1)
         for _ in range(int(request["warmup"])):
             self._pass(mode, query_set)
@@ -189,28 +197,35 @@ class SearchSession:
         return timed.seconds
 
     def _pass(self, mode: str, query_set: str) -> Pass:
-        clients, queries, rows = clients_of(mode), self.queries[query_set], self.rows[query_set]
-        if mode == "batch":
-            return time_batch(self.task.batch(self.adapter), queries, self.k)
-        if clients is not None:
-            return time_clients(self.task.single(self.adapter), rows, self.k, clients, self.adapter.enter_thread)
-        return time_each(self.task.single(self.adapter), rows, self.k)
-
-    def _overhead(self, query_set: str) -> float:
-        """Nanoseconds that a call to an adapter which does nothing takes here and now."""
-        null = load_algorithm("null", Path()).cls()
-        null.build(self.queries[query_set][:1], self.metric, null.BuildParams(), 1)
-        null.configure(null.SearchParams(), 1)
-        means = [time_each(null.search, self.rows[query_set], self.k).elapsed_ns for _ in range(OVERHEAD_PASSES)]
-        return min(means) / max(len(self.rows[query_set]), 1)
+        return one_pass(self.task, self.adapter, mode, self.queries[query_set], self.rows[query_set], self.k)
 
 
-def _parsed(model: type[Params], raw: Mapping[str, Any]) -> Params:
+def one_pass(task: Task, adapter: Algorithm, mode: str, queries: Any, rows: list[Any], k: int) -> Pass:
+    """All queries once, in this mode; `rows` are the queries one by one."""
+    clients = clients_of(mode)
+    if mode == "batch":
+        return time_batch(task.batch(adapter), queries, k)
+    if clients is not None:
+        return time_clients(task.single(adapter), rows, k, clients, adapter.enter_thread)
+    return time_each(task.single(adapter), rows, k)
+
+
+def overhead_ns(metric: Metric, queries: Any, rows: list[Any], k: int) -> float:
+    """Nanoseconds that a call to an adapter which does nothing takes here and now."""
+    null = load_algorithm("null", Path()).cls()
+    null.build(queries[:1], metric, null.BuildParams(), 1)
+    null.configure(null.SearchParams(), 1)
+    means = [time_each(null.search, rows, k).elapsed_ns for _ in range(OVERHEAD_PASSES)]
+    return min(means) / max(len(rows), 1)
+
+
+def parsed(model: type[Params], raw: Mapping[str, Any]) -> Params:
+    """The parameters of a request."""
     # Through JSON, as in the plan: strict, and lists still become tuples.
     return model.model_validate_json(json.dumps(raw))
 
 
-def _measure_folder(folder: Path) -> tuple[int, str]:
+def measure_folder(folder: Path) -> tuple[int, str]:
     """Bytes and CRC32C of all files below `folder`, in the order of their names."""
     size, checksum = 0, google_crc32c.Checksum()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from annbench.metrics.latency import summarise_passes
 from annbench.metrics.recall import RecallSummary
+from annbench.metrics.stream import StreamSummary
 from annbench.results.schema import TimeSummary, Verdict
 from annbench.runner.disturbance import stolen_share
 
@@ -53,3 +59,32 @@ def judge(
     )
     reasons = (*unpinned, *(reason for failed, reason in checks if failed))
     return ("suspect" if reasons else "ok"), reasons
+
+
+def judge_stream(
+    stream: StreamSummary, arrays: Mapping[str, NDArray[Any]], reply: Mapping[str, Any], threads: int
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on a runbook that ran to its end, by the same rules: the recall is that of its worst step, the passes
+    are those of all its searches.
+    """
+    asked = [step.recall for step in stream.steps if step.recall is not None]
+    worst = min(asked, key=lambda recall: recall.recall_at_k)
+    passes = arrays["pass_ns"].sum(axis=0)
+    wall_seconds = float(arrays["pass_wall_ns"].sum()) / 1e9
+    speed = summarise_passes(passes, len(asked) * arrays["ids"].shape[1])
+    mean_ns = float(np.mean(arrays["latencies_ns"])) if "latencies_ns" in arrays else None
+    return judge(
+        worst.model_copy(
+            update={name: sum(getattr(r, name) for r in asked) for name in ("duplicate_ids", "out_of_range_ids")}
+        ),
+        TimeSummary(
+            **speed.model_dump(),
+            cpu_ratio=float(arrays["pass_cpu_ns"].sum()) / 1e9 / max(wall_seconds, 1e-9),
+            thread_count=reply["thread_count"],
+            overhead_ratio=reply["overhead_ns"] / mean_ns if reply["overhead_ns"] is not None and mean_ns else None,
+        ),
+        reply["disturbance"],
+        threads=threads,
+        wall_seconds=wall_seconds + float(arrays["call_ns"].sum()) / 1e9,
+        unpinned=reply["unpinned"],
+    )

@@ -54,6 +54,12 @@ class Worker:
         """Measure one search point of the loaded index."""
         return dict(self.session.measure(request))
 
+    def stream(self, request: Message) -> dict[str, Any]:
+        """Go through a runbook with an index made for it."""
+        from annbench.runner.streaming import run_stream
+
+        return run_stream(request)
+
     def score(self, request: Message) -> dict[str, Any]:
         """Score the ids of a point; this role reads the base, so it is never the process that is measured."""
         from annbench.runner.scoring import Scoring
@@ -93,7 +99,7 @@ def main() -> None:
         ))  # fmt: skip
         return
     worker = Worker()
-    handlers = {name: getattr(worker, name) for name in ("describe", "build", "load", "point", "score")}
+    handlers = {name: getattr(worker, name) for name in ("describe", "build", "load", "point", "stream", "score")}
     while (request := channel.receive()) is not None and request["type"] != "end":
         try:
             answer = handlers[request["type"]](request)

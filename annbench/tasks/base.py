@@ -7,6 +7,8 @@ nothing in between. Whatever a task must prepare, it prepares before; whatever i
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,15 +17,30 @@ from pydantic import BaseModel
 
 from annbench.algorithms.base import Algorithm
 from annbench.datasets.dataset import Dataset
+from annbench.datasets.runbook import Runbook
 
 Search = Callable[[NDArray[Any], int], Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the ids answer: the first `count` queries of a set (None: all), and k.
+
+    A task whose index changes has a `runbook`; `truths` is a folder where its judge may keep what it computes.
+    """
+
+    query_set: str
+    count: int | None
+    k: int
+    runbook: Runbook | None = None
+    truths: Path | None = None
 
 
 class Judge(Protocol):
     """Scores the ids of one query set, any number of times."""
 
     def score(self, ids: NDArray[np.int64]) -> BaseModel:
-        """The quality of ids (q, k)."""
+        """The quality of ids (q, k); of a runbook's searches, (s, q, k)."""
 
 
 class Task(Protocol):
@@ -40,5 +57,5 @@ class Task(Protocol):
     def ids(self, outputs: Any, q: int, k: int) -> NDArray[np.int64]:
         """Outputs of the calls as ids (q, k), −1 where there is none. Raises InvalidOutputError."""
 
-    def scorer(self, dataset: Dataset, query_set: str, count: int | None, k: int) -> Judge:
-        """A judge for the first `count` queries (None: all); it may read the base. Raises DatasetError."""
+    def scorer(self, dataset: Dataset, asked: Asked) -> Judge:
+        """A judge of what was asked; it may read the base. Raises DatasetError."""

@@ -11,7 +11,7 @@ from annbench.algorithms.base import Algorithm
 from annbench.datasets.dataset import Dataset
 from annbench.errors import DatasetError
 from annbench.metrics.recall import Scorer, validate_ids
-from annbench.tasks.base import Search
+from annbench.tasks.base import Asked, Judge, Search
 
 
 class Knn:
@@ -31,14 +31,14 @@ class Knn:
         """See `validate_ids`."""
         return validate_ids(outputs, q, k)
 
-    def scorer(self, dataset: Dataset, query_set: str, count: int | None, k: int) -> Scorer:
+    def scorer(self, dataset: Dataset, asked: Asked) -> Judge:
         """Recall against the stored truth, with distances recomputed from the vectors."""
-        info = dataset.info
+        info, query_set = dataset.info, asked.query_set
         try:
             return Scorer(
-                queries=dataset.queries(query_set)[:count],
-                truth_ids=dataset.neighbors(query_set)[:count],
-                k=k,
+                queries=dataset.queries(query_set)[: asked.count],
+                truth_ids=dataset.neighbors(query_set)[: asked.count],
+                k=asked.k,
                 metric=info.metric,
                 rows=dataset.base_rows,
                 n=info.n,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from annbench.errors import UnknownNameError
 from annbench.tasks.base import Task
 from annbench.tasks.knn import Knn
+from annbench.tasks.streaming import Streaming
 
 TASKS: dict[str, type[Task]] = {
     "knn": Knn,
+    "streaming": Streaming,
 }
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from annbench.algorithms.base import Cost, PointContext, Trial
 from annbench.algorithms.faiss.common import WRAPPER, FaissFamily
+from annbench.algorithms.faiss.updates import FaissUpdates
 
 
-class FaissFlat(FaissFamily):
+class FaissFlat(FaissUpdates, FaissFamily):
     """Factory string `Flat`."""
 
     known_limits = (
@@ -23,6 +24,13 @@ class FaissFlat(FaissFamily):
     def factory(cls, params: Any) -> str:
         """`Flat`."""
         return "Flat"
+
+    @classmethod
+    def with_ids(cls, index: Any) -> Any:
+        """Rows have numbers only: IndexIDMap2 keeps their ids, and moves them as removals move rows."""
+        import faiss
+
+        return faiss.IndexIDMap2(index)
 
     @classmethod
     def estimate(cls, context: PointContext, build: Any, search: Any) -> Cost:

@@ -52,6 +52,11 @@ class FaissHnsw(FaissFamily):
         return f"HNSW{params.M},{params.storage}"
 
     @classmethod
+    def cannot_update(cls, params: HnswBuild) -> str | None:
+        """The library says so itself."""
+        return "faiss cannot remove vectors from an HNSW"
+
+    @classmethod
     def exact_codes(cls, params: HnswBuild) -> bool:
         """Only float32 is exact."""
         return params.storage == "Flat"

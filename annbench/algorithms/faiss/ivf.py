@@ -24,6 +24,7 @@ from annbench.algorithms.faiss.common import (
     refine_suffix,
     seed_clustering,
 )
+from annbench.algorithms.faiss.updates import FaissUpdates
 
 PQ_CENTROIDS = 16
 HALF_RANGE = "SQfp16, as storage or for refine, holds values up to 65,504: beyond, no distance is a number"
@@ -51,7 +52,7 @@ class IvfSearch(Params):
     k_factor: float = 1.0
 
 
-class FaissIvf(FaissFamily):
+class FaissIvf(FaissUpdates, FaissFamily):
     """IndexIVFFlat, IndexIVFScalarQuantizer, IndexIVFPQFastScan, and IndexRefine over them."""
 
     BuildParams = IvfBuild
@@ -97,6 +98,11 @@ class FaissIvf(FaissFamily):
     def exact_codes(cls, params: IvfBuild) -> bool:
         """Only float32 lists are exact."""
         return params.storage == "Flat"
+
+    @classmethod
+    def cannot_update(cls, params: IvfBuild) -> str | None:
+        """The lists can; the second copy of IndexRefine cannot."""
+        return None if params.refine == "none" else f"faiss cannot remove vectors from refine {params.refine}"
 
     @classmethod
     def check(cls, context: PointContext, build: IvfBuild, search: IvfSearch) -> str | None:

@@ -20,7 +20,7 @@ random-xs:  # two datasets in one file, as the project has them
     end: 6000
   2:
     operation: search
-  3: {operation: delete, start: 5000, end: 7000}
+  3: {operation: delete, start: 5000, end: 6000}
   4:
     operation: replace
     tags_start: 0
@@ -76,7 +76,8 @@ def test_steps_are_read_in_their_order(path: Path) -> None:
         ("tags_end: 100", "tags_end: 5100", 11, "replaces 5,100 points by 100"),
         ("tags_start: 0\n    tags_end: 100", "tags_start: 4950\n    tags_end: 5050", 11, "not in the index"),
         ("{operation: search}", "{operation: insert, start: 10, end: 11}", 16, "in the index already"),
-        ("start: 5000, end: 7000", "start: 0, end: 6000", 11, "not in the index"),
+        ("start: 5000, end: 6000", "start: 0, end: 6000", 11, "not in the index"),
+        ("end: 6000}", "end: 7000}", 9, r"step 3 \(delete\): deletes 1,000 points that are not in the index"),
         ("  5: {", "  5: }", 16, "not YAML"),
     ],
 )
@@ -91,8 +92,8 @@ def test_mistakes_are_named_with_their_line(path: Path, old: str, new: str, line
 
 def test_an_empty_index_is_not_searched(path: Path) -> None:
     path.write_text("a:\n  max_pts: 9\n  1: {operation: insert, start: 0, end: 4}\n"
-                    "  2: {operation: delete, start: 0, end: 9}\n  3: {operation: search}\n")  # fmt: skip
-    with pytest.raises(DatasetError, match=r"r.yaml:5: searches an empty index"):
+                    "  2: {operation: delete, start: 0, end: 4}\n  3: {operation: search}\n")  # fmt: skip
+    with pytest.raises(DatasetError, match=r"r.yaml:5: step 3 \(search\): searches an empty index"):
         load_runbook(path, "a")
 
 

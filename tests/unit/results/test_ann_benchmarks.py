@@ -24,6 +24,7 @@ from annbench.results.ann_benchmarks import export_ann_benchmarks
 from annbench.results.present import DataFiles
 from annbench.results.schema import Record
 from annbench.results.store import ResultStore
+from annbench.tasks.base import Asked
 from annbench.tasks.registry import load_task
 
 N, DIM, Q, K = 300, 32, 20, 5
@@ -121,7 +122,7 @@ def test_the_file_is_what_its_scripts_read(tmp_path: Path, metric: str) -> None:
     # knn of its metrics.py
     recall = np.mean([(row <= truth[q][K - 1] + 1e-3).sum() for q, row in enumerate(given)]) / K
     with Dataset(Path(info.path)) as data:
-        ours = load_task("knn").scorer(data, "test", None, K).score(ids)
+        ours = load_task("knn").scorer(data, Asked("test", None, K)).score(ids)
     assert 0 < recall < 1
     assert recall == pytest.approx(ours.recall_ann_benchmarks)
 

@@ -11,6 +11,7 @@ import pytest
 from annbench.algorithms.bruteforce import BruteForce
 from annbench.datasets.dataset import Dataset
 from annbench.errors import DatasetError, UnknownNameError
+from annbench.tasks.base import Asked
 from annbench.tasks.registry import load_task
 
 K = 5
@@ -46,7 +47,7 @@ def test_exact_search_scores_one_in_both_modes(inner_product_file: Path, count: 
         queries = dataset.queries()[:count]
         adapter.build(dataset.base(), dataset.info.metric, adapter.BuildParams(), 1)
         adapter.configure(adapter.SearchParams(), 1)
-        scorer = task.scorer(dataset, "test", count, K)
+        scorer = task.scorer(dataset, Asked("test", count, K))
         single = [task.single(adapter)(row, K) for row in queries]
         batch = task.batch(adapter)(queries, K)
         for outputs in (single, batch):
@@ -59,7 +60,7 @@ def test_a_k_beyond_the_stored_truth_names_the_file(inner_product_file: Path) ->
         Dataset(inner_product_file) as dataset,
         pytest.raises(DatasetError, match=r"small\.hdf5.*10 neighbours"),
     ):
-        load_task("knn").scorer(dataset, "test", None, 11)
+        load_task("knn").scorer(dataset, Asked("test", None, 11))
 
 
 def test_unknown_tasks_are_named() -> None:
