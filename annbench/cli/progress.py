@@ -122,8 +122,11 @@ class ProgressObserver(Observer):
 def _outcome(record: Record) -> str:
     """A point in one line, and below it why it is not `ok`; the end of the worker's output is part of a failure."""
     head = f"{record.label} ({record.key.mode}): "
+    reasons = "".join(f"\n    {reason}" for reason in (*record.verdict_reasons, *record.notes))
+    if record.stream is not None:
+        recall = f"recall {record.stream.recall_mean:.4f}, lowest {record.stream.recall_min:.4f}"
+        return f"{head}{recall}, {record.stream.qps:,.0f} QPS, {record.verdict}{reasons}"
     if record.recall is None or record.time is None:
         return f"{head}{record.status} in {record.failed_phase}\n" + textwrap.indent(record.status_detail, "    ")
-    reasons = "".join(f"\n    {reason}" for reason in (*record.verdict_reasons, *record.notes))
     figures = f"recall {record.recall.recall_at_k:.4f}, {record.time.qps_best:,.0f} QPS, {record.verdict}"
     return f"{head}{figures}{reasons}"

@@ -38,7 +38,7 @@ def report(
     from annbench.cli.progress import warn
     from annbench.report import FORMATS, report_content, write_content
     from annbench.report.select import select_records
-    from annbench.report.terminal import answers_as_tables, claims_as_tables, shifts_as_tables
+    from annbench.report.terminal import answers_as_tables, claims_as_tables, shifts_as_tables, streams_as_tables
     from annbench.results.store import ResultStore
 
     records = ResultStore(results).records(on_damage=lambda error: warn(f"passed over: {error}"))
@@ -49,12 +49,15 @@ def report(
         print_json(
             {
                 "answers": content.answers_json(),
+                "streams": [stream.as_json() for stream in content.streams],
                 "claims": [claim.as_json() for claim in content.claims],
                 "query_sets": [shift.as_json() for shift in content.shifts],
                 "paths": [str(path) for path in paths.all()],
             }
         )
         return
+    if content.streams:
+        stdout().print(streams_as_tables(content.streams))
     stdout().print(answers_as_tables(zip(content.settings, content.answers, strict=True)))
     if content.claims:
         stdout().print(claims_as_tables(content.claims))

@@ -66,7 +66,8 @@ def run(
     from annbench.cli.terminal import WISHES
     from annbench.errors import EXIT_RUNS_FAILED
     from annbench.report import write_report
-    from annbench.report.terminal import answer_table, points_table
+    from annbench.report.streaming import stream_settings
+    from annbench.report.terminal import answer_table, points_table, streams_as_tables
     from annbench.results.store import ResultStore
     from annbench.runner.execute import Execution
 
@@ -86,6 +87,8 @@ def run(
         print_json({"points": len(wanted), "measured": outcome.measured, "statuses": dict(outcome.statuses)})
     else:
         console = stdout()
+        if streams := stream_settings(records):
+            console.print(streams_as_tables(streams))
         if len(records) <= SHOWN_POINTS:  # more would push the answer out of sight; `annbench results ls` has them all
             console.print(points_table(records))
         console.print(answer_table(records))

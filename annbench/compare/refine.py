@@ -35,7 +35,7 @@ def points_to_add(records: Sequence[Record], targets: Sequence[float]) -> dict[s
 
 
 def _frontiers(records: Sequence[Record]) -> dict[tuple[Series, Setting], list[Point]]:
-    taken = [taken_of(record) for record in records if record.key.algorithm != OVERHEAD_ALGORITHM]
+    taken = [taken_of(r) for r in records if r.key.algorithm != OVERHEAD_ALGORITHM and r.key.stream is None]
     groups: dict[tuple[Series, Setting], list[Point]] = {}
     for series in dict.fromkeys(one.series for one in taken):
         for point in points_of(one for one in taken if one.series == series):

@@ -35,8 +35,18 @@ def load_side(text: str, default: Path, *, datasets: Iterable[str] = ()) -> Side
     notes: list[str] = []
     if path.is_dir():
         damaged: list[ResultError] = []
-        found = [taken_of(record) for record in ResultStore(path).records(damaged.append)]
+        records = list(ResultStore(path).records(damaged.append))
+        found = [taken_of(record) for record in records if record.key.stream is None]
         notes += [f"passed over: {error}" for error in damaged]
+        streams = len(records) - len(found)
+        if streams:
+            notes.append(f"passed over: {streams} points of task streaming, which annbench report shows side by side")
+        if streams and not found:
+            raise NothingComparableError(
+                f"all {streams} results are of task streaming, which is not compared",
+                where=str(path),
+                remedy="read them side by side: annbench report " + str(path),
+            )
         if not found:
             raise NothingComparableError(
                 f"{len(damaged)} damaged results and no other" if damaged else "there are no results in this folder",

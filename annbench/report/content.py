@@ -15,6 +15,7 @@ from annbench.report.evidence import Machine, Overhead, VerdictGroup, machines, 
 from annbench.report.palette import Style, styles
 from annbench.report.query_sets import QuerySetShift, query_set_shifts
 from annbench.report.setting import Setting, settings_of
+from annbench.report.streaming import StreamSetting, stream_settings
 from annbench.results.frame import OVERHEAD_ALGORITHM, points_frame, records_frame
 from annbench.results.schema import Record
 
@@ -27,6 +28,7 @@ class Content:
     records: pd.DataFrame  # one row a record, failed ones included
     points: pd.DataFrame  # one row a point
     settings: list[Setting]
+    streams: list[StreamSetting]
     answers: list[list[Answer]]
     claims: list[ClaimMeasured]
     shifts: list[QuerySetShift]
@@ -38,6 +40,8 @@ class Content:
     @property
     def summary(self) -> str:
         """One line: how much was measured, and when."""
+        if self.points.empty:
+            return self._streams_summary
         contenders = self.points[self.points["algorithm"] != OVERHEAD_ALGORITHM]
         days = sorted({str(t)[:10] for t in self.records["started_at"]})
         when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
@@ -47,8 +51,14 @@ class Content:
             f"of {_count(contenders['algorithm'].nunique(), 'algorithm')} "
             f"on {_count(contenders['dataset'].nunique(), 'dataset')} · "
             f"{_count(len(self.records), 'record')}, measured {when} · "
-            f"{_count(len(self.machines), 'machine')}"
+            f"{_count(len(self.machines), 'machine')}" + (f" · {self._streams_summary}" if self.streams else "")
         )
+
+    @property
+    def _streams_summary(self) -> str:
+        rows = [row for stream in self.streams for row in stream.rows]
+        done = sum(row.summary is not None for row in rows)
+        return f"{_count(len(self.streams), 'runbook')}: {_count(len(rows), 'point')}, {done:,} ran to the end"
 
     def answers_json(self) -> list[dict[str, Any]]:
         """The answers with their settings, JSON types only."""
@@ -63,21 +73,26 @@ def report_content(records: Iterable[Record], *, title: str) -> Content:
     rows = list(records)
     if not rows:
         raise NothingComparableError("there are no results", remedy="run a config first: annbench run quickstart")
-    frame = records_frame(rows)
-    points = points_frame(frame)
-    settings = settings_of(points)
+    streams = stream_settings(rows)
+    searched = [record for record in rows if record.key.stream is None]
+    frame = records_frame(searched)
+    points = points_frame(frame) if searched else frame
+    settings = settings_of(points) if searched else []
     if all(setting.points.empty for setting in settings):
-        raise NothingComparableError(*_why_nothing(frame), remedy=_REMEDY)
+        if not any(stream.measured for stream in streams):
+            raise NothingComparableError(*_why_nothing(records_frame(rows)), remedy=_REMEDY)
+        settings = []
     return Content(
         title=title,
         records=frame,
         points=points,
         settings=settings,
+        streams=streams,
         answers=[answers(setting) for setting in settings],
-        claims=claims_measured(rows, settings),
-        shifts=query_set_shifts(points),
-        verdicts=verdict_groups(points),
-        overheads=overheads(points),
+        claims=claims_measured(searched, settings),
+        shifts=query_set_shifts(points) if searched else [],
+        verdicts=verdict_groups(points) if searched else [],
+        overheads=overheads(points) if searched else [],
         machines=machines(rows),
         styles=styles(name for setting in settings for name in setting.algorithms),
     )

@@ -7,6 +7,7 @@ anything at all.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from functools import cache
@@ -30,7 +31,9 @@ from annbench.report.markdown import (
 )
 from annbench.report.page_data import BUDGETS, page_data
 from annbench.report.palette import Style
+from annbench.report.streaming import HEAD, STREAM_NOTES, StreamSetting
 
+MOST_STEPS = 200  # of a runbook, in a table of the page
 _PAGE = Path(__file__).parent / "page"
 _SCRIPTS = ("choose.js", "tables.js", "plots.js", "main.js")
 
@@ -59,6 +62,10 @@ def html_report(content: Content) -> str:
         equal_recall_notes=EQUAL_RECALL_NOTES,
         overhead_notes=OVERHEAD_NOTES,
         query_set_notes=QUERY_SET_NOTES,
+        stream_notes=STREAM_NOTES,
+        stream_head=HEAD,
+        stream_pictures=[_picture(stream) for stream in content.streams],
+        most_steps=MOST_STEPS,
         datasets=list(dict.fromkeys(s.dataset for s in content.settings)),
         modes=list(dict.fromkeys(s.mode for s in content.settings)),
         style=Markup((_PAGE / "style.css").read_text(encoding="utf-8")),
@@ -66,6 +73,15 @@ def html_report(content: Content) -> str:
         plotly=Markup(_plotly_js()),
         data=Markup(script_json(page_data(content))),
     )
+
+
+def _picture(stream: StreamSetting) -> str:
+    """The figure of a runbook as the address of an image; empty if nothing was measured."""
+    if not stream.measured:
+        return ""
+    from annbench.report.streaming_plot import stream_png
+
+    return "data:image/png;base64," + base64.b64encode(stream_png(stream)).decode()
 
 
 def script_json(value: Any) -> str:

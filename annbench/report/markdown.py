@@ -13,6 +13,7 @@ from annbench.report.equal_recall import equal_recall
 from annbench.report.point import Point
 from annbench.report.query_sets import QuerySetShift
 from annbench.report.setting import Setting
+from annbench.report.streaming import HEAD, STREAM_NOTES, StreamSetting
 
 NOTES = (
     "QPS is of the best pass, the median over workers; recall is tie-aware recall@k with its 95 % "
@@ -43,8 +44,18 @@ OVERHEAD_NOTES = (
 
 def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
     """The whole report; `plots` maps a setting's slug to the address of its picture."""
+    parts = [f"# {escape(content.title)}", content.summary]
+    if content.settings:
+        parts += _settings(content, plots)
+    parts += stream_sections(content.streams, plots)
+    parts += _evidence(content)
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings(content: Content, plots: Mapping[str, str]) -> list[str]:
+    """All about built indexes: answers, fronts, what is equal at equal recall."""
     numbers: dict[str, tuple[int, Point]] = {}
-    parts = [f"# {escape(content.title)}", content.summary, "## Answer", NOTES]
+    parts = ["## Answer", NOTES]
     for setting, found in zip(content.settings, content.answers, strict=True):
         parts += [f"### {escape(setting.title)}", _answer_table(found, numbers)]
     parts += _claims(content.claims)
@@ -55,9 +66,25 @@ def markdown_report(content: Content, plots: Mapping[str, str]) -> str:
     parts += ["## At equal recall", EQUAL_RECALL_NOTES]
     for setting in content.settings:
         parts += _equal_recall_section(setting)
-    parts += _query_sets(content.shifts)
-    parts += _evidence(content)
-    return "\n\n".join(parts) + "\n"
+    return parts + _query_sets(content.shifts)
+
+
+def stream_sections(streams: Sequence[StreamSetting], plots: Mapping[str, str]) -> list[str]:
+    """What came of every runbook: a table and a picture each."""
+    parts = ["## Streaming", STREAM_NOTES] if streams else []
+    for stream in streams:
+        columns = stream.columns()
+        head = ("algorithm", *(HEAD[i] for i in columns), "verdict")
+        rows = []
+        for row in stream.rows:
+            cells = row.cells()
+            name = f"**{escape(row.algorithm)}** {escape(row.configuration)}"
+            verdict = row.verdict if row.verdict == "ok" else f"{row.verdict}: {escape(row.reasons)}"
+            rows.append([name, *(cells[i] for i in columns), verdict])
+        parts += [f"### {escape(stream.title)}", table(head, rows, frozenset(range(1, len(columns) + 1)))]
+        if stream.slug in plots:
+            parts.append(f"![Over the steps: {escape(stream.title)}]({plots[stream.slug]})")
+    return parts
 
 
 def escape(text: str) -> str:
@@ -206,6 +233,15 @@ def _query_sets(shifts: Sequence[QuerySetShift]) -> list[str]:
 
 
 def _evidence(content: Content) -> list[str]:
+    parts = [] if not content.settings else _verdicts(content)
+    parts += ["## Environment"]
+    for machine in content.machines:
+        parts.append(f"### Machine {escape(machine.machine_id)} ({machine.records:,} records)")
+        parts.append(table(("fact", "value"), [(escape(n), escape(v)) for n, v in machine.facts]))
+    return parts
+
+
+def _verdicts(content: Content) -> list[str]:
     parts = [
         "## Verdicts",
         "Every point that is suspect, invalid or failed. Only suspect ones enter the fronts.",
@@ -251,10 +287,6 @@ def _evidence(content: Content) -> list[str]:
         )
     else:
         parts.append('The null adapter was not run; add `- algorithm: "null"` to the config to see it.')
-    parts += ["## Environment"]
-    for machine in content.machines:
-        parts.append(f"### Machine {escape(machine.machine_id)} ({machine.records:,} records)")
-        parts.append(table(("fact", "value"), [(escape(n), escape(v)) for n, v in machine.facts]))
     return parts
 
 

@@ -14,6 +14,7 @@ from annbench.report.claims import ClaimMeasured, claims_measured
 from annbench.report.point import Point
 from annbench.report.query_sets import QuerySetShift, query_set_shifts
 from annbench.report.setting import Setting, settings_of
+from annbench.report.streaming import StreamSetting
 from annbench.results.frame import points_frame, records_frame
 from annbench.results.schema import Record
 
@@ -23,12 +24,18 @@ _SHORT = {
     "fastest_quarter": "≤ ¼ f32",
     "fastest_half": "≤ ½ f32",
 }
+_SHORT_HEAD = (
+    *("recall", "lowest\n(step)", "QPS", "p99 µs", "ins/s", "ins p99 ms", "del/s", "del p99 ms"),
+    *("repl/s", "repl p99 ms", "start s", "B/vec"),
+)
 _VERDICT_STYLES = {"ok": "green", "suspect": "yellow"}
 
 
 def answer_table(records: Iterable[Record]) -> Group:
     """The answer, a table for every setting of `records`, for every claim they carry and every further query set."""
-    rows = list(records)
+    rows = [record for record in records if record.key.stream is None]
+    if not rows:
+        return Group()
     points = points_frame(records_frame(rows))
     settings = settings_of(points)
     tables = [answers_as_tables([(setting, answers(setting)) for setting in settings])]
@@ -111,7 +118,8 @@ def _shift_table(shift: QuerySetShift) -> Table:
 def points_table(records: Iterable[Record], limit: int | None = None) -> Group:
     """Every usable point, a table a setting, fastest first; at most `limit` in each."""
     tables = []
-    for setting in settings_of(points_frame(records_frame(records))):
+    rows = [record for record in records if record.key.stream is None]
+    for setting in settings_of(points_frame(records_frame(rows))) if rows else []:
         table = _table(f"Measured points: {setting.title}")
         ranked = setting.points.sort_values("qps_best", ascending=False, kind="stable").head(
             limit or len(setting.points)
@@ -121,6 +129,28 @@ def points_table(records: Iterable[Record], limit: int | None = None) -> Group:
         _add_point_columns(table, singly)
         for point in points:
             table.add_row(*_cells(point, None, singly))
+        tables.append(table)
+    return Group(*tables)
+
+
+def streams_as_tables(streams: Iterable[StreamSetting]) -> Group:
+    """What came of every runbook; its steps are in the report."""
+    tables = []
+    for stream in streams:
+        columns = stream.columns()
+        table = _table(f"Streaming: {stream.title}")
+        table.add_column("configuration", overflow="fold", ratio=1, min_width=16)
+        for i in columns:
+            table.add_column(_SHORT_HEAD[i], justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        for row in stream.rows:
+            name = Text(row.algorithm, style="bold cyan")
+            if row.configuration != "default":
+                name.append(f" {row.configuration}", style="not bold default")
+            verdict = "susp." if row.verdict == "suspect" else row.verdict
+            cells = row.cells()
+            style = _VERDICT_STYLES.get(row.verdict, "red")
+            table.add_row(name, *(cells[i] for i in columns), Text(verdict, style=style))
         tables.append(table)
     return Group(*tables)
 

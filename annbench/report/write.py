@@ -13,6 +13,7 @@ import pandas as pd
 from annbench.errors import UsageError
 from annbench.report.content import Content, report_content
 from annbench.report.pareto import front_table
+from annbench.report.streaming import steps_frame
 from annbench.results.schema import Record
 
 FORMATS = ("md", "csv", "png", "svg", "html")
@@ -27,11 +28,12 @@ class ReportPaths:
     html: Path | None = None
     results_csv: Path | None = None
     front_csv: Path | None = None
+    steps_csv: Path | None = None
     plots: tuple[Path, ...] = field(default=())
 
     def all(self) -> list[Path]:
         """Every file, the one to open first in front."""
-        single = (self.html, self.markdown, self.results_csv, self.front_csv)
+        single = (self.html, self.markdown, self.results_csv, self.front_csv, self.steps_csv)
         return [path for path in single if path is not None] + list(self.plots)
 
 
@@ -52,7 +54,7 @@ def write_content(content: Content, out_dir: Path, *, formats: Sequence[str] = F
     if unknown:
         raise UsageError(f"unknown format {unknown[0]!r}", where="--format", remedy=f"choose from {', '.join(FORMATS)}")
     out_dir.mkdir(parents=True, exist_ok=True)
-    results_csv, front_csv = _write_tables(content, out_dir) if "csv" in formats else (None, None)
+    results_csv, front_csv, steps_csv = _write_tables(content, out_dir) if "csv" in formats else (None, None, None)
     plots = _write_plots(content, out_dir, [name for name in formats if name in ("png", "svg")])
     return ReportPaths(
         folder=out_dir,
@@ -60,15 +62,21 @@ def write_content(content: Content, out_dir: Path, *, formats: Sequence[str] = F
         html=_write_html(content, out_dir) if "html" in formats else None,
         results_csv=results_csv,
         front_csv=front_csv,
+        steps_csv=steps_csv,
         plots=tuple(plots),
     )
 
 
-def _write_tables(content: Content, out_dir: Path) -> tuple[Path, Path]:
-    # The YAML would be most of the file and is the same thing as the parameter columns; fronts keep it.
-    results = _write_csv(content.records.drop(columns="config_yaml"), out_dir / "results.csv")
-    fronts = [front_table(setting.points) for setting in content.settings if not setting.points.empty]
-    return results, _write_csv(pd.concat(fronts, ignore_index=True), out_dir / "front.csv")
+def _write_tables(content: Content, out_dir: Path) -> tuple[Path | None, Path | None, Path | None]:
+    results = fronts = steps = None
+    if content.settings:
+        # The YAML would be most of the file and is the same thing as the parameter columns; fronts keep it.
+        results = _write_csv(content.records.drop(columns="config_yaml"), out_dir / "results.csv")
+        tables = [front_table(setting.points) for setting in content.settings if not setting.points.empty]
+        fronts = _write_csv(pd.concat(tables, ignore_index=True), out_dir / "front.csv")
+    if any(stream.measured for stream in content.streams):
+        steps = _write_csv(steps_frame(content.streams), out_dir / "steps.csv")
+    return results, fronts, steps
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> Path:
@@ -82,7 +90,12 @@ def _write_plots(content: Content, out_dir: Path, formats: Sequence[str]) -> lis
 
     folder = out_dir / "plots"
     folder.mkdir(exist_ok=True)
-    return [path for setting in content.settings for path in write_plots(setting, content.styles, folder, formats)]
+    paths = [path for setting in content.settings for path in write_plots(setting, content.styles, folder, formats)]
+    if content.streams:
+        from annbench.report.streaming_plot import write_stream_plots
+
+        paths += [path for stream in content.streams for path in write_stream_plots(stream, folder, formats)]
+    return paths
 
 
 def _write_markdown(content: Content, out_dir: Path, plots: Sequence[Path]) -> Path:

@@ -32,7 +32,9 @@ from annbench.results.schema import is_usable as is_usable
 
 # What may differ between two measurements of one point.
 _REPLICATION = ("build_index", "worker_index", "interleaved")
-_KEY_COLUMNS = tuple(n for n in PointKey.model_fields if n not in ("build", "search", "library_versions", "label"))
+_KEY_COLUMNS = tuple(
+    n for n in PointKey.model_fields if n not in ("build", "search", "library_versions", "label", "stream")
+)
 _TEXT_PARTS = frozenset({"index_crc32c", "ids_crc32c", "rebuilt_in_worker"})
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "build": tuple(BuildSummary.model_fields),

@@ -52,11 +52,23 @@ def _row(record: Record) -> dict[str, Any]:
         "worker_index": record.key.worker_index,
         "status": record.status,
         "verdict": record.verdict,
-        "recall_at_k": record.recall.recall_at_k if record.recall else None,
-        "qps_best": record.time.qps_best if record.time else None,
-        "index_bytes": record.build.index_bytes if record.build else None,
+        **_figures(record),
         "started_at": record.started_at,
     }
+
+
+def _figures(record: Record) -> dict[str, float | None]:
+    """Of a runbook: the mean over its searches, and its largest index."""
+    figures: tuple[float | None, float | None, float | None]
+    if record.stream is not None:
+        figures = (record.stream.recall_mean, record.stream.qps, record.stream.index_bytes_max)
+    else:
+        figures = (
+            record.recall.recall_at_k if record.recall else None,
+            record.time.qps_best if record.time else None,
+            record.build.index_bytes if record.build else None,
+        )
+    return dict(zip(("recall_at_k", "qps_best", "index_bytes"), figures, strict=True))
 
 
 def listing_table(rows: list[dict[str, Any]]) -> Table:

@@ -35,6 +35,7 @@ def point_facts(record: Record, arrays: Mapping[str, NDArray[Any]], stale: Reaso
         "load": _measured(record.load) or None,
         "recall": _measured(record.recall) or None,
         "time": _measured(record.time) or None,
+        "stream": _measured(record.stream) or None,
         "passes": _passes(arrays, key.queries) or None,
         "counters": dict(record.counters) or None,
         "versions": {"annbench": environment.get("annbench"), **key.library_versions, "isa": key.isa},
@@ -65,6 +66,8 @@ def _measured(part: Any) -> dict[str, Any]:
 
 def _passes(arrays: Mapping[str, NDArray[Any]], queries: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if "pass_ns" in arrays and arrays["pass_ns"].ndim > 1:
+        return found  # of a runbook: every search step has passes of its own
     if "pass_ns" in arrays:
         found["qps"] = [round(float(qps), 1) for qps in pass_qps(arrays["pass_ns"], queries)]
     latencies = arrays.get("latencies_ns")

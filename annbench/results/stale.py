@@ -122,9 +122,9 @@ def _question(record: Record) -> Hashable:
         getattr(key, name)
         for name in PointKey.model_fields
         if name not in ("schema_version", "dataset_sha256", "source_sha256", "python", "library_versions")
-        and name not in ("build", "search")
+        and name not in ("build", "search", "stream")
     ]
-    asked += [canonical_json(key.build), canonical_json(key.search), record.dataset.path]
+    asked += [canonical_json(key.build), canonical_json(key.search), canonical_json(key.stream), record.dataset.path]
     if key.source_sha256 is not None:
         asked.append(_spec(record))
     if key.python is not None:  # interpreters are compared with each other, on purpose
