@@ -35,7 +35,7 @@ def point_facts(record: Record, arrays: Mapping[str, NDArray[Any]], stale: Reaso
         "load": _measured(record.load) or None,
         "recall": _measured(record.recall) or None,
         "time": _measured(record.time) or None,
-        "stream": _measured(record.stream) or None,
+        "stream": {name: value for name, value in _measured(record.stream).items() if name != "steps"} or None,
         "passes": _passes(arrays, key.queries) or None,
         "counters": dict(record.counters) or None,
         "versions": {"annbench": environment.get("annbench"), **key.library_versions, "isa": key.isa},

@@ -182,7 +182,10 @@ class Execution:
         if build.unsupported:
             self._fail(subject, subject.todo, ChildFailedError("unsupported", build.unsupported), "build")
             return False
-        if build.stream is not None or not build.can_save or subject.kept is not None:
+        if build.stream is not None:
+            self.observer.building(build, reused=False)
+            return True
+        if not build.can_save or subject.kept is not None:
             return True
         subject.kept = None if self.fresh else self.store.kept_build(build.digest)
         self.observer.building(build, reused=subject.kept is not None)
@@ -231,7 +234,7 @@ class Execution:
             loaded = [s for s in dice.sample(group, len(group)) if self._load(s, worker)]
             for order, (subject, point) in enumerate(in_turns(loaded, worker, dice)):
                 self._measure(subject, point, block_id, order)
-                if subject.child is None:
+                if subject.child is None and subject.build.stream is None:
                     break
         return any(point.key.worker_index == worker for subject in group for point in subject.todo)
 
@@ -242,12 +245,10 @@ class Execution:
         remaining = [p for p in subject.todo if p.key.worker_index == worker]
         if not remaining:
             return False
+        if subject.build.stream is not None:
+            return True  # each point makes an index of its own, in a process of its own
         config, build = self.plan.config, subject.build
         threads = max(point.key.threads for point in remaining)
-        if build.stream is not None:  # the point makes its index, in a process of its own
-            threads = max(threads, build.build_threads)
-            subject.child = self._child(build, search_cores(max(threads, *(p.cores for p in remaining))), threads)
-            return True
         child = self._child(build, search_cores(max(point.cores for point in remaining)), threads)
         try:
             reply = answer(
@@ -270,12 +271,11 @@ class Execution:
         return True
 
     def _measure(self, subject: _Subject, point: PlannedPoint, block_id: str, order: int) -> None:
-        assert subject.child is not None
         started = self.recorder.now()
         spool = self.scratch / "spool.npz"
         phase: Phase = "search" if subject.build.stream is None else "stream"
         try:
-            reply = self._ask_point(subject, point, spool)
+            reply = self._ask(subject, point, spool)
         except ChildFailedError as error:
             if subject.child is not None and subject.child.process.poll() is not None:
                 subject.child = None  # it died of this point; the next one gets a new worker
@@ -295,39 +295,36 @@ class Execution:
             record, arrays = self.recorder.streamed(subject.build, point, measured)
         self._keep(subject, point, record, arrays)
 
-    def _ask_point(self, subject: _Subject, point: PlannedPoint, spool: Path) -> Message:
-        """Have the worker measure the point. Raises ChildFailedError."""
-        assert subject.child is not None
-        cores, limits = search_cores(point.cores), self.plan.config.limits
+    def _ask(self, subject: _Subject, point: PlannedPoint, spool: Path) -> Message:
+        """Have a worker measure the point. Raises ChildFailedError."""
+        cores, key = search_cores(point.cores), point.key
         asked = {
-            **{
-                name: getattr(point.key, name)
-                for name in ("query_set", "search", "mode", "threads", "passes", "warmup")
-            },
-            "cores": list(cores),
-            "spool": str(spool),
-        }
-        build = subject.build
-        if build.stream is None:
-            with out_of_the_way(cores):
-                return answer(subject.child, "point", limits.point, **asked)
-        note, update_cores = self.scratch / "step", search_cores(build.build_threads)
+            "query_set": key.query_set, "search": key.search, "mode": key.mode, "threads": key.threads,
+            "passes": key.passes, "warmup": key.warmup, "cores": list(cores), "spool": str(spool),
+        }  # fmt: skip
+        if subject.build.stream is not None:
+            return self._ask_stream(subject.build, point, asked)
+        assert subject.child is not None
+        with out_of_the_way(cores):
+            return answer(subject.child, "point", self.plan.config.limits.point, **asked)
+
+    def _ask_stream(self, build: PlannedBuild, point: PlannedPoint, asked: Message) -> Message:
+        """A fresh worker goes through the runbook, which leaves no index that could serve another point."""
+        assert build.stream is not None
+        update_cores = search_cores(build.build_threads)
+        cores = search_cores(max(point.cores, build.build_threads))
+        note = self.scratch / "step"
         note.unlink(missing_ok=True)
         try:
-            with out_of_the_way(max(cores, update_cores, key=len)):
+            with out_of_the_way(cores), self._child(build, cores, len(cores)) as child:
                 return answer(
-                    subject.child, "stream", limits.point, **asked, **self._common(build),
-                    runbook=build.stream.runbook.model_dump(mode="json"), update_batch=build.stream.update_batch,
-                    index_bytes=build.stream.index_bytes, queries=point.key.queries, update_cores=list(update_cores),
+                    child, "stream", self.plan.config.limits.point, **asked, **self._common(build),
+                    **build.stream.request(), queries=point.key.queries, update_cores=list(update_cores),
                     note=str(note),
                 )  # fmt: skip
         except ChildFailedError as error:
             step = f"{note.read_text()}: " if note.exists() else ""
             raise ChildFailedError(error.status, step + error.detail) from error
-        finally:
-            # Nothing of an index that was changed may be left for another point.
-            subject.child.close()
-            subject.child = None
 
     def _score(self, build: PlannedBuild, point: PlannedPoint, spool: Path) -> Message:
         if self.scorer is None:
@@ -337,7 +334,7 @@ class Execution:
                 self.scorer, "score", SCORE_SECONDS * point.searches,
                 dataset=build.dataset.path, task=point.key.task, query_set=point.key.query_set,
                 queries=point.key.queries, k=point.key.k, spool=str(spool),
-                runbook=None if build.stream is None else build.stream.runbook.model_dump(mode="json"),
+                runbook=None if build.stream is None else build.stream.request()["runbook"],
                 truths=str(self.store.truths_folder(build.dataset.sha256).resolve()),
             )  # fmt: skip
         except ChildFailedError as error:

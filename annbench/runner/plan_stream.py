@@ -32,6 +32,11 @@ class PlannedStream:
             "index_bytes": self.index_bytes,
         }
 
+    def request(self) -> dict[str, Any]:
+        """What a worker must know of it, in JSON types."""
+        runbook = self.runbook.model_dump(mode="json")
+        return {"runbook": runbook, "update_batch": self.update_batch, "index_bytes": self.index_bytes}
+
 
 def plan_stream(loaded: LoadedConfig, dataset: DatasetInfo) -> PlannedStream | None:
     """The runbook over `dataset`, or None if the config has none. Raises ConfigError and DatasetError, naming line and

@@ -101,7 +101,10 @@ class FaissIvf(FaissUpdates, FaissFamily):
 
     @classmethod
     def cannot_update(cls, params: IvfBuild) -> str | None:
-        """The lists can; the second copy of IndexRefine cannot."""
+        """The lists can; the second copy of IndexRefine cannot, and fast scan only seems to."""
+        if params.storage == "PQfs":
+            # faiss 1.15.1: of 500 vectors added after 500 were removed, the search for themselves finds 73 %.
+            return "what faiss adds to fast-scan lists (PQfs) after a removal is stored wrongly"
         return None if params.refine == "none" else f"faiss cannot remove vectors from refine {params.refine}"
 
     @classmethod
