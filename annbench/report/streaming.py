@@ -203,7 +203,8 @@ def _row(members: Sequence[Record]) -> StreamRow:
         middle = statistics.median_low(rates.values())
         chosen = next(record for record in good if rates[id(record)] == middle)
     lost = len(members) - len(good)
-    reasons = [chosen.status_detail, *chosen.verdict_reasons] if chosen.stream is None else [*chosen.verdict_reasons]
+    failure = chosen.stream is None and chosen.status_detail  # which says more than that it failed
+    reasons = [failure] if failure else [*chosen.verdict_reasons]
     if good and lost:
         reasons.append(f"{lost} of {len(members)} workers failed")
     return StreamRow(
