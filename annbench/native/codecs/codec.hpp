@@ -40,7 +40,7 @@ struct Probe {
 template <class C>
 concept Codec = requires(const C& codec, typename C::Query& query, const KernelTable& kernels, const Probe& probe,
                          const float* vectors, const CodesView& codes, const MutableCodes& mutable_codes, float* scores,
-                         const std::uint32_t* places, std::size_t n) {
+                         const std::uint32_t* places, std::size_t n, float* decoded) {
   // 1 or 2.
   { C::parts } -> std::convertible_to<std::size_t>;
   // Scoring begins at multiples of this many codes.
@@ -57,6 +57,8 @@ concept Codec = requires(const C& codec, typename C::Query& query, const KernelT
   codec.encode(vectors, vectors, vectors, n, mutable_codes, n);
   // move(codes, from, to): the code at `from` also at `to`.
   codec.move(mutable_codes, n, n);
+  // decode(codes, first, count, vectors): the vectors that codes stand for, without their anchor.
+  codec.decode(codes, n, n, decoded);
   // score(kernels, query, probe, codes, first, count, scores): of places first … first + count − 1.
   codec.score(kernels, query, probe, codes, n, n, scores);
   // refine(kernels, query, probe, codes, places, count, scores): of these places. For codecs that are not staged the same

@@ -132,6 +132,19 @@ void SignTables::move(const MutableCodes& codes, std::size_t from, std::size_t t
   std::memmove(target + sign_word_offset(groups_) + 4 * j, source + sign_word_offset(groups_) + 4 * i, 4);
 }
 
+void SignTables::decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
+  std::array<std::uint8_t, max_table_groups> code;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* block = block_of(codes, first + i);
+    const std::size_t lane = (first + i) % table_block;
+    get_table_code(block, groups_, lane, code.data());
+    float scale;
+    std::memcpy(&scale, block + sign_word_offset(groups_) + 4 * lane, 4);
+    for (std::size_t j = 0; j < dim_; ++j)
+      vectors[i * dim_ + j] = (code[slots_[j] / 4] >> slots_[j] % 4 & 1 ? scale : -scale) / weight_;
+  }
+}
+
 void SignTables::prepare(const float* query, Query& prepared) const {
   const Units units{used_groups_};
   if (prepared.tables.size() != 16 * groups_) prepared.tables = AlignedBuffer<std::uint8_t>(16 * groups_);

@@ -53,6 +53,8 @@ class SignTables {
   void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count, const MutableCodes& codes,
               std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
+  // The vectors that `count` codes from `first` on stand for, rescaled; without their anchor.
+  void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;
   void prepare(const float* query, Query& prepared) const;
   void score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
              std::size_t first, std::size_t count, float* scores) const;

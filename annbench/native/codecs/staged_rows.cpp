@@ -50,6 +50,23 @@ void StagedRows::move(const MutableCodes& codes, std::size_t from, std::size_t t
   std::memmove(codes[1] + to * row_bytes_, codes[1] + from * row_bytes_, row_bytes_);
 }
 
+void StagedRows::decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
+  std::vector<std::uint8_t> low(dim());
+  signs_.decode(codes, first, count, vectors);  // for what is above 0
+  const int top = 1 << low_bits();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* row = codes[1] + (first + i) * row_bytes_;
+    get_packed(row, dim(), low_bits(), low.data());
+    float step;
+    std::memcpy(&step, row + row_bytes_ - factor_bytes + sizeof(float), sizeof step);
+    float* const v = vectors + i * dim();
+    for (std::size_t j = 0; j < dim(); ++j) {
+      const int code = (v[j] > 0 ? top : 0) + low[j];
+      v[j] = step * (static_cast<float>(code) - (static_cast<float>(top) - 0.5f)) / weight_;
+    }
+  }
+}
+
 void StagedRows::prepare(const float* query, Query& prepared) const {
   signs_.prepare(query, prepared.signs);
   signs_.prepare_halves(prepared.signs);

@@ -57,6 +57,9 @@ class TwoLevelRows {
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
   // The vectors that `count` codes from `first` on stand for by one level or by both, rescaled; without their anchor.
   void decode(const CodesView& codes, std::size_t first, std::size_t count, int levels, float* vectors) const;
+  void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
+    decode(codes, first, count, 2, vectors);
+  }
 
   void prepare(const float* query, Query& prepared) const;
   // Upper bounds, by the first level.

@@ -224,6 +224,14 @@ void VaFileRows::move(const MutableCodes& codes, std::size_t from, std::size_t t
   if (filtered()) std::memmove(codes[1] + to * sign_bytes(), codes[1] + from * sign_bytes(), sign_bytes());
 }
 
+void VaFileRows::decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
+  std::vector<std::uint8_t> in(dim());
+  for (std::size_t i = 0; i < count; ++i) {
+    cells(codes, first + i, in.data());
+    for (std::size_t j = 0; j < dim(); ++j) vectors[i * dim() + j] = centres_[dims_[j].centres + in[j]];
+  }
+}
+
 void VaFileRows::cells(const CodesView& codes, std::size_t place, std::uint8_t* cells) const {
   std::vector<std::uint8_t> row(row_bytes_ + 1);
   read_row(block_of(codes, place), place % table_block, row.data());

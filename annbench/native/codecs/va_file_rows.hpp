@@ -87,6 +87,8 @@ class VaFileRows {
   void encode(const float* vectors, const float* bias, const float* anchor, std::size_t count,
               const MutableCodes& codes, std::size_t first) const;
   void move(const MutableCodes& codes, std::size_t from, std::size_t to) const;
+  // The vectors that `count` codes from `first` on stand for, the centres of their cells.
+  void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;
   // The cells of the code at `place`, dim() of them.
   void cells(const CodesView& codes, std::size_t place, std::uint8_t* cells) const;
   // The bits of the first stage for a vector: dimension j is bit j mod 8 of byte ⌊j/8⌋.

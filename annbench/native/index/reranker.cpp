@@ -24,6 +24,9 @@ class RerankerOf final : public Reranker {
     codec_.encode(vectors, bias, nullptr, count, view(list.rerank), list.size());
   }
   void move(CodeList& list, std::size_t from, std::size_t to) const override { codec_.move(view(list.rerank), from, to); }
+  void decode(const CodeList& list, std::size_t place, float* vector) const override {
+    codec_.decode(view(list.rerank), place, 1, vector);
+  }
   bool centred() const override { return centred_; }
   bool exact() const override { return exact_; }
 

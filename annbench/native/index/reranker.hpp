@@ -20,6 +20,8 @@ class Reranker {
   // At the end of a list that has room: vectors (count × dim_in) as the index takes them, centred or not as `centred` says.
   virtual void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count) const = 0;
   virtual void move(CodeList& list, std::size_t from, std::size_t to) const = 0;
+  // The vector at a place, as encode() got it but for what its code loses: dim_in floats.
+  virtual void decode(const CodeList& list, std::size_t place, float* vector) const = 0;
   // Replaces the scores of what is found by its own, and sorts it.
   virtual void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
                        std::span<Scored> found) const = 0;
