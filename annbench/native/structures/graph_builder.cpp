@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "structures/graph_pruning.hpp"
 #include "structures/graph_walk.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
@@ -17,10 +18,10 @@ constexpr std::size_t repair_ef = 64;  // nodes near an unreachable one that are
 
 // What choosing the links of one node needs; `pool` are its candidates.
 struct GraphBuilder::Scratch {
-  std::vector<std::uint32_t> nodes, places;
+  std::vector<std::uint32_t> nodes;
   std::vector<float> vector, scores;
   std::vector<Scored> pool;
-  std::vector<bool> dropped;
+  PruneScratch pruning;
   FloatRows::Query query;
 };
 
@@ -55,31 +56,14 @@ void GraphBuilder::measure(std::uint32_t node, Scratch& s) const {
   std::ranges::sort(s.pool, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
 }
 
-// The robust pruning of the pool, into a row of links.
 void GraphBuilder::choose(Scratch& s, std::span<std::uint32_t> row) const {
-  std::ranges::fill(row, Graph::none);
-  s.dropped.assign(s.pool.size(), false);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < s.pool.size() && kept < row.size(); ++i) {
-    if (s.dropped[i]) continue;
-    const auto nearer = static_cast<std::uint32_t>(s.pool[i].id);
-    row[kept++] = nearer;
-    if (kept == row.size()) return;
+  prune(s.pool, alpha_, row, s.pruning, [&](std::size_t nearer, std::span<const std::uint32_t> others, float* scores) {
     s.nodes.clear();
-    s.places.clear();
-    for (std::size_t j = i + 1; j < s.pool.size(); ++j) {
-      if (s.dropped[j]) continue;
-      s.places.push_back(static_cast<std::uint32_t>(j));
-      s.nodes.push_back(static_cast<std::uint32_t>(s.pool[j].id));
-    }
-    rows_.decode(codes(), nearer, 1, s.vector.data());
+    for (const std::uint32_t other : others) s.nodes.push_back(static_cast<std::uint32_t>(s.pool[other].id));
+    rows_.decode(codes(), s.pool[nearer].id, 1, s.vector.data());
     rows_.prepare(s.vector.data(), s.query);
-    s.scores.resize(s.nodes.size());
-    rows_.refine(kernels_, s.query, {}, codes(), s.nodes.data(), s.nodes.size(), s.scores.data());
-    // Scores are distances with the other sign.
-    for (std::size_t j = 0; j < s.nodes.size(); ++j)
-      if (alpha_ * -s.scores[j] <= -s.pool[s.places[j]].score) s.dropped[s.places[j]] = true;
-  }
+    rows_.refine(kernels_, s.query, {}, codes(), s.nodes.data(), s.nodes.size(), scores);
+  });
 }
 
 void GraphBuilder::link(std::size_t first, std::size_t count, const std::int64_t* candidates, std::size_t per_node,
@@ -131,53 +115,19 @@ Graph GraphBuilder::with_links_back(std::size_t threads) const {
   return whole;
 }
 
-// A node that no search can come to gets a link from a near one that one can: in a gap, or in place of a link that is
-// not how its target is reached itself.
+// A node that no search can come to gets a link from a near one that one can.
 void GraphBuilder::make_reachable(Graph& graph) {
-  constexpr std::uint32_t unseen = Graph::none, root = Graph::none - 1;
-  std::vector<std::uint32_t> from(graph.size(), unseen), reached;
-  const auto spread = [&](std::uint32_t start, std::uint32_t parent) {
-    if (from[start] != unseen) return;
-    from[start] = parent;
-    std::size_t next = reached.size();
-    reached.push_back(start);
-    for (; next < reached.size(); ++next)
-      for (const std::uint32_t to : graph.links(reached[next]))
-        if (from[to] == unseen) {
-          from[to] = reached[next];
-          reached.push_back(to);
-        }
-  };
-  // Puts a link in the first gap, or in place of the farthest that can be spared.
-  const auto attach = [&](std::uint32_t near, std::uint32_t node) {
-    const auto row = graph.row(near);
-    auto place = std::ranges::find(row, Graph::none);
-    while (place == row.end() || (*place != Graph::none && from[*place] == near)) {
-      if (place == row.begin()) return false;
-      --place;
-    }
-    *place = node;
-    return true;
-  };
-  for (const std::uint32_t entry : graph.entries) spread(entry, root);
   std::vector<float> vector(dim());
-  std::size_t roomy = 0;  // before it, no node that was reached has room
+  std::vector<std::uint32_t> near;
   Walker<FloatRows> walker(rows_, kernels_, graph, codes());
-  for (std::uint32_t node = 0; node < graph.size(); ++node) {
-    if (from[node] != unseen) continue;
-    ++repaired_;
+  repaired_ = Ways(graph).complete(graph, [&](std::uint32_t node) {
     rows_.decode(codes(), node, 1, vector.data());
     walker.start(vector.data(), repair_ef, repair_ef);
     walker.search();
-    std::uint32_t by = root;
-    for (std::size_t i = 0; i < walker.found().size() && by == root; ++i)
-      if (attach(walker.found().node(i), node)) by = walker.found().node(i);
-    // Where all near nodes are full, as with many equal vectors, whichever has room.
-    for (; by == root && roomy < reached.size(); roomy += by == root ? 1 : 0)
-      if (attach(reached[roomy], node)) by = reached[roomy];
-    if (by == root) graph.entries.push_back(node);
-    spread(node, by);
-  }
+    near.clear();
+    for (std::size_t i = 0; i < walker.found().size(); ++i) near.push_back(walker.found().node(i));
+    return std::span<const std::uint32_t>(near);
+  });
 }
 
 Graph GraphBuilder::finish(std::span<const std::uint32_t> entries, std::size_t threads) {

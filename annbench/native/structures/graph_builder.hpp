@@ -1,5 +1,4 @@
-// Making a graph from near neighbours: robust pruning (Subramanya et al., DiskANN, NeurIPS 2019), links back, and a way
-// to every node.
+// Making a graph from near neighbours: robust pruning (graph_pruning.hpp), links back, and a way to every node.
 //
 // Distances are squared L2 between the vectors that the builder is given, in halves: unit vectors for cosine; for inner
 // products vectors with a further dimension that makes all of them equally long.
