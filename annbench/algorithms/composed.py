@@ -95,7 +95,6 @@ class Composed(Updatable):
     known_limits = (
         "without rerank, recall is capped by the codes however many lists are probed",
         "added vectors go to the lists, maps and tables that were learned when the index was built",
-        "a graph cannot be added to",
     )
     trials = (
         Trial({}, {}, recall=1.0),

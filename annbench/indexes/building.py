@@ -21,6 +21,8 @@ from annbench.indexes.vectors import blocks, check_mapped
 
 Progress = Callable[[str, int, int], None]
 
+LINKED_ROWS = 4096  # that a graph gets at once: between them, an interrupt is heard
+
 
 def build_native(
     vectors: NDArray[Any],
@@ -100,9 +102,14 @@ def fill(
     progress: Progress,
     *,
     check_ids: bool,
+    threads: int = 1,
 ) -> None:
-    """Add checked `vectors` (n, dim). With `check_ids`, raises ValueError for an id of the block that is in use."""
+    """Add checked `vectors` (n, dim). With `check_ids`, raises ValueError for an id of the block that is in use.
+
+    Where there is a graph, `threads` link them in.
+    """
     n = len(vectors)
+    step = LINKED_ROWS if native.degree else max(1, n)
     for start, rows in blocks(vectors, unit=about.unit):
         progress("add", start, n)
         end = start + len(rows)
@@ -111,5 +118,9 @@ def fill(
         if maps.base_map is not None or maps.rotation is not None:
             check_mapped(mapped, start)
         lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)
-        native.add(rows, mapped, lists, ids[start:end], check_ids=check_ids)
+        for at in range(0, len(rows), step):
+            some = slice(at, at + step)
+            native.add(
+                rows[some], mapped[some], lists[some], ids[start:end][some], check_ids=check_ids, threads=threads
+            )
     progress("add", n, n)

@@ -18,7 +18,7 @@ from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
-from annbench.indexes.structures import DEFAULT_EF
+from annbench.indexes.structures import DEFAULT_EF, GraphStructure
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import LinearMaps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
@@ -57,7 +57,7 @@ class Index:
     - codec: what is stored of them: float32, float16, uniform (bits 1 to 8, fit, residual_bits, scan_bits), product
       (groups, opq), va-file (bits, hamming_keep)
     - structure: which codes a search looks at: flat (all), ivf (nlist; the nearest `nprobe` lists of them) or graph
-      (degree, alpha; along links from near to nearer, the `ef_search` nearest are expanded; cannot be added to yet)
+      (degree, alpha; along links from near to nearer, the `ef_search` nearest are expanded)
     - rerank: a finer copy that decides among the `rerank_k` best: none, uniform (bits 4 or 8), float16, float32
 
     A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
@@ -69,7 +69,8 @@ class Index:
     Distances are L2 (not squared), 1 − cosine, or the negative inner product; smaller is nearer. They are estimates
     unless the rerank is float32, or the codec is float32 without a transform.
 
-    Searches may run in any number of threads at once; `add` and `remove` wait for them, and they for those.
+    Searches may run in any number of threads at once; `add` and `remove` wait for them, and they for those. With a
+    graph, where changes take longer, searches run between their steps.
     """
 
     __slots__ = (
@@ -95,6 +96,8 @@ class Index:
         self._next_id: int | None = None
         self._maps: LinearMaps | None = None
         self._assigner: Assigner | None = None
+        if isinstance(structure := about.spec.structure, GraphStructure):
+            native.set_growth(alpha=structure.alpha, candidates=structure.candidates, entries=structure.entries)
 
     @classmethod
     def build(
@@ -190,7 +193,7 @@ class Index:
     def save(self, path: str | Path) -> None:
         """Write the index to one file, with checksums; a file that is there is replaced at once or not at all.
 
-        Raises IndexFileError.
+        A graph is cleared of removed vectors first, as by `compact`. Raises IndexFileError.
         """
         try:
             self._native.save(_file_name(path), description=self._about.json())
@@ -240,13 +243,18 @@ class Index:
             pass
         return self._search_converted(q, k, nprobe, rerank_k, ef_search, epsilon, threads)
 
-    def add(self, x: Any, ids: Any = None) -> Ids:
+    def add(self, x: Any, ids: Any = None, *, threads: int = 1) -> Ids:
         """Add the rows of `x` (m, dim), as in `build`; returns their ids (m,).
 
         `ids` (m,) int64 must not be in use; if None, they continue above the largest there was. What was learned when
         the index was built stays as it is. Raises UsageError and DatasetError, and adds nothing then.
+
+        In a graph every vector is looked for, as by a search with `candidates` in sight, and linked to the near ones,
+        and they to it; which are nearer, the rerank's copy decides, or without one the codes. `threads` share that
+        work, and change nothing in what comes out. Searches run meanwhile, and find the vectors that are in. From then
+        on the graph takes 4 bytes a vector more, 8 under inner product, until `compact`.
         """
-        self._refuse_changes()
+        threads = _checked_threads(threads)
         vectors = as_matrix(x, "x", self.dim)
         m = len(vectors)
         zero = _checked_rows(vectors, self._about)
@@ -260,7 +268,17 @@ class Index:
             before = len(self._native)
             maps, assigner = self._linear_maps(), self._assign()
             try:
-                fill(self._native, vectors, own_ids, self._about, maps, assigner, _silent, check_ids=False)
+                fill(
+                    self._native,
+                    vectors,
+                    own_ids,
+                    self._about,
+                    maps,
+                    assigner,
+                    _silent,
+                    check_ids=False,
+                    threads=threads,
+                )
             except BaseException as error:  # an interrupt too: of several blocks, the first may be in
                 if added := len(self._native) - before:
                     self._native.remove(own_ids[:added])
@@ -273,20 +291,33 @@ class Index:
                 self._about = self._about.with_zero_ids(own_ids[zero])
         return own_ids
 
-    def remove(self, ids: Any) -> int:
+    def remove(self, ids: Any, *, threads: int = 1) -> int:
         """Remove the vectors with these ids (m,); returns m. Raises UsageError for an id that is not there, and removes
         nothing then.
+
+        From a graph they are gone at once for searches, `len` and `ids`, while their codes and links stay as a way
+        through until they are more than a tenth of all. Then what links to them is linked anew, by `threads`, which
+        takes the links once more in memory; searches run meanwhile.
         """
-        self._refuse_changes()
+        threads = _checked_threads(threads)
         given = np.atleast_1d(np.asarray(ids))
         own_ids = as_ids(given, len(given))
         with self._changing:
             try:
-                self._native.remove(own_ids)
+                self._native.remove(own_ids, threads)
             except (IndexError, ValueError) as error:
                 raise UsageError(str(error), where="ids", remedy="give ids of vectors that are in the index") from None
             self._about = self._about.without_zero_ids(own_ids)
         return len(own_ids)
+
+    def compact(self, *, threads: int = 1) -> None:
+        """Give back the memory that is there for further changes; after the last one of many.
+
+        A graph is cleared of removed vectors, as `remove` does when they are many.
+        """
+        threads = _checked_threads(threads)
+        with self._changing:
+            self._native.compact(threads)
 
     @property
     def native(self) -> ComposedIndex:
@@ -359,14 +390,6 @@ class Index:
             )
         except ValueError as error:  # everything else was looked at above
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
-
-    def _refuse_changes(self) -> None:
-        if self._about.spec.has_graph:
-            raise UsageError(
-                "a graph cannot be changed",
-                where="structure graph",
-                remedy="build it again, or use structure ivf or flat",
-            )
 
     def _first_free(self) -> int:
         if self._next_id is None:

@@ -90,13 +90,13 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
 }
 
 void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float> mapped,
-         Matrix<const std::uint32_t> lists, Vector<const std::int64_t> ids, bool check_ids) {
+         Matrix<const std::uint32_t> lists, Vector<const std::int64_t> ids, bool check_ids, std::size_t threads) {
   const std::size_t n = originals.shape(0);
   require(originals.shape(1) == self.settings().dim_in, "originals must have dim_in columns");
   require(mapped.shape(0) == n && mapped.shape(1) == self.settings().dim, "mapped must be n × dim");
   require(lists.shape(0) == n && ids.shape(0) == n, "lists and ids must have a row a vector");
   nb::gil_scoped_release unlocked;
-  self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n, check_ids);
+  self.add(originals.data(), mapped.data(), lists.data(), lists.shape(1), ids.data(), n, check_ids, threads);
 }
 
 nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::size_t k, std::size_t nprobe,
@@ -206,12 +206,12 @@ void bind_composed_index(nb::module_& m) {
            "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "rerank_scale"_a = 1.0f, "description"_a = "",
            "isa"_a = nb::none())
       .def("add", add, "originals"_a.noconvert(), "mapped"_a.noconvert(), "lists"_a.noconvert(), "ids"_a.noconvert(),
-           nb::kw_only(), "check_ids"_a = true)
-      .def("compact", &ComposedIndex::compact, nb::call_guard<nb::gil_scoped_release>())
-      .def("remove", [](ComposedIndex& self, Vector<const std::int64_t> ids) {
+           nb::kw_only(), "check_ids"_a = true, "threads"_a = 1)
+      .def("compact", &ComposedIndex::compact, "threads"_a = 1, nb::call_guard<nb::gil_scoped_release>())
+      .def("remove", [](ComposedIndex& self, Vector<const std::int64_t> ids, std::size_t threads) {
             nb::gil_scoped_release unlocked;
-            self.remove(ids.data(), ids.shape(0));
-          }, "ids"_a.noconvert())
+            self.remove(ids.data(), ids.shape(0), threads);
+          }, "ids"_a.noconvert(), "threads"_a = 1)
       .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
            "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "shared"_a = nb::none())
       .def("search_one", search_one, "query"_a, "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
@@ -220,12 +220,17 @@ void bind_composed_index(nb::module_& m) {
             nb::gil_scoped_release unlocked;
             self.set_graph(builder.finish({entries.data(), entries.shape(0)}, threads));
           }, "builder"_a, "entries"_a.noconvert(), "threads"_a = 1)
+      .def("set_growth", [](ComposedIndex& self, float alpha, std::size_t candidates, std::size_t entries) {
+            nb::gil_scoped_release unlocked;
+            self.set_growth({alpha, candidates, entries});
+          }, nb::kw_only(), "alpha"_a, "candidates"_a, "entries"_a)
+      .def_prop_ro("degree", &ComposedIndex::degree)
       .def_prop_ro("links", [](const ComposedIndex& self) -> nb::object {
-            if (self.graph() == nullptr) return nb::none();
-            const Graph& graph = *self.graph();
-            NewArray<std::uint32_t> links = new_array<std::uint32_t>(graph.size(), graph.degree());
-            for (std::size_t node = 0; node < graph.size(); ++node)
-              std::ranges::copy(graph.row(node), links.values + node * graph.degree());
+            const std::size_t degree = self.degree();
+            if (degree == 0) return nb::none();
+            const std::vector<std::uint32_t> all = self.links();
+            NewArray<std::uint32_t> links = new_array<std::uint32_t>(all.size() / degree, degree);
+            std::ranges::copy(all, links.values);
             return links.array;
           })
       .def("__len__", &ComposedIndex::size)

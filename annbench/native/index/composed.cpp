@@ -99,9 +99,22 @@ void ComposedIndex::code_centroids() {
 }
 
 void ComposedIndex::add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
-                        const std::int64_t* ids, std::size_t n, bool check_ids) {
-  std::unique_lock lock(mutex_);
-  require(!graph_, "a graph takes no further vectors");
+                        const std::int64_t* ids, std::size_t n, bool check_ids, std::size_t threads) {
+  const std::lock_guard changing(changing_);
+  {
+    std::unique_lock lock(mutex_);
+    check_new(lists, assignments, ids, n, check_ids);
+    if (!graph_) {
+      add_codes(originals, mapped, lists, assignments, ids, n);
+      size_ += n;
+      return;
+    }
+  }
+  add_nodes(originals, mapped, ids, n, threads);
+}
+
+void ComposedIndex::check_new(const std::uint32_t* lists, std::size_t assignments, const std::int64_t* ids,
+                              std::size_t n, bool check_ids) const {
   require(assignments >= 1 && assignments <= nlist(), "a vector belongs to 1 to nlist lists");
   require(size_ == 0 || assignments == assignments_, "vectors already added have another number of assignments");
   if (check_ids && size_ > 0) need_places();
@@ -117,6 +130,11 @@ void ComposedIndex::add(const float* originals, const float* mapped, const std::
         require(lists[i * assignments + a] != lists[i * assignments + b], "a vector is assigned twice to one list");
     }
   }
+}
+
+// At the end of their lists, or not at all.
+void ComposedIndex::add_codes(const float* originals, const float* mapped, const std::uint32_t* lists,
+                              std::size_t assignments, const std::int64_t* ids, std::size_t n) {
   assignments_ = assignments;
 
   std::vector<std::vector<std::uint32_t>> members(nlist());
@@ -135,12 +153,16 @@ void ComposedIndex::add(const float* originals, const float* mapped, const std::
     }
     for (std::size_t l = 0; l < nlist(); ++l) append(l, originals, mapped, members[l], ids);
   } catch (...) {
-    for (std::size_t l = 0; l < nlist(); ++l) lists_->all()[l].ids.truncate(sizes[l]);
-    places_.clear();
-    places_known_ = false;
+    for (std::size_t l = 0; l < nlist(); ++l) forget_codes(l, sizes[l]);
     throw;
   }
-  size_ += n;
+}
+
+// Takes the codes of a list from `size` on back.
+void ComposedIndex::forget_codes(std::size_t list, std::size_t size) noexcept {
+  lists_->all()[list].ids.truncate(size);
+  places_.clear();
+  places_known_ = false;
 }
 
 // The first vectors of a list take no more than they need; one that is added to grows by half.
@@ -198,14 +220,9 @@ void ComposedIndex::append(std::size_t l, const float* originals, const float* m
   }
 }
 
-void ComposedIndex::set_graph(Graph graph) {
-  std::unique_lock lock(mutex_);
-  require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");
-  require(graph.size() == size_, "a graph has a node a vector");
-  graph_ = std::move(graph);
-}
-
-void ComposedIndex::compact() {
+void ComposedIndex::compact(std::size_t threads) {
+  const std::lock_guard changing(changing_);
+  clear_graph(threads);
   std::unique_lock lock(mutex_);
   for (std::size_t l = 0; l < nlist(); ++l) {
     CodeList& list = lists_->all()[l];
@@ -218,6 +235,8 @@ void ComposedIndex::compact() {
       if (reranker_) list.rerank[part].shrink(reranker_->code_bytes(part, list.size()));
     }
   }
+  if (graph_) graph_->shrink();
+  updates_.reset();
   places_ = {};
   places_known_ = false;
 }
@@ -228,20 +247,27 @@ void ComposedIndex::need_places() const {
   places_.reserve(size_ * assignments_);
   for (std::size_t l = 0; l < lists_->all().size(); ++l) {
     const IdList& ids = lists_->all()[l].ids;
-    for (std::size_t place = 0; place < ids.size(); ++place) places_.emplace(ids[place], handle_of(l, place));
+    for (std::size_t place = 0; place < ids.size(); ++place)
+      if (there(place)) places_.emplace(ids[place], handle_of(l, place));
   }
   places_known_ = true;
 }
 
-void ComposedIndex::remove(const std::int64_t* ids, std::size_t n) {
+void ComposedIndex::remove(const std::int64_t* ids, std::size_t n, std::size_t threads) {
+  const std::lock_guard changing(changing_);
   std::unique_lock lock(mutex_);
-  require(!graph_, "a graph gives no vectors away");
   need_places();
   std::unordered_set<std::int64_t> given;
   for (std::size_t i = 0; i < n; ++i)
     if (!places_.contains(ids[i]) || !given.insert(ids[i]).second)
       throw std::out_of_range("there is no vector with id " + std::to_string(ids[i]) +
                               (given.contains(ids[i]) ? " any more: it is named twice" : ""));
+  if (graph_) {
+    bury(ids, n);
+    lock.unlock();
+    clear_when_due(threads);
+    return;
+  }
   for (std::size_t i = 0; i < n; ++i) {
     for (auto found = places_.find(ids[i]); found != places_.end(); found = places_.find(ids[i])) {
       const std::size_t l = list_of(found->second), place = place_of(found->second);
@@ -267,7 +293,8 @@ std::vector<std::int64_t> ComposedIndex::ids() const {
   std::vector<std::int64_t> all;
   all.reserve(size_ * assignments_);
   for (const CodeList& list : lists_->all())
-    for (std::size_t i = 0; i < list.size(); ++i) all.push_back(list.ids[i]);
+    for (std::size_t i = 0; i < list.size(); ++i)
+      if (there(i)) all.push_back(list.ids[i]);
   if (assignments_ > 1) {
     std::ranges::sort(all);
     all.erase(std::unique(all.begin(), all.end()), all.end());
@@ -296,7 +323,7 @@ std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
           {"rerank", rerank},
           {"ids", ids},
           {"lists", lists},
-          {"graph", graph_ ? graph_->nbytes() : 0},
+          {"graph", (graph_ ? graph_->nbytes() : 0) + (updates_ ? updates_->nbytes() : 0)},
           {"centroids", centroids},
           {"maps", maps},
           {"tables", s.codec.tables.size() * sizeof(float) + s.codec.table_bits.size() + s.description.size()}};

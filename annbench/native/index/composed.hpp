@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <span>
@@ -25,6 +26,7 @@
 #include "codecs/uniform_rows.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
+#include "structures/graph_updates.hpp"
 #include "structures/inverted_lists.hpp"
 #include "structures/neighbor_collector.hpp"
 #include "support/aligned_buffer.hpp"
@@ -99,7 +101,8 @@ struct SearchCounts {
 
 class Reranker;
 
-// Thread-safe: searches run side by side; add, remove and save wait for them.
+// Thread-safe: searches run side by side; add, remove, compact and save come one after the other. While vectors are added,
+// removed or moved, nothing is searched; of a graph's changes that is the smallest part.
 class ComposedIndex {
  public:
   // Throws std::invalid_argument for settings that contradict each other.
@@ -114,16 +117,27 @@ class ComposedIndex {
   // goes to (n × assignments), and ids that are not in use and not negative. All finite. Throws std::invalid_argument and
   // adds nothing for a list or an id that cannot be, nor where memory does not suffice (std::bad_alloc).
   // Without `check_ids` the caller vouches for the ids; finding those in use takes memory (see compact).
+  //
+  // In a graph new nodes are linked to near ones, found by searches along it: some at a time, between which searches run
+  // and find those that are in. From then on it takes 4 bytes a vector more, 8 for inner products, until compact().
   void add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
-           const std::int64_t* ids, std::size_t n, bool check_ids = true);
-  // From now on searches go along a graph over the codes, whose nodes are places in the one list. What is indexed cannot
-  // be changed any more. Throws std::invalid_argument where there are several lists, or another number of codes.
+           const std::int64_t* ids, std::size_t n, bool check_ids = true, std::size_t threads = 1);
+  // From now on searches go along a graph over the codes, whose nodes are places in the one list. Throws
+  // std::invalid_argument where there are several lists, or another number of codes.
   void set_graph(Graph graph);
-  const Graph* graph() const { return graph_ ? &*graph_ : nullptr; }
-  // Gives back the memory that lists hold in reserve, and what add and remove know ids by.
-  void compact();
+  // How add and remove make links; by default as GraphGrowth says. Throws std::invalid_argument.
+  void set_growth(const GraphGrowth& growth);
+  // The links of a graph as it is now, degree() to a node; none without one.
+  std::vector<std::uint32_t> links() const;
+  std::size_t degree() const;
+  // Gives back the memory that lists hold in reserve, and what add and remove know ids by; clears a graph of removed
+  // vectors. Throws std::bad_alloc, and may then have given back a part.
+  void compact(std::size_t threads = 1);
   // Removes vectors by their ids. Throws std::out_of_range naming the first unknown one, and removes nothing.
-  void remove(const std::int64_t* ids, std::size_t n);
+  //
+  // In a graph they stay as a way through, which no search finds, until they are more than a tenth of the nodes: then those
+  // that link to them get other links, which takes the links once more and some time, beside which searches run.
+  void remove(const std::int64_t* ids, std::size_t n, std::size_t threads = 1);
 
   // The k nearest of each of `count` queries (count × dim_in): ids and distances, count × k, nearest first, filled up with
   // −1 and infinity. Distances are L2, 1 − cosine, or the negative inner product: estimated, unless re-ranked exactly.
@@ -137,15 +151,30 @@ class ComposedIndex {
   std::vector<std::pair<std::string, std::size_t>> nbytes() const;
 
   // Writes the index to a file, replacing it at once or not at all, with a `description` instead of that of the settings
-  // where one is given. Throws IndexFileError.
-  void save(const std::string& path, const std::optional<std::string>& description = {}) const;
+  // where one is given. Clears a graph of removed vectors first. Throws IndexFileError.
+  void save(const std::string& path, const std::optional<std::string>& description = {});
   // Throws IndexFileError for a file that is no index or not intact, std::bad_alloc.
   static std::unique_ptr<ComposedIndex> load(const std::string& path, const KernelTable* kernels = nullptr);
 
  private:
   struct Prepared;
+  class Nodes;
   using Place = std::pair<const std::int64_t, std::uint64_t>;
 
+  void check_new(const std::uint32_t* lists, std::size_t assignments, const std::int64_t* ids, std::size_t n,
+                 bool check_ids) const;
+  void add_codes(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
+                 const std::int64_t* ids, std::size_t n);
+  void add_nodes(const float* originals, const float* mapped, const std::int64_t* ids, std::size_t n, std::size_t threads);
+  void add_batch(const float* originals, const float* mapped, const std::int64_t* ids, std::size_t count,
+                 std::size_t threads);
+  std::vector<std::vector<std::uint32_t>> near_nodes(const float* originals, std::size_t count, std::size_t threads) const;
+  void forget_codes(std::size_t list, std::size_t size) noexcept;
+  void need_updates();
+  void bury(const std::int64_t* ids, std::size_t n);
+  void clear_graph(std::size_t threads);
+  void clear_when_due(std::size_t threads);
+  bool there(std::size_t place) const { return !graph_ || (place < graph_->size() && graph_->living(place)); }
   void make_room(std::size_t list, std::size_t count, std::int64_t largest_id);
   void append(std::size_t list, const float* originals, const float* mapped, const std::vector<std::uint32_t>& members,
               const std::int64_t* ids);
@@ -176,6 +205,8 @@ class ComposedIndex {
   std::vector<float> centroid_norms_;
   std::unique_ptr<Lists> lists_;
   std::optional<Graph> graph_;
+  GraphGrowth growth_;
+  std::unique_ptr<GraphUpdates> updates_;  // made when first needed
   std::optional<UniformRows> centroid_coder_;
   AlignedBuffer<std::uint8_t> centroid_codes_;
   std::unique_ptr<Reranker> reranker_;
@@ -183,6 +214,7 @@ class ComposedIndex {
   std::size_t assignments_ = 1;
   mutable std::unordered_multimap<std::int64_t, std::uint64_t> places_;  // id → handles; made when first needed
   mutable bool places_known_ = false;
+  std::mutex changing_;  // is taken before the other, by whatever changes the index
   mutable std::shared_mutex mutex_;
 };
 

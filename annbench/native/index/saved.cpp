@@ -132,7 +132,9 @@ std::optional<Graph> read_graph(IndexFileReader& reader, std::uint64_t codes) {
 
 }  // namespace
 
-void ComposedIndex::save(const std::string& path, const std::optional<std::string>& description) const {
+void ComposedIndex::save(const std::string& path, const std::optional<std::string>& description) {
+  const std::lock_guard changing(changing_);
+  clear_graph(1);
   std::shared_lock lock(mutex_);
   const IndexSettings& s = settings_;
   IndexFileWriter writer(path);

@@ -83,6 +83,7 @@ class WalkPool {
   }
 
   std::size_t size() const { return size_; }
+  bool full() const { return size_ == capacity_; }
   std::uint32_t node(std::size_t i) const { return node_of(keys_[i]); }
   float score(std::size_t i) const {
     const auto ordered = ~static_cast<std::uint32_t>(keys_[i] >> 32);
@@ -99,7 +100,7 @@ class WalkPool {
   }
   static std::uint32_t node_of(std::uint64_t key) { return static_cast<std::uint32_t>(key) >> 1; }
 
-  std::size_t to_expand() const { return size_ < capacity_ ? size_ : std::min(size_, window_); }
+  std::size_t to_expand() const { return full() ? std::min(size_, window_) : size_; }
 
   void insert(std::uint64_t key) {
     std::uint64_t* const keys = keys_.data();
@@ -220,23 +221,34 @@ class Walker {
   WalkCounts counts_;
 };
 
-// Offers what each query finds to best[q], by handles of list 0 (inverted_lists.hpp), which are the places themselves.
+// Offers what each query finds to best[q], by handles of list 0 (inverted_lists.hpp), which are the places themselves. The
+// dead are not among them: there are as many more codes in sight, and where that was not enough, a search begins again with
+// twice as many.
 template <Codec C>
 WalkCounts walk(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes,
                 const WalkTask& task, std::span<TopK> best) {
   WalkCounts counts;
-  if (graph.size() == 0) return counts;
+  const std::size_t living = graph.size() - graph.dead();
+  if (living == 0) return counts;
   const std::size_t width = std::clamp<std::size_t>(task.interleave, 1, best.size());
   enum class Turn : std::uint8_t { score, gather };
   std::vector<Walker<C>> walkers;
   walkers.reserve(width);
   std::vector<Turn> turns(width);
   std::vector<std::size_t> at_work, queries(width);  // walkers, and the query that each is at
+  std::vector<std::size_t> times(width);             // how many times as many are expanded and kept as were asked for
   std::size_t begun = 0;
-  const auto begin = [&](std::size_t w) {
-    walkers[w].start(task.queries + begun * codec.dim(), task.ef, best[begun].capacity());
+  // Of what a walk finds the dead are left out: it looks for more, by their share.
+  const auto look = [&](std::size_t w) {
+    const auto more = [&](std::size_t wanted) { return times[w] * (wanted + (wanted * graph.dead() + living - 1) / living); };
+    walkers[w].start(task.queries + queries[w] * codec.dim(), more(std::min(task.ef, graph.size())),
+                     more(best[queries[w]].capacity()));
     turns[w] = Turn::score;
+  };
+  const auto begin = [&](std::size_t w) {
     queries[w] = begun++;
+    times[w] = 1;
+    look(w);
   };
   for (std::size_t w = 0; w < width; ++w) {
     walkers.emplace_back(codec, kernels, graph, codes);
@@ -254,8 +266,20 @@ WalkCounts walk(const C& codec, const KernelTable& kernels, const Graph& graph, 
         continue;
       }
       TopK& mine = best[queries[w]];
-      const std::size_t wanted = std::min(walker.found().size(), mine.capacity());
-      for (std::size_t f = 0; f < wanted; ++f) mine.push(walker.found().score(f), walker.found().node(f));
+      const WalkPool& found = walker.found();
+      std::size_t taken = 0;
+      for (std::size_t f = 0; f < found.size() && taken < mine.capacity(); ++f) {
+        if (!graph.living(found.node(f))) continue;
+        mine.push(found.score(f), found.node(f));
+        ++taken;
+      }
+      if (taken < std::min(mine.capacity(), living) && found.full()) {  // too many dead
+        mine.take();
+        times[w] *= 2;
+        look(w);
+        ++i;
+        continue;
+      }
       if (begun < best.size())
         begin(at_work[i++]);
       else

@@ -21,6 +21,7 @@
 #include "codecs/codec.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/code_list.hpp"
+#include "structures/equal_lengths.hpp"
 #include "structures/graph_walk.hpp"
 #include "structures/top_k.hpp"
 
@@ -72,9 +73,14 @@ class Lists {
   // Whether a batch is faster when its queries share lists: where these are so long that reading them takes more than
   // coming back to what was prepared of each query.
   virtual bool sharing_pays() const = 0;
+  // The vector that a code stands for: dim floats.
+  virtual void decode(std::size_t list, std::size_t place, float* vector) const = 0;
   // Offers what the queries of the task find to best[q]; walk() in a graph over the first list.
   virtual WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
                           std::span<TopK> best) const = 0;
+  // The same for near vectors where scores are inner products: queries have their squared length after their values.
+  virtual void walk_near(const KernelTable& kernels, const Graph& graph, const WalkTask& task, const EqualLengths& lengths,
+                         std::span<TopK> best) const = 0;
   virtual void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
 
  private:
@@ -98,6 +104,9 @@ class ListsOf final : public Lists {
   }
   void move(std::size_t list, std::size_t from, std::size_t to) override { codec_.move(view(all()[list].codes), from, to); }
   std::size_t code_bytes(std::size_t part, std::size_t count) const override { return codec_.bytes(part, count); }
+  void decode(std::size_t list, std::size_t place, float* vector) const override {
+    codec_.decode(view(all()[list].codes), place, 1, vector);
+  }
 
   bool sharing_pays() const override {
     std::size_t codes = 0;
@@ -108,6 +117,11 @@ class ListsOf final : public Lists {
   WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
                   std::span<TopK> best) const override {
     return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best);
+  }
+
+  void walk_near(const KernelTable& kernels, const Graph& graph, const WalkTask& task, const EqualLengths& lengths,
+                 std::span<TopK> best) const override {
+    annbench::walk(EquallyLong<C>(codec_, lengths), kernels, graph, view(all().front().codes), task, best);
   }
 
   void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {

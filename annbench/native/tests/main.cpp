@@ -58,6 +58,7 @@ constexpr Test tests[] = {
     {"thread_pool", annbench::tests::test_thread_pool},
     {"composed", annbench::tests::test_composed},
     {"composed_threads", annbench::tests::test_composed_threads},
+    {"graph_updates", annbench::tests::test_graph_updates},
     {"memory_failures", annbench::tests::test_memory_failures},
 #endif
 };

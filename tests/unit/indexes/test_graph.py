@@ -143,14 +143,6 @@ def test_graphs_that_cannot_be_are_refused(name: str, tmp_path: Path) -> None:
         Index.load(path)
 
 
-def test_a_graph_says_that_it_cannot_be_changed() -> None:
-    index = graph_index(X[:100])
-    for change in (lambda: index.add(X[:1]), lambda: index.remove([3])):
-        with pytest.raises(UsageError, match="cannot be changed"):
-            change()
-    assert len(index) == 100
-
-
 @pytest.mark.parametrize(
     "how", [{"degree": 1}, {"degree": 2000}, {"alpha": 0.9}, {"candidates": 1}, {"entries": 0}, {"alpha": float("nan")}]
 )

@@ -1,0 +1,104 @@
+// Changing a graph that searches go along: new nodes are linked in, dead ones are cleared out.
+//
+// What is to be done is found out beside the graph, while searches go on; doing it needs no memory and little time. Both
+// give the same graph whatever the number of threads. Distances are those of graph_builder.hpp, between what is stored of
+// the vectors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kernels/dispatch.hpp"
+#include "structures/equal_lengths.hpp"
+#include "structures/graph.hpp"
+#include "structures/graph_pruning.hpp"
+
+namespace annbench {
+
+// The vectors behind the nodes.
+class NodeVectors {
+ public:
+  virtual ~NodeVectors() = default;
+  virtual std::size_t dim() const = 0;
+  // dim() floats; of any node that has a code, linked or not.
+  virtual void read(std::uint32_t node, float* vector) const = 0;
+};
+
+// How a graph is made larger: alpha as in graph_pruning.hpp, the near nodes that links are chosen among, and the entries
+// that it gets, one for every 256 nodes, until it has so many; for inner products also vectors longer than any before,
+// until it has twice as many.
+struct GraphGrowth {
+  float alpha = 1.2f;
+  std::size_t candidates = 64;
+  std::size_t entries = 64;
+};
+
+// What links new nodes in. Nodes are the new ones, and then those that get links back, rising.
+struct Insertion {
+  std::size_t first = 0, count = 0;
+  std::vector<std::vector<std::uint32_t>> near;  // of each new node, nearest first
+  std::vector<std::uint32_t> nodes;
+  std::vector<std::uint32_t> links;  // a row each
+};
+
+// A graph without the dead. Living nodes behind its end have moved: first to last, from where to where.
+struct Clearing {
+  Graph graph;
+  Ways ways;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> moves;
+};
+
+class GraphUpdates {
+ public:
+  // With `equally_long` all vectors are read, for their lengths.
+  GraphUpdates(const Graph& graph, std::unique_ptr<const NodeVectors> vectors, const KernelTable& kernels,
+               bool equally_long);
+
+  // Null unless vectors are made equally long. Longer new ones make all of them longer.
+  const EqualLengths* lengths() const { return equally_long_ ? &lengths_ : nullptr; }
+  std::size_t nbytes() const { return ways_.nbytes() + lengths_.squares.capacity() * sizeof(float); }
+
+  // Before the first insertion: finds how every node is reached. False where one is not, as of an altered file: then
+  // give_ways() changes the graph.
+  bool find_ways(const Graph& graph);
+  void give_ways(Graph& graph);
+
+  // Memory for `count` nodes more, so that insert() needs none. Throws std::bad_alloc and changes nothing.
+  void prepare(Graph& graph, std::size_t count);
+  // Reads the lengths of nodes that have got codes.
+  void enter(const Graph& graph, std::size_t count);
+  // How the nodes behind the graph's end, each with the near living ones in it, are to be linked: with those, with each
+  // other, and back.
+  Insertion plan(const Graph& graph, const GraphGrowth& growth, std::vector<std::vector<std::uint32_t>> near,
+                 std::size_t threads) const;
+  void insert(Graph& graph, const GraphGrowth& growth, const Insertion& insertion) noexcept;
+
+  // Living nodes that link to dead ones get the links of those to choose among instead. Takes the links once more.
+  Clearing clear(const Graph& graph, const GraphGrowth& growth, std::size_t threads) const;
+  // After the codes have moved.
+  void replace(Graph& graph, Clearing clearing) noexcept;
+
+ private:
+  struct Scratch;
+
+  void measure(std::uint32_t node, Scratch& scratch) const;
+  void choose(const GraphGrowth& growth, Scratch& scratch, std::span<std::uint32_t> row) const;
+  void link_back(const Graph& graph, const GraphGrowth& growth, Insertion& insertion, std::size_t threads) const;
+  bool longest(std::uint32_t node) const;
+  void gather_living(const Graph& graph, std::uint32_t node, Scratch& scratch) const;
+
+  std::unique_ptr<const NodeVectors> vectors_;
+  const KernelTable& kernels_;
+  bool equally_long_;
+  EqualLengths lengths_;
+  Ways ways_;
+  bool ways_known_ = false;
+  std::uint32_t roomy_ = 0;  // before it, no node has had room for another
+};
+
+}  // namespace annbench
