@@ -11,6 +11,9 @@
 #include <stdexcept>
 #include <thread>
 
+#include "codecs/sign_tables.hpp"
+#include "codecs/staged_rows.hpp"
+#include "codecs/two_level_rows.hpp"
 #include "index/composed.hpp"
 #include "tests/check.hpp"
 #include "tests/codec_checks.hpp"
@@ -220,6 +223,30 @@ void check_stores() {
       }
 }
 
+// What a code stands for scores as the code does.
+template <Codec C>
+void check_decoding(const C& codec, float weight, const std::string& name) {
+  std::mt19937 random(46);
+  constexpr std::size_t n = 70;
+  const std::size_t values = codec.dim();
+  const Vector rows = normal_values(n * values, random), bias(n, 0.0f), query = normal_values(values, random);
+  AlignedBuffer<std::uint8_t> first(codec.bytes(0, n)), second(codec.bytes(1, n));
+  codec.encode(rows.data(), bias.data(), nullptr, n, {first.data(), second.data()}, 0);
+  const CodesView codes{first.data(), second.data()};
+  Vector decoded(n * values), scores(n);
+  codec.decode(codes, 0, n, decoded.data());
+  typename C::Query prepared;
+  codec.prepare(query.data(), prepared);
+  std::vector<std::uint32_t> all(n);
+  std::iota(all.begin(), all.end(), 0u);
+  codec.refine(active_kernels(), prepared, {}, codes, all.data(), n, scores.data());
+  for (std::size_t i = 0; i < n; ++i) {
+    double product = 0;
+    for (std::size_t j = 0; j < values; ++j) product += static_cast<double>(query[j]) * decoded[i * values + j];
+    check(std::fabs(scores[i] - weight * product) < 0.02 * weight * static_cast<double>(values), name + ": scores as it is decoded");
+  }
+}
+
 // A change that runs out of memory changes nothing that can be seen.
 void check_memory() {
   std::mt19937 random(44);
@@ -299,6 +326,10 @@ void test_graph_updates() {
   check_tombstones();
   check_churn();
   check_stores();
+  check_decoding(SignTables(48, 2), 2, "signs");
+  check_decoding(StagedRows(48, 4, UniformFit::rabitq_fast, 2), 2, "signs and three more bits");
+  check_decoding(StagedRows(48, 8, UniformFit::rabitq_fast, 1), 1, "signs and seven more bits");
+  check_decoding(TwoLevelRows(48, 4, 4, UniformFit::min_max, 1), 1, "two levels");
   check_memory();
   test_graph_update_threads();
 }
