@@ -137,10 +137,11 @@ $(VENV)/.installed: pyproject.toml $(NATIVE) | prerequisites
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+# What is installed satisfies `annbench`, so that only what its extras ask for is added, and nothing is built again.
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet 'annbench[dev]'
 	touch $@
 
 $(VENV)/.installed-peers: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[peers]'
+	$(BIN)/python -m pip install --quiet 'annbench[peers]'
 	touch $@
