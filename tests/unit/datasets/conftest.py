@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # the tests of this folder share truth_by_definition
+sys.path.insert(0, str(Path(__file__).parent))  # what the tests of this folder share
 
 from annbench.datasets.formats.hdf5_write import WRITTEN, DatasetArrays, QuerySetArrays
 from annbench.distances.registry import true_distances

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from annbench.datasets.add import Added, AddRequest, add_dataset
 from annbench.datasets.assembling import count_copies, hold_out
+from annbench.datasets.child import run_child
 from annbench.datasets.dataset import Dataset
 from annbench.datasets.formats.rows import ArrayRows
 from annbench.datasets.library import cache_dir, find_listed
@@ -128,19 +130,36 @@ def test_an_existing_name_is_kept_unless_forced(add: Callable[..., Added]) -> No
     assert add(vectors((50, 4)), force=True).info.n == 45
 
 
+@contextmanager
+def held_after(tasks: int, folder: Path) -> Iterator[None]:
+    """The child that adds stands still after so many tasks of the truth, until it is interrupted."""
+    (folder / "held_making.py").write_text(
+        "from truth_tasks import Tasks\nfrom annbench.datasets.making import _work\n"
+        f"from annbench.datasets.serving import serve\nTasks({tasks}).installed()\nserve(_work)\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.setattr(
+            "annbench.datasets.add.run_child", lambda _, *rest, **more: run_child("held_making", *rest, **more)
+        )
+        patch.setattr("annbench.datasets.child._GRACE_SECONDS", 60.0)  # killed, it would not keep all it has
+        yield
+
+
 def test_interrupted_it_goes_on_from_there(add: Callable[..., Added], tmp_path: Path) -> None:
     base = vectors((60_000, 16))
-    # Memory for a part of the base at a time, so that there is something to resume.
+    # Memory for two fifths of the base at a time; a task is one of the 200 queries. So the 250th is in the second part.
     fields = {"held_out": 200, "threads": 1, "memory_bytes": 18 << 20}
     reached: list[float] = []
 
     def stop(phase: str, fraction: float) -> None:
-        if phase == "truth" and fraction < 1:
+        if phase == "truth" and fraction > 0.4:
             reached.append(fraction)
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with held_after(250, tmp_path), pytest.raises(KeyboardInterrupt):
         add(base, on_progress=stop, **fields)
+    assert reached[0] < 0.5
     data = tmp_path / "data"
     assert list(data.glob("*.hdf5")) == list(data.glob(".*.hdf5")) == []
     (checkpoint,) = (data / PARTIAL).glob("mine+*.truth")
@@ -159,8 +178,9 @@ def test_other_vectors_do_not_resume(add: Callable[..., Added], tmp_path: Path) 
         if phase == "truth":
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with held_after(1, tmp_path), pytest.raises(KeyboardInterrupt):
         add(vectors((60_000, 16)), on_progress=stop, held_out=200, threads=1, memory_bytes=18 << 20)
+    assert len(list((tmp_path / "data" / PARTIAL).glob("mine+*"))) == 1
     added = add(vectors((100, 4)))
     assert added.info.n == 90
     assert list((tmp_path / "data" / PARTIAL).glob("mine+*")) == []
