@@ -136,18 +136,30 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.fault(30)
-def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = fvecs(tmp_path / "a.fvecs", vectors((200_000, 16)))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    # Does not go on from what it has told: a busy parent would interrupt it when it has finished.
+    (programs / "waiting.py").write_text(
+        "import time\nfrom annbench.datasets.converting import _work\nfrom annbench.datasets.serving import serve\n"
+        "serve(lambda line, progress: _work(line, lambda *told: (progress(*told), time.sleep(60))))\n"
+    )
 
     def stop(phase: str, done: float) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        convert_files(ConvertRequest(source=source, target=tmp_path / "b.fbin"), stop)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(programs)
+        patch.setattr(
+            "annbench.datasets.convert.run_child", lambda _, *rest, **more: run_child("waiting", *rest, **more)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            convert_files(ConvertRequest(source=source, target=tmp_path / "b.fbin"), stop)
     # The child had two seconds to end; what a killed one leaves goes with the next conversion.
     assert not (tmp_path / "b.fbin").exists()
     convert_files(ConvertRequest(source=source, target=tmp_path / "b.fbin", limit=3))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.fvecs", "b.fbin"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.fvecs", "b.fbin", "programs"]
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
