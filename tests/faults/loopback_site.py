@@ -147,6 +147,20 @@ def stall(after: int, seconds: float) -> Callable[[Handler], None]:
     return act
 
 
+def pause(after: int, until: threading.Event) -> Callable[[Handler], None]:
+    """Everything, with a rest after some bytes until something has happened, which it should within a minute."""
+
+    def act(handler: Handler) -> None:
+        status, content, headers = handler.wanted()
+        handler.head(status, **headers)
+        handler.body(content[:after])
+        handler.wfile.flush()
+        until.wait(60)
+        handler.body(content[after:])
+
+    return act
+
+
 def trickle(pieces: int, pause: float) -> Callable[[Handler], None]:
     """Everything, slowly."""
 

@@ -6,14 +6,16 @@ import hashlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback_site import Page, Site, answer, claim, drop, in_chunks, stall, trickle
+from loopback_site import Page, Site, answer, claim, drop, in_chunks, pause, stall, trickle
 
 from annbench.datasets.download.attempt import Limits
 from annbench.datasets.download.get import GetRequest, Got, get_dataset
@@ -24,7 +26,7 @@ from annbench.errors import DatasetError
 
 NAME = "mine"
 PATH = "/some/set.hdf5"
-QUICK = Patience(attempts=3, first_wait_seconds=0.01, limits=Limits(connect_seconds=5, stall_seconds=0.5))
+QUICK = Patience(attempts=3, first_wait_seconds=0.01)
 
 pytestmark = pytest.mark.fault(13)
 
@@ -322,20 +324,23 @@ def test_nobody_there(web: Downloads) -> None:
     assert "refused" in web.refused().message
 
 
+def with_stalls_of(seconds: float) -> Patience:
+    """Quick, and no more patient than that with a server that stands still; on a busy machine it always may."""
+    return replace(QUICK, limits=Limits(stall_seconds=seconds))
+
+
 def test_a_stall_ends_and_goes_on(web: Downloads) -> None:
-    web.page.misdeeds = [stall(900_000, 3)]
-    started = time.monotonic()
-    web.installed(web.get())
-    assert any("nothing arrived for 0.5 s" in note for note in web.ears.notes)
+    web.page.misdeeds = [stall(900_000, 60)]
+    web.installed(web.get(patience=with_stalls_of(2)))
+    assert any("nothing arrived for 2 s" in note for note in web.ears.notes)
     assert web.site.log[1].range is not None
-    assert time.monotonic() - started < 20
-    web.page.misdeeds = [stall(0, 3)] * 3
-    assert "nothing arrived for 0.5 s" in web.refused(force=True).message
+    web.page.misdeeds = [stall(0, 60)] * 3
+    assert "nothing arrived for 0.5 s" in web.refused(patience=with_stalls_of(0.5), force=True).message
 
 
 def test_a_trickle_is_not_a_stall(web: Downloads) -> None:
-    web.page.misdeeds = [trickle(8, 0.2)]  # three times as long as a stall may be
-    web.installed(web.get())
+    web.page.misdeeds = [trickle(8, 0.5)]  # longer in all than a stall may be
+    web.installed(web.get(patience=with_stalls_of(3)))
     assert len(web.site.log) == 1
 
 
@@ -407,7 +412,7 @@ def command(web: Downloads, *more: str, limit: int = 0) -> list[str]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -428,11 +433,11 @@ def test_a_disk_that_takes_no_more(web: Downloads) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_killed_get_goes_on(web: Downloads, number: signal.Signals, code: int) -> None:
-    web.page.misdeeds = [stall(1_200_000, 30)]
+    web.page.misdeeds = [stall(1_200_000, 120)]
     running = subprocess.Popen(command(web), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: web.part.exists() and web.part.stat().st_size > 1_000_000)
     running.send_signal(number)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=60)
     assert running.returncode == code, err
     assert out == ""
     if code == 130:
@@ -443,12 +448,16 @@ def test_a_killed_get_goes_on(web: Downloads, number: signal.Signals, code: int)
     assert int(web.site.log[-1].range[6:-1]) > 1_000_000
 
 
-def test_two_at_once_fetch_once(web: Downloads) -> None:
-    web.page.misdeeds = [trickle(10, 0.1)]
-    both = [subprocess.Popen(command(web), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    assert sorted("here already" in out for out, _ in told) == [False, True]
-    assert any("waiting for it" in err for _, err in told)
+def test_two_at_once_fetch_once(web: Downloads, tmp_path: Path) -> None:
+    met = threading.Event()
+    web.page.misdeeds = [pause(1000, met)]
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        both = [subprocess.Popen(command(web), stdout=subprocess.PIPE, stderr=stderr, text=True) for _ in range(2)]
+    until(lambda: "waiting for it" in said.read_text())
+    met.set()
+    told = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said.read_text()
+    assert sorted("here already" in out for out in told) == [False, True]
     assert len(web.site.log) == 1
     assert web.target.read_bytes() == web.content

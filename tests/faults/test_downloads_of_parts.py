@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 from loopback_site import Page, Site, answer, drop
 
-from annbench.datasets.download.attempt import Limits
 from annbench.datasets.download.get import GetRequest, Got, get_dataset
 from annbench.datasets.download.transfer import Patience
 from annbench.errors import DatasetError
 
-QUICK = Patience(attempts=3, first_wait_seconds=0.01, limits=Limits(connect_seconds=5, stall_seconds=0.5))
+QUICK = Patience(attempts=3, first_wait_seconds=0.01)
 ROWS, FIRST, DIM, QUERIES, K = 20_000, 2_000, 32, 12, 10
 
 
