@@ -1,5 +1,5 @@
-// Arrays by numpy's own C interface, where a call's own cost counts: what nanobind does through the buffer protocol takes
-// half a microsecond an array.
+// Arrays by numpy's own C interface, where a call's own cost counts: nanobind's go through the buffer protocol, which
+// takes longer.
 #pragma once
 
 #include <nanobind/nanobind.h>
