@@ -8,6 +8,7 @@ import numpy as np
 
 from annbench.distances.registry import distance_of
 from annbench.indexes.index import Index
+from annbench.indexes.spec import METRICS
 
 SEED = 5
 N, DIM, K = 2000, 48, 10
@@ -42,6 +43,7 @@ SPECS: dict[str, tuple[dict[str, Any], float]] = {
                       "rerank": "float32"}, 0.95),
 }  # fmt: skip
 ONLY_DISTANCES = ("va-file", "product alone")
+LEGAL = [(name, metric) for name in SPECS for metric in METRICS if metric != "ip" or name not in ONLY_DISTANCES]
 EXACT = [name for name, (_, recall) in SPECS.items() if recall == 1]
 
 

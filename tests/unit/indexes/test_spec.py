@@ -105,6 +105,10 @@ def test_values_that_cannot_be_say_what_to_do(slots: dict[str, Any], message: st
         ),
         ({"transform": {"kind": "whitening", "dim": 9}, "codec": "va-file"}, "use a transform that keeps distances"),
         ({"codec": {"kind": "va-file", "bits": 0.001}}, "set bits to 1 or more"),
+        (
+            {"codec": {"kind": "product", "groups": 16, "factors": False}, "structure": {"kind": "ivf", "nlist": 9}},
+            "without factors its codes know of no list's centroid; leave out factors, or use structure flat",
+        ),
     ],
 )
 def test_what_does_not_fit_the_vectors_or_each_other(slots: dict[str, Any], message: str) -> None:
@@ -113,10 +117,12 @@ def test_what_does_not_fit_the_vectors_or_each_other(slots: dict[str, Any], mess
         spec.check(100, 64, "euclidean")
 
 
-def test_bounds_of_distances_are_not_for_inner_products() -> None:
-    spec = make_spec(codec="va-file")
+@pytest.mark.parametrize("codec", ["va-file", {"kind": "product", "groups": 16, "factors": False}])
+def test_codes_of_distances_are_not_for_inner_products(codec: Any) -> None:
+    spec = make_spec(codec=codec)
     spec.check(100, 64, "cosine")
-    with pytest.raises(UsageError, match="or metric euclidean or cosine"):
+    refused = f"{spec.codec.kind}: its codes stand for distances, .* or metric euclidean or cosine"
+    with pytest.raises(UsageError, match=refused):
         spec.check(100, 64, "ip")
 
 
