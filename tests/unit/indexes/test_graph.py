@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from index_bytes import put, put_entry, reseal, sections
+from index_bytes import DTYPE, SHAPE, put, put_entry, reseal, sections
 from index_data import DIM, PCA, SEED, K, N, Q, X, draw, recall, truth
 
 from annbench.errors import IndexFileError, UsageError
@@ -125,9 +125,9 @@ FORGERIES = {
     "a link to nowhere": lambda f: put(f, "links", 4, N, "<I"),
     "a link after the last": lambda f: put(f, "links", sections(f)["links"].bytes - 4, 3, "<I"),
     "an entry that is none": lambda f: put(f, "entries", 0, N, "<I"),
-    "no entries": lambda f: put_entry(f, "entries", 64 - 24, 0),
-    "a row less": lambda f: put_entry(f, "links", 64 - 24, N - 1),
-    "links of another kind": lambda f: put_entry(f, "links", 32, 7, "<I"),
+    "no entries": lambda f: put_entry(f, "entries", SHAPE, 0),
+    "a row less": lambda f: put_entry(f, "links", SHAPE, N - 1),
+    "links of another kind": lambda f: put_entry(f, "links", DTYPE, 7, "<I"),
 }
 
 
