@@ -39,8 +39,8 @@ def test_a_slow_call_is_a_long_latency() -> None:
 
     done = time_each(sometimes, list(QUERIES), 1)
     assert done.latencies_ns is not None
-    assert int(done.latencies_ns.argmax()) == 5
-    assert done.latencies_ns.max() >= 20_000_000
+    # Any other call may be a long one on a busy machine, but not half of them.
+    assert done.latencies_ns[5] >= 20_000_000 > np.median(done.latencies_ns)
 
 
 def test_clients_answer_every_query_once() -> None:
@@ -76,8 +76,14 @@ def test_a_batch_is_one_call() -> None:
 
 
 def test_cpu_ratio_tells_work_from_waiting() -> None:
-    assert time_call(lambda: time.sleep(0.2)).cpu_ratio < 0.5
-    assert time_call(lambda: busy(0.2)).cpu_ratio > 0.2
+    def work() -> None:
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+
+    waited, worked = time_call(lambda: time.sleep(0.2)), time_call(work)
+    assert worked.cpu_ns >= 200_000_000
+    assert worked.cpu_ratio > waited.cpu_ratio < 0.5
 
 
 def test_no_collection_inside_the_timed_part() -> None:
