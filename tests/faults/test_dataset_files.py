@@ -42,7 +42,7 @@ def sound(path: Path) -> dict[str, Any]:
 
 
 def described(path: Path, tmp_path: Path) -> Any:
-    return describe(path, "x", tmp_path / "cache", timeout_seconds=30)
+    return describe(path, "x", tmp_path / "cache", timeout_seconds=300)
 
 
 def refusal(path: Path, tmp_path: Path | None = None) -> DatasetError:
@@ -271,7 +271,7 @@ def test_the_child_that_dies_of_a_vanishing_file_is_reported(
     from annbench.datasets.child import run_child
 
     with pytest.raises(DatasetError, match="died of SIGBUS") as caught:
-        run_child("shrinking", [str(path)], where=str(path), timeout_seconds=30)
+        run_child("shrinking", [str(path)], where=str(path), timeout_seconds=300)
     assert caught.value.where == str(path)
 
 

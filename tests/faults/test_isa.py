@@ -28,7 +28,11 @@ print(isa(), _native.threshold_select(base[:, 0].copy(), 0.0)[0].sum(), *(
 
 def with_isa(name: str, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *command], env={**os.environ, "ANNBENCH_ISA": name}, capture_output=True, text=True, timeout=60
+        [sys.executable, *command],
+        env={**os.environ, "ANNBENCH_ISA": name},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 

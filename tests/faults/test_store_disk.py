@@ -56,7 +56,7 @@ def on_tmpfs(folder: Path, options: str, code: str) -> subprocess.CompletedProce
     script = f'mount -t tmpfs -o {options} tmpfs "$1" && shift && exec "$@"'
     return subprocess.run(
         ["unshare", "-r", "-m", "sh", "-c", script, "sh", str(folder), sys.executable, "-c", code],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_a_short_write_is_a_clean_failure(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # the kernel writes as much, and no more
 
     done = subprocess.run(
-        [sys.executable, "-c", fill(tmp_path)], capture_output=True, text=True, timeout=60, preexec_fn=limit
+        [sys.executable, "-c", fill(tmp_path)], capture_output=True, text=True, timeout=300, preexec_fn=limit
     )
     assert done.returncode == 0, done.stderr
     stored, found, left, message, _, remedy = json.loads(done.stdout)
@@ -101,7 +101,7 @@ def test_a_read_only_folder_is_a_clean_failure(tmp_path: Path) -> None:
         done = on_tmpfs(tmp_path, "ro", fill(tmp_path))
     else:
         tmp_path.chmod(0o500)
-        done = subprocess.run([sys.executable, "-c", fill(tmp_path)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", fill(tmp_path)], capture_output=True, text=True, timeout=300)
         tmp_path.chmod(0o700)
     assert done.returncode == 0, done.stderr
     stored, _, _, message, where, remedy = json.loads(done.stdout)

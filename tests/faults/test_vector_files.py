@@ -110,7 +110,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path, monkeypatch: pytes
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(DatasetError, match="died of SIGBUS"):
-        run_child("shrinking_vectors", [str(path)], where=str(path), timeout_seconds=30)
+        run_child("shrinking_vectors", [str(path)], where=str(path), timeout_seconds=300)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def in_a_process(code: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     return result.stdout.strip()
 

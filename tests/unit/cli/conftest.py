@@ -26,7 +26,7 @@ def annbench(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            [*PROGRAM, *arguments], cwd=tmp_path, capture_output=True, timeout=60, env=os.environ | PLAIN | environment
+            [*PROGRAM, *arguments], cwd=tmp_path, capture_output=True, timeout=300, env=os.environ | PLAIN | environment
         )
 
     return run
@@ -44,7 +44,7 @@ def terminal(tmp_path: Path) -> Callable[..., str]:
             [*PROGRAM, *arguments], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, env=variables
         )
         os.close(theirs)
-        shown, deadline = b"", time.monotonic() + 60
+        shown, deadline = b"", time.monotonic() + 300
         while time.monotonic() < deadline:
             if not select.select([ours], [], [], 0.2)[0]:
                 continue
@@ -56,7 +56,7 @@ def terminal(tmp_path: Path) -> Callable[..., str]:
                 break
             shown += data
         os.close(ours)
-        process.wait(10)
+        process.wait(60)
         return shown.decode()
 
     return run

@@ -29,7 +29,7 @@ def offered(tmp_path: Path):
         if shell == "bash":
             asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(words))}
         done = subprocess.run(
-            [sys.executable, "-m", "annbench.cli.main"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            [sys.executable, "-m", "annbench.cli.main"], cwd=tmp_path, capture_output=True, text=True, timeout=300,
             env=os.environ | asked | {"_ANNBENCH_COMPLETE": SCRIPTS[shell]} | environment,
         )  # fmt: skip
         assert done.stderr == ""
@@ -102,6 +102,6 @@ def test_the_script_works_in_the_shell_itself(tmp_path: Path, shell: str) -> Non
     (tmp_path / "annbench").chmod(0o755)
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     done = subprocess.run(
-        [shell, "-c", IN_SHELL[shell]], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path
+        [shell, "-c", IN_SHELL[shell]], capture_output=True, text=True, timeout=300, env=environment, cwd=tmp_path
     )
     assert "--retry-failed" in done.stdout, done.stdout + done.stderr

@@ -211,7 +211,7 @@ def test_the_memory_limit_is_held(metric: Metric) -> None:
     """Bases (and, of sets, pairs) larger than the limit; beyond it, only what the generator needs."""
     result = subprocess.run(
         [sys.executable, "-c", MEASURE_PEAK, metric, str(Path(__file__).parent)],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     grown, limit = map(int, result.stdout.split())

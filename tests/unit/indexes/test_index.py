@@ -184,7 +184,7 @@ def test_the_ten_lines_of_the_help(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         [sys.executable, "-c", "import annbench, numpy as np\n"
          "index = annbench.Index.load('vectors.index')\n"
          "print(index.search(np.load('vectors.npy')[:100], k=10, nprobe=64)[0].tolist())"],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     assert done.stdout.strip() == str(scope["index"].search(X[:100], k=10, nprobe=64)[0].tolist())
 

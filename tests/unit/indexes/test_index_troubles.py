@@ -35,7 +35,7 @@ def child(code: str, *arguments: object, **environment: str) -> subprocess.Compl
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -36,7 +36,7 @@ def test_nobody_is_left_even_of_another_session(waits: bool) -> None:
     process = Started([sys.executable, "-c", LEAVES_SOMEBODY.format(waits=waits)], talks=True)
     pid = int(process.stdout.readline())
     if not waits:
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     process.kill()
     assert gone(pid)
     assert gone(process.pid)
@@ -46,7 +46,7 @@ def test_nobody_is_left_even_of_another_session(waits: bool) -> None:
 def test_it_runs_where_and_with_what_it_was_given(tmp_path: Path) -> None:
     code = "import os; print(os.getcwd(), os.environ['OMP_NUM_THREADS'], os.environ['MORE'])"
     process = Started([sys.executable, "-c", code], talks=False, threads=3, environment={"MORE": "x"}, folder=tmp_path)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     process.kill()
     assert process.log.tail() == f"{tmp_path} 3 x"
 
@@ -56,7 +56,7 @@ def test_an_interrupt_reaches_it() -> None:
     process = Started([sys.executable, "-c", code], talks=True)
     process.stdout.readline()
     process.interrupt()
-    assert process.wait(20) == -2
+    assert process.wait(60) == -2
     process.kill()
     assert "KeyboardInterrupt" in process.log.tail()
 

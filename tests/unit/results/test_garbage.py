@@ -164,7 +164,7 @@ def command(store: ResultStore):
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "annbench.cli.main", "results", *arguments, "--results", str(store.folder)],
-            capture_output=True, text=True, timeout=60,
+            capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     return run

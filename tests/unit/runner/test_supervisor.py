@@ -40,7 +40,7 @@ def gone(pid: int) -> bool:
 
 def test_an_answer_comes_back(tmp_path: Path) -> None:
     with child_that(tmp_path, "channel.send('done', got=request['value'])") as child:
-        assert child.request("ask", 20, value=[1, "x"])["got"] == [1, "x"]
+        assert child.request("ask", 60, value=[1, "x"])["got"] == [1, "x"]
     assert gone(child.process.pid)
 
 
@@ -50,7 +50,7 @@ def test_what_a_child_prints_is_not_a_message(tmp_path: Path) -> None:
     channel.send('done', real=True)
     """
     with child_that(tmp_path, body) as child:
-        assert child.request("ask", 20)["real"] is True
+        assert child.request("ask", 60)["real"] is True
 
 
 @pytest.mark.fault(25)
@@ -66,7 +66,7 @@ def test_what_a_child_prints_is_not_a_message(tmp_path: Path) -> None:
 )
 def test_a_death_is_named(tmp_path: Path, body: str, status: str, said: str) -> None:
     with child_that(tmp_path, body) as child, pytest.raises(ChildFailedError) as caught:
-        child.request("ask", 20)
+        child.request("ask", 60)
     assert caught.value.status == status
     assert said in caught.value.detail
 
@@ -138,7 +138,7 @@ def test_it_runs_where_and_with_what_it_was_given(tmp_path: Path) -> None:
     channel.send('done', cores=sorted(os.sched_getaffinity(0)), threads=os.environ['OMP_NUM_THREADS'])
     """
     with child_that(tmp_path, body, cores=(core,), threads=3) as child:
-        reply = child.request("ask", 20)
+        reply = child.request("ask", 60)
     assert reply["cores"] == [core]
     assert reply["threads"] == "3"
 
@@ -154,7 +154,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
         "time.sleep(600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
