@@ -1,6 +1,6 @@
 """What a graph finds after all of its vectors were replaced several times, and how fast that goes.
 
-`python benchmarks/graph_updates.py FILE.hdf5 [--rows 20000] [--times 5] [--portion 1000] [--ef 32 64 128] [--threads 1]`.
+`python benchmarks/graph_updates.py FILE.hdf5 [--rows 20000] [--times 5] [--portion 1000] [--ef 32 64] [--threads 1]`.
 FILE has `train` and `test` as ann-benchmarks writes them; vectors are compared by cosine. The rows that come in are
 those behind the first `--rows`, then rows that went before. Beside it stands a graph built anew of the same vectors.
 Recall depends on neither the machine nor how busy it is; the speeds do.
@@ -68,7 +68,9 @@ def main() -> None:
     here = np.sort(index.ids)
     anew = Index.build(x[here], "cosine", ids=here, seed=0, threads=given.threads, **SLOTS)
     fresh = [recall(anew, x, queries, ef) for ef in given.ef]
-    rows = [[str(ef), *(f"{found:.4f}" for found in row)] for ef, *row in zip(given.ef, before, after, fresh, strict=True)]
+    rows = [
+        [str(ef), *(f"{found:.4f}" for found in row)] for ef, *row in zip(given.ef, before, after, fresh, strict=True)
+    ]
     print(table(["ef_search", "before", "after", "built anew"], rows))
     changes = given.times * given.rows
     print(f"{changes:,} replacements: {changes / adding:,.0f} added and {changes / removing:,.0f} removed a second")

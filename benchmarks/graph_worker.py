@@ -85,6 +85,7 @@ class Searching:
         if self._cls.check(self._context, self._params, params):
             return {"recall": None}
         self._adapter.configure(params, 1)
+        self._adapter.reset_counters()
         ids = validate_ids(self._adapter.search_batch(self._queries, K), len(self._queries), K)
         costs = {name: count / len(self._queries) for name, count in self._adapter.counters().items()}
         return {"recall": self._scorer.score(ids).recall_at_k, "costs": costs}

@@ -198,6 +198,9 @@ class Algorithm:
         """
         raise UnsupportedError(f"{type(self).__name__} cannot load", remedy="set can_save = False")
 
+    def reset_counters(self) -> None:
+        """Called before every pass, outside its time."""
+
     def counters(self) -> Mapping[str, int]:
         """Cost counters of the last pass (distances computed, hops, …) where the library counts them."""
         return {}

@@ -68,8 +68,9 @@ class ComposedBuild(Params):
 
 
 class ComposedSearch(Params):
-    """`nprobe` lists are looked into, of what a walk along a graph finds the `ef_search` nearest are expanded, the finer copy decides among
-    `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take turns in a graph.
+    """`nprobe` lists are looked into; of what a walk along a graph finds the `ef_search` nearest are expanded; the
+    finer copy decides among `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take
+    turns in a graph.
 
     `epsilon` is how many standard errors a 1-bit scan allows for. `shared` tells a batch to take a list with all
     queries that probe it, or one query after the other; None for what is faster with lists of their length.
@@ -239,6 +240,14 @@ class Composed(Updatable):
             ef=self._ef, interleave=self._interleave, shared=self._shared,
         )[0]  # fmt: skip
         return found
+
+    def reset_counters(self) -> None:
+        """The index counts from here on."""
+        self._index.native.reset_counts()
+
+    def counters(self) -> dict[str, int]:
+        """Along a graph: hops, distances (codes scored), reranked vectors, and the bytes of all that."""
+        return {name: count for name, count in self._index.native.counts.items() if count}
 
     def save(self, folder: Path) -> None:
         """Write the index' one file."""

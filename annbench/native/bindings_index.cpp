@@ -233,6 +233,16 @@ void bind_composed_index(nb::module_& m) {
             std::ranges::copy(all, links.values);
             return links.array;
           })
+      .def_prop_ro("counts", [](const ComposedIndex& self) {
+            const SearchCounts counts = self.counts();
+            nb::dict found;
+            found["hops"] = counts.hops;
+            found["distances"] = counts.scored;
+            found["reranked"] = counts.reranked;
+            found["bytes"] = counts.bytes;
+            return found;
+          })
+      .def("reset_counts", &ComposedIndex::reset_counts)
       .def("__len__", &ComposedIndex::size)
       .def("save", &ComposedIndex::save, "path"_a, nb::kw_only(), "description"_a = nb::none(),
            nb::call_guard<nb::gil_scoped_release>())

@@ -203,6 +203,7 @@ class SearchSession:
 def one_pass(task: Task, adapter: Algorithm, mode: str, queries: Any, rows: list[Any], k: int) -> Pass:
     """All queries once, in this mode; `rows` are the queries one by one."""
     clients = clients_of(mode)
+    adapter.reset_counters()
     if mode == "batch":
         return time_batch(task.batch(adapter), queries, k)
     if clients is not None:

@@ -9,6 +9,7 @@
 // so a code needs one bias a vector, and the scores of one query are its distances but for a constant.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -94,9 +95,10 @@ struct SearchSettings {
   std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
 };
 
-// What searches have cost: of a graph, nodes expanded and codes scored; vectors re-ranked.
+// What searches along a graph have cost: nodes expanded, codes scored, vectors re-ranked, and the bytes of links, codes and
+// vectors that this looked at.
 struct SearchCounts {
-  std::uint64_t hops = 0, scored = 0, reranked = 0;
+  std::uint64_t hops = 0, scored = 0, reranked = 0, bytes = 0;
 };
 
 class Reranker;
@@ -141,9 +143,12 @@ class ComposedIndex {
 
   // The k nearest of each of `count` queries (count × dim_in): ids and distances, count × k, nearest first, filled up with
   // −1 and infinity. Distances are L2, 1 − cosine, or the negative inner product: estimated, unless re-ranked exactly.
-  // What it has cost is added to `counts`. Throws std::invalid_argument for nprobe 0 or k 0.
+  // Throws std::invalid_argument for nprobe 0 or k 0.
   void search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
-              float* distances, SearchCounts* counts = nullptr) const;
+              float* distances) const;
+  // Of all searches since the last reset_counts(), which nobody may be searching during.
+  SearchCounts counts() const;
+  void reset_counts();
 
   // The caller's ids, in the order in which codes lie; a vector with two assignments is named once.
   std::vector<std::int64_t> ids() const;
@@ -180,9 +185,9 @@ class ComposedIndex {
               const std::int64_t* ids);
   void prepare(const float* queries, Prepared& prepared) const;
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
-  SearchCounts search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
-                            std::int64_t* ids, float* distances) const;
-  SearchCounts find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const;
+  void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
+                    float* distances) const;
+  void find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const;
   void search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
                     float* distances) const;
   void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
@@ -210,6 +215,7 @@ class ComposedIndex {
   std::optional<UniformRows> centroid_coder_;
   AlignedBuffer<std::uint8_t> centroid_codes_;
   std::unique_ptr<Reranker> reranker_;
+  mutable std::atomic<std::uint64_t> hops_ = 0, scored_ = 0, reranked_ = 0;
   std::size_t size_ = 0;
   std::size_t assignments_ = 1;
   mutable std::unordered_multimap<std::int64_t, std::uint64_t> places_;  // id → handles; made when first needed

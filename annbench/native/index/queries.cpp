@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <numeric>
 #include <span>
 #include <stdexcept>
@@ -188,7 +187,7 @@ void ComposedIndex::choose_lists(const SearchSettings& how, const Prepared& p, s
 }
 
 void ComposedIndex::search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
-                           std::int64_t* ids, float* distances, SearchCounts* counts) const {
+                           std::int64_t* ids, float* distances) const {
   require(k >= 1, "k must be at least 1");
   require(how.nprobe >= 1, "nprobe must be at least 1");
   std::shared_lock lock(mutex_);
@@ -199,20 +198,25 @@ void ComposedIndex::search(const float* queries, std::size_t count, std::size_t 
   }
   const std::size_t block = std::min(most_at_once, (count + threads - 1) / threads);
   const std::size_t blocks = block == 0 ? 0 : (count + block - 1) / block;
-  std::mutex counting;
   parallel_for(blocks, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t b = begin; b < end; ++b) {
       const std::size_t first = b * block, size = std::min(block, count - first);
-      const SearchCounts cost =
-          search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
-      if (counts == nullptr) continue;
-      const std::lock_guard guard(counting);
-      counts->hops += cost.hops;
-      counts->scored += cost.scored;
-      counts->reranked += cost.reranked;
+      search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
     }
   });
 }
+
+SearchCounts ComposedIndex::counts() const {
+  std::shared_lock lock(mutex_);
+  SearchCounts found{hops_.load(), scored_.load(), reranked_.load(), 0};
+  if (!graph_) return found;
+  constexpr std::size_t some = 64;  // codes: those of some codecs lie in blocks
+  found.bytes = found.scored * lists_->code_bytes(0, some) / some + found.hops * graph_->degree() * sizeof(std::uint32_t);
+  if (reranker_ != nullptr) found.bytes += found.reranked * reranker_->code_bytes(0, 1);
+  return found;
+}
+
+void ComposedIndex::reset_counts() { hops_ = scored_ = reranked_ = 0; }
 
 std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const {
   const std::size_t wanted = reranker_ == nullptr ? k : std::max(k, how.rerank_k);
@@ -220,30 +224,32 @@ std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const 
   return std::max<std::size_t>(1, wanted > there / assignments_ ? there : wanted * assignments_);
 }
 
-SearchCounts ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
-                                         std::int64_t* ids, float* distances) const {
+void ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                                 std::int64_t* ids, float* distances) const {
   Prepared prepared(count);
   prepare(queries, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
-  SearchCounts cost = find(prepared, how, best);
+  find(prepared, how, best);
+  std::size_t reranked = 0;
   for (std::size_t q = 0; q < count; ++q) {
     std::vector<Scored> found = best[q].take();
-    if (reranker_ != nullptr) cost.reranked += found.size();
+    reranked += found.size();
     answer(prepared, q, std::move(found), k, ids + q * k, distances + q * k);
   }
-  return cost;
+  if (graph_ && reranker_ != nullptr) reranked_.fetch_add(reranked, std::memory_order_relaxed);
 }
 
-SearchCounts ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const {
+void ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const {
   if (graph_) {
     const WalkCounts cost = lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave}, best);
-    return {cost.hops, cost.scored, 0};
+    hops_.fetch_add(cost.hops, std::memory_order_relaxed);
+    scored_.fetch_add(cost.scored, std::memory_order_relaxed);
+    return;
   }
   std::vector<std::vector<ListProbe>> probes;
   choose_lists(how, prepared, probes);
   const bool shared = best.size() > 1 && how.shared.value_or(lists_->sharing_pays());
   lists_->scan(kernels_, {prepared.scanned(), probes, shared, {}}, best);
-  return {};
 }
 
 // Of new vectors the near ones in the graph, nearest first.

@@ -132,3 +132,18 @@ def test_training_queries_change_what_is_learned() -> None:
         found = adapter.search_batch(queries, 10)
         answers.append(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, true, strict=True)]))
     assert answers[0] > answers[1] + 0.1
+
+
+def test_a_graph_counts_the_last_pass() -> None:
+    adapter = Composed()
+    params = ComposedBuild(structure={"kind": "graph"})
+    vectors = np.random.default_rng(1).standard_normal((500, 8)).astype(np.float32)
+    adapter.build(vectors, "euclidean", params, 1)
+    adapter.configure(ComposedSearch(ef_search=10), 1)
+    passes = []
+    for _ in range(2):
+        adapter.reset_counters()
+        adapter.search_batch(vectors[:20], 5)
+        passes.append(adapter.counters())
+    assert passes[0] == passes[1]
+    assert 20 * 10 <= passes[0]["hops"] < passes[0]["distances"]

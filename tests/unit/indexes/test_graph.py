@@ -51,6 +51,30 @@ def test_few_in_sight_find_nearly_all(metric: str, name: str) -> None:
     assert recall(ids, truth(metric, Q, X)) >= (0.98 if metric != "ip" else 0.95)
 
 
+def test_searches_count_what_they_cost() -> None:
+    index = graph_index(X, **{**CODES, "rerank": "float16"})
+    native = index.native
+    assert set(native.counts.values()) == {0}
+    index.search(Q, K, ef_search=N, rerank_k=20)
+    code, vector, links = index.nbytes_by_part["codes"] // N, 2 * X.shape[1], 4 * links_of(index).shape[1]
+    everything = {"hops": N, "distances": N, "reranked": 20, "bytes": N * (code + links) + 20 * vector}
+    counts = native.counts
+    assert {name: count / len(Q) for name, count in counts.items()} == pytest.approx(everything, rel=0.02)
+    index.search(Q[0], K, ef_search=1, rerank_k=K)
+    one = {name: count - counts[name] for name, count in native.counts.items()}
+    assert 1 <= one["hops"] < 20
+    assert one["hops"] < one["distances"] < N / 2
+    assert one["reranked"] == K
+    native.reset_counts()
+    assert set(native.counts.values()) == {0}
+
+
+def test_few_expanded_still_fill_an_answer() -> None:
+    index = graph_index(X[:300], structure={"kind": "graph", "degree": 2, "entries": 1})
+    ids, _ = index.search(Q, 50, ef_search=1)
+    assert (ids >= 0).all()
+
+
 def test_more_in_sight_finds_more() -> None:
     index = graph_index(X, structure={"kind": "graph", "degree": 6})
     true = truth("euclidean", Q, X)
