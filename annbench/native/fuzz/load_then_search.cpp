@@ -133,7 +133,6 @@ std::vector<std::int64_t> search(const ComposedIndex& index) {
 }
 
 void change(ComposedIndex& index) {
-  if (index.graph() != nullptr) return index.compact();
   const std::size_t dim = std::max(index.settings().dim_in, index.settings().dim);
   const Vectors vector(dim, 0.25f);
   const std::vector<std::int64_t> before = index.ids();

@@ -41,6 +41,7 @@ void ComposedIndex::set_graph(Graph graph) {
   std::unique_lock lock(mutex_);
   require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");
   require(graph.size() == size_, "a graph has a node a vector");
+  require(graph.degree() <= Graph::max_degree, "a node has at most 1024 links");
   graph_ = std::move(graph);
   updates_.reset();
 }
@@ -78,9 +79,10 @@ void ComposedIndex::add_nodes(const float* originals, const float* mapped, const
   const std::size_t before = graph_->size();
   require(n <= Graph::max_nodes - before, "a graph has at most 2^31 nodes");
   need_updates();
-  if (!updates_->find_ways(*graph_)) {
+  if (!updates_->ways_known()) {
+    Ways ways(*graph_);
     std::unique_lock lock(mutex_);
-    updates_->give_ways(*graph_);
+    updates_->take(std::move(ways), *graph_);
   }
   try {
     for (std::size_t done = 0, count; done < n; done += count) {

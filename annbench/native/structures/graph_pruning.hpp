@@ -58,7 +58,6 @@ class Ways {
 
   std::uint32_t from(std::uint32_t node) const { return from_[node]; }
   bool reaches(std::uint32_t node) const { return from_[node] != unseen; }
-  bool everywhere() const { return std::ranges::find(from_, unseen) == from_.end(); }
   std::size_t nbytes() const { return (from_.capacity() + fresh_.capacity()) * sizeof(std::uint32_t); }
 
   // Memory for so many nodes, of which `more` are new: what follows needs none.

@@ -1,6 +1,7 @@
 #include "structures/graph_updates.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "support/thread_pool.hpp"
 #include "support/wide_dot.hpp"
@@ -14,6 +15,11 @@ constexpr std::size_t most_near = 512;  // living nodes that are measured in pla
 
 void put(std::span<const std::uint32_t> links, std::span<std::uint32_t> row) {
   std::fill(std::ranges::copy(links, row.begin()).out, row.end(), Graph::none);
+}
+
+// As a score; codes of an altered file may stand for no number, and lie far from everything.
+float score_of(float squared_distance) {
+  return squared_distance >= 0 ? -squared_distance : -std::numeric_limits<float>::infinity();
 }
 
 std::span<const std::uint32_t> filled(std::span<const std::uint32_t> row) {
@@ -52,14 +58,8 @@ GraphUpdates::GraphUpdates(const Graph& graph, std::unique_ptr<const NodeVectors
   enter(Graph(0, graph.degree()), graph.size());
 }
 
-bool GraphUpdates::find_ways(const Graph& graph) {
-  if (!ways_known_) ways_ = Ways(graph);
-  ways_known_ = true;
-  return ways_.everywhere();
-}
-
-void GraphUpdates::give_ways(Graph& graph) {
-  ways_known_ = false;
+void GraphUpdates::take(Ways ways, Graph& graph) {
+  ways_ = std::move(ways);
   ways_.complete(graph, [&](std::uint32_t node) { return graph.links(node); });
   ways_known_ = true;
 }
@@ -100,7 +100,7 @@ void GraphUpdates::measure(std::uint32_t node, Scratch& s) const {
   s.pool.clear();
   for (std::size_t i = 0; i < count; ++i) {
     const float apart = equally_long_ ? lengths_.apart(lengths_.squares[node], lengths_.squares[s.nodes[i]]) : 0;
-    s.pool.push_back({-(s.scores[i] + apart), i});
+    s.pool.push_back({score_of(s.scores[i] + apart), i});
   }
   std::ranges::sort(s.pool, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
 }
@@ -116,7 +116,7 @@ void GraphUpdates::choose(const GraphGrowth& growth, Scratch& s, std::span<std::
           kernels_.float32_squared_l2(s.rows.data() + by * dim, s.rows.data(), dim, s.places.data(), others.size(), scores);
           for (std::size_t i = 0; i < others.size(); ++i) {
             const auto square = [&](std::size_t place) { return lengths_.squares[s.nodes[place]]; };
-            scores[i] = -(scores[i] + (equally_long_ ? lengths_.apart(square(by), square(s.places[i])) : 0));
+            scores[i] = score_of(scores[i] + (equally_long_ ? lengths_.apart(square(by), square(s.places[i])) : 0));
           }
         });
   for (std::uint32_t& link : row)
@@ -139,7 +139,7 @@ Insertion GraphUpdates::plan(const Graph& graph, const GraphGrowth& growth,
       s.scores.resize(count);
       kernels_.float32_squared_l2(batch.data() + i * dim, batch.data(), dim, nullptr, count, s.scores.data());
       s.pool.clear();
-      for (std::size_t j = 0; j < count; ++j) s.pool.push_back({-s.scores[j], plan.first + j});
+      for (std::size_t j = 0; j < count; ++j) s.pool.push_back({score_of(s.scores[j]), plan.first + j});
       const auto nearer = [](const Scored& a, const Scored& b) { return a.nearer_than(b); };
       std::ranges::nth_element(s.pool, s.pool.begin() + static_cast<std::ptrdiff_t>(together - 1), nearer);
       s.nodes = plan.near[i];
@@ -253,6 +253,8 @@ Clearing GraphUpdates::clear(const Graph& graph, const GraphGrowth& growth, std:
       } else {
         gather_living(graph, before[node], s);
         measure(before[node], s);
+        // As many as in the build: rows stay as full. By inner product, though, far ones are what answers lie behind.
+        if (!equally_long_) s.pool.resize(std::min(s.pool.size(), std::max(growth.candidates, row.size())));
         if (s.pool.size() > row.size())
           choose(growth, s, row);
         else

@@ -63,10 +63,10 @@ class GraphUpdates {
   const EqualLengths* lengths() const { return equally_long_ ? &lengths_ : nullptr; }
   std::size_t nbytes() const { return ways_.nbytes() + lengths_.squares.capacity() * sizeof(float); }
 
-  // Before the first insertion: finds how every node is reached. False where one is not, as of an altered file: then
-  // give_ways() changes the graph.
-  bool find_ways(const Graph& graph);
-  void give_ways(Graph& graph);
+  // Whether it is known how every node is reached, as it must be before the first insertion.
+  bool ways_known() const { return ways_known_; }
+  // The ways of this graph. Where one is missing, as in an altered file, the graph changes.
+  void take(Ways ways, Graph& graph);
 
   // Memory for `count` nodes more, so that insert() needs none. Throws std::bad_alloc and changes nothing.
   void prepare(Graph& graph, std::size_t count);
