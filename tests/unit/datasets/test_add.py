@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from truth_tasks import wait_until_held
 
 from annbench.datasets.add import Added, AddRequest, add_dataset
 from annbench.datasets.assembling import count_copies, hold_out
@@ -133,9 +134,10 @@ def test_an_existing_name_is_kept_unless_forced(add: Callable[..., Added]) -> No
 @contextmanager
 def held_after(tasks: int, folder: Path) -> Iterator[None]:
     """The child that adds stands still after so many tasks of the truth, until it is interrupted."""
+    sign = folder / "held"
     (folder / "held_making.py").write_text(
         "from truth_tasks import Tasks\nfrom annbench.datasets.making import _work\n"
-        f"from annbench.datasets.serving import serve\nTasks({tasks}).installed()\nserve(_work)\n"
+        f"from annbench.datasets.serving import serve\nTasks({tasks}, {str(sign)!r}).installed()\nserve(_work)\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
@@ -155,6 +157,7 @@ def test_interrupted_it_goes_on_from_there(add: Callable[..., Added], tmp_path: 
     def stop(phase: str, fraction: float) -> None:
         if phase == "truth" and fraction > 0.4:
             reached.append(fraction)
+            wait_until_held(tmp_path / "held")
             raise KeyboardInterrupt
 
     with held_after(250, tmp_path), pytest.raises(KeyboardInterrupt):
@@ -176,6 +179,7 @@ def test_interrupted_it_goes_on_from_there(add: Callable[..., Added], tmp_path: 
 def test_other_vectors_do_not_resume(add: Callable[..., Added], tmp_path: Path) -> None:
     def stop(phase: str, _: float) -> None:
         if phase == "truth":
+            wait_until_held(tmp_path / "held")
             raise KeyboardInterrupt
 
     with held_after(1, tmp_path), pytest.raises(KeyboardInterrupt):
