@@ -195,8 +195,7 @@ void bind_composed_index(nb::module_& m) {
       .def("link", [](GraphBuilder& self, std::size_t first, Matrix<const std::int64_t> candidates, std::size_t threads) {
             nb::gil_scoped_release unlocked;
             self.link(first, candidates.shape(0), candidates.data(), candidates.shape(1), threads);
-          }, "first"_a, "candidates"_a.noconvert(), "threads"_a = 1)
-      .def_prop_ro("repaired", &GraphBuilder::repaired);
+          }, "first"_a, "candidates"_a.noconvert(), "threads"_a = 1);
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(),

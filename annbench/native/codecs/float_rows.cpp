@@ -97,10 +97,11 @@ void FloatRows::decode(const CodesView& codes, std::size_t first, std::size_t co
     if (count > 0) std::memcpy(vectors, rows, count * row_bytes());
     return;
   }
+  const float scale = scale_;
   for (std::size_t i = 0; i < count * dim_; ++i) {
     std::uint16_t half;
     std::memcpy(&half, rows + 2 * i, 2);
-    vectors[i] = scale_ * float_of_half(half);
+    vectors[i] = scale * float_of_half(half);
   }
 }
 
