@@ -85,7 +85,7 @@ def explore(sweep: Sweep, wanted: int, ask: Callable[[dict[str, Any]], Point | N
                 values[value] = point
             return point is not None
 
-        value, last = max(sweep.least, others.get("rerank_k", 0)), 0
+        value, last = sweep.least, 0
         while last < value:
             at(value)
             gained = list(values.values())

@@ -24,7 +24,7 @@ CLASSES: dict[str, tuple[float, ...]] = {
     "bundled": (0.25, 0.5, 0.78),
 }
 SMALL = 0.35
-MOST_IN_SIGHT = 400
+MOST_EXPANDED = 400
 ROTATION = ("rotation", {"kind": "random-rotation"})
 OURS = "annbench"
 SYMQG = "SymQG"
@@ -127,7 +127,7 @@ def _ours(
     }  # fmt: skip
     others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 30, 60))
     label = f"graph of {degree}, {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
-    return Entry(OURS, label, "composed", build, Sweep("ef_search", 10, MOST_IN_SIGHT, others), learns)
+    return Entry(OURS, label, "composed", build, Sweep("ef_search", 4, MOST_EXPANDED, others), learns)
 
 
 def _lists(data: CoreSet) -> Iterator[Entry]:

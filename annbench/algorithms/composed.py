@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydantic import Field, model_validator
 from annbench.algorithms.base import Cost, Ids, Params, PointContext, Trial, Vectors
 from annbench.algorithms.updatable import Updatable
 from annbench.datasets.info import Metric
-from annbench.errors import AnnbenchError, UnsupportedError, UsageError
+from annbench.errors import AnnbenchError, UnsupportedError
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_choices
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
@@ -189,6 +188,7 @@ class Composed(Updatable):
         self, ids: Ids, vectors: Vectors, metric: Metric, params: ComposedBuild, threads: int, capacity: int
     ) -> None:
         """As `build`, under ids of the caller's; an index grows as it must, whatever `capacity` is."""
+        self._update_threads = threads
         self._make(vectors, ids, metric, params, threads)
 
     def _make(self, vectors: Vectors, ids: Ids | None, metric: Metric, params: ComposedBuild, threads: int) -> None:
@@ -204,14 +204,16 @@ class Composed(Updatable):
             self._queries = None
 
     def insert(self, ids: Ids, vectors: Vectors, threads: int) -> None:
-        """Index.add, which has no number of threads: the libraries below it use what the worker was given."""
-        with _changes():
-            self._index.add(vectors, ids)
+        """Index.add."""
+        self._index.add(vectors, ids, threads=threads)
 
     def delete(self, ids: Ids) -> None:
         """Index.remove."""
-        with _changes():
-            self._index.remove(ids)
+        self._index.remove(ids, threads=self._update_threads)
+
+    def index_bytes(self) -> int:
+        """By parts: saving would clear a graph of what was deleted, which is work of no step then."""
+        return self._index.nbytes
 
     def configure(self, params: ComposedSearch, threads: int) -> None:
         """Keep them for the calls."""
@@ -272,14 +274,3 @@ class Composed(Updatable):
                 where=str(folder / FILE),
                 remedy="build it again",
             )
-
-
-@contextmanager
-def _changes() -> Iterator[None]:
-    """A structure that cannot change is no mistake of the caller's: the library does not support it."""
-    try:
-        yield
-    except UsageError as error:
-        if not error.where.startswith("structure"):
-            raise
-        raise UnsupportedError(error.message, where=error.where, remedy=error.remedy) from error

@@ -46,6 +46,10 @@ class Updatable(Algorithm):
         """Take out the vectors with ids (m,), which are there: no search may find them from here on."""
         raise NotImplementedError
 
+    def index_bytes(self) -> int | None:
+        """What the index takes, where saving it would change it; None where what it saves is to be measured."""
+        return None
+
     def replace(self, ids: Ids, vectors: Any, threads: int) -> None:
         """Give other vectors (m, dim) to ids (m,), which are there; by default, delete and insert."""
         self.delete(ids)

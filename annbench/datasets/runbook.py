@@ -35,6 +35,15 @@ class _Step(BaseModel):
         """How many vectors it inserts, deletes or replaces."""
         return 0
 
+    @property
+    def rows(self) -> int:
+        """How many rows the base must have for it."""
+        return 0
+
+    def where(self, path: Path | str) -> str:
+        """Where it stands, for messages."""
+        return f"{path}:{self.line}" if self.line else str(path)
+
 
 class Insert(_Step):
     """Rows [start, end) of the base enter under their own ids."""
@@ -46,6 +55,10 @@ class Insert(_Step):
     @property
     def touched(self) -> int:
         return self.end - self.start
+
+    @property
+    def rows(self) -> int:
+        return self.end
 
 
 class Delete(_Step):
@@ -72,6 +85,10 @@ class Replace(_Step):
     @property
     def touched(self) -> int:
         return self.tags_end - self.tags_start
+
+    @property
+    def rows(self) -> int:
+        return self.ids_end
 
 
 class Search(_Step):
@@ -116,11 +133,10 @@ class Runbook(BaseModel):
     def check_rows(self, n: int, path: str) -> None:
         """Raises DatasetError, naming the first step, if it needs rows that a base of n rows does not have."""
         for number, step in enumerate(self.steps, start=1):
-            last = step.ids_end if isinstance(step, Replace) else step.end if isinstance(step, Insert) else 0
-            if last > n:
+            if step.rows > n:
                 raise DatasetError(
-                    f"step {number} ({step.operation}) takes rows up to {last:,}, and the dataset has {n:,}",
-                    where=f"{path}:{step.line}" if step.line else path,
+                    f"step {number} ({step.operation}) takes rows up to {step.rows:,}, and the dataset has {n:,}",
+                    where=step.where(path),
                     remedy="use the dataset that the runbook was written for",
                 )
 
@@ -216,17 +232,15 @@ def check_steps(steps: Sequence[Step], max_points: int, path: Path | str) -> tup
         try:
             _apply(step, live)
         except _MistakeError as mistake:
-            where = f"{path}:{step.line}" if step.line else str(path)
             raise DatasetError(
-                f"step {number} ({step.operation}): {mistake.args[0]}", where=where, remedy=mistake.args[1]
+                f"step {number} ({step.operation}): {mistake.args[0]}", where=step.where(path), remedy=mistake.args[1]
             ) from None
-        if isinstance(step, Insert | Replace):
-            rows = max(rows, step.end if isinstance(step, Insert) else step.ids_end)
+        rows = max(rows, step.rows)
         most = max(most, len(live))
         if most > max_points:
             raise DatasetError(
                 f"step {number} ({step.operation}) brings the index to {most:,} points, and max_pts is {max_points:,}",
-                where=f"{path}:{step.line}",
+                where=step.where(path),
                 remedy="correct max_pts",
             )
     return rows, most

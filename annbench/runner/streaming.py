@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,20 +127,17 @@ class _Stream:
         with Dataset(self.dataset) as dataset:  # closed before memory is measured, so that a file is not an index
             for ids, rows in self._pieces(number, step):
                 vectors = None if rows is None else self._vectors(dataset, rows)
+                change: Callable[[], object]
                 if number == 0:
-                    timed = time_call(
-                        lambda ids=ids, vectors=vectors: adapter.start(  # type: ignore[misc]
-                            ids, vectors, self.metric, self.subject.params, threads, self.runbook.max_points
-                        )
-                    )
+                    params, most = self.subject.params, self.runbook.max_points
+                    change = partial(adapter.start, ids, vectors, self.metric, params, threads, most)
                 elif isinstance(step, Delete):
-                    timed = time_call(lambda ids=ids: adapter.delete(ids))  # type: ignore[misc]
+                    change = partial(adapter.delete, ids)
                 else:
-                    change = adapter.replace if isinstance(step, Replace) else adapter.insert
-                    timed = time_call(
-                        lambda change=change, ids=ids, vectors=vectors: change(ids, vectors, threads)  # type: ignore[misc]
+                    change = partial(
+                        adapter.replace if isinstance(step, Replace) else adapter.insert, ids, vectors, threads
                     )
-                self.taken.calls.append((number, timed))
+                self.taken.calls.append((number, time_call(change)))
         if not isinstance(step, Replace):
             self.present += -step.touched if isinstance(step, Delete) else step.touched
 
@@ -181,7 +179,10 @@ class _Stream:
         """Of the index as it is now."""
         settle()
         sizes: dict[str, int | None] = {"resident_bytes": grown_bytes(self.before), "index_bytes": None}
-        if self.request["index_bytes"] and self.subject.kind.can_save:
+        if not self.request["index_bytes"]:
+            return sizes
+        sizes["index_bytes"] = self.adapter.index_bytes()
+        if sizes["index_bytes"] is None and self.subject.kind.can_save:
             with tempfile.TemporaryDirectory(prefix="index-", dir=self.note.parent) as folder:
                 self.adapter.save(Path(folder))
                 sizes["index_bytes"] = measure_folder(Path(folder))[0]

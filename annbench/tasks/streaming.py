@@ -37,6 +37,7 @@ class StreamJudge:
 
     def __init__(self, dataset: Dataset, asked: Asked, runbook: Runbook) -> None:
         self.dataset, self.runbook, self.k, self.truths = dataset, runbook, asked.k, asked.truths
+        self.query_set = asked.query_set
         self.queries = dataset.queries(asked.query_set)[: asked.count]
         self.max_norm = dataset.max_norm() if dataset.info.metric == "ip" else 1.0
 
@@ -70,8 +71,7 @@ class StreamJudge:
             return nearest_rows(self.dataset, self.queries, rows, self.k)
         # Named by all that it depends on beside the folder's data: runbooks that come to the same state share it.
         digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes())
-        digest.update(np.ascontiguousarray(self.queries).tobytes() if isinstance(self.queries, np.ndarray) else b"")
-        digest.update(f"{self.dataset.info.metric} {self.k}".encode())
+        digest.update(f"{self.dataset.info.metric} {self.k} {len(self.queries)} {self.query_set}".encode())
         path = self.truths / f"{digest.hexdigest()[:32]}.npy"
         kept = _kept(path, (len(self.queries), min(self.k, len(rows))), len(rows))
         if kept is not None:

@@ -79,8 +79,7 @@ def test_every_build_is_one_that_its_adapter_takes(shape: tuple[str, int, int, s
             continue
         build = cls.BuildParams.model_validate(entry.build)
         for others in entry.sweep.others:
-            least = max(entry.sweep.least, others.get("rerank_k", 0))
-            search = cls.SearchParams.model_validate({**others, entry.sweep.name: least})
+            search = cls.SearchParams.model_validate({**others, entry.sweep.name: entry.sweep.least})
             assert cls.check(PointContext(n, dim, K, metric), build, search) is None, entry.name  # type: ignore[arg-type]
         if entry.family == graph_grids.OURS:
             room = max(graph_grids.CLASSES[name]) * 4 * dim

@@ -103,7 +103,7 @@ class FaissIvf(FaissUpdates, FaissFamily):
     def cannot_update(cls, params: IvfBuild) -> str | None:
         """The lists can; the second copy of IndexRefine cannot, and fast scan only seems to."""
         if params.storage == "PQfs":
-            # faiss 1.15.1: of 500 vectors added after 500 were removed, the search for themselves finds 73 %.
+            # faiss 1.15.1: many vectors added after a removal are not found by a search for themselves.
             return "what faiss adds to fast-scan lists (PQfs) after a removal is stored wrongly"
         return None if params.refine == "none" else f"faiss cannot remove vectors from refine {params.refine}"
 

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "codecs/reconstruction.hpp"
-#include "support/prefetch.hpp"
 
 namespace annbench {
 namespace {
@@ -126,10 +125,6 @@ void TwoLevelRows::refine(const KernelTable& kernels, const Query& query, const 
   std::array<std::int32_t, score_block> products, residuals;
   for (std::size_t done = 0; done < count; done += score_block) {
     const std::size_t block = std::min(score_block, count - done);
-    for (std::size_t i = 0; i < block; ++i) {
-      prefetch(codes[0] + places[done + i] * first_.row_bytes(), first_.row_bytes());
-      prefetch(codes[1] + places[done + i] * second_.row_bytes(), second_.row_bytes());
-    }
     dot_of(kernels, first_)(query.first.data(), codes[0], first_.row_bytes(), places + done, block, products.data());
     dot_of(kernels, second_)(query.second.data(), codes[1], second_.row_bytes(), places + done, block,
                              residuals.data());

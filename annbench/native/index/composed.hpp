@@ -91,7 +91,7 @@ struct SearchSettings {
   float epsilon = 1.9f;
   std::size_t threads = 1;
   std::optional<bool> shared = {};  // whether queries of a batch share the lists that they probe; empty: where that pays
-  std::size_t ef = 64;              // of a graph: of the nearest codes that are expanded
+  std::size_t ef = 64;              // of a graph: how many of the nearest codes are expanded
   std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
 };
 

@@ -211,7 +211,8 @@ SearchCounts ComposedIndex::counts() const {
   SearchCounts found{hops_.load(), scored_.load(), reranked_.load(), 0};
   if (!graph_) return found;
   constexpr std::size_t some = 64;  // codes: those of some codecs lie in blocks
-  found.bytes = found.scored * lists_->code_bytes(0, some) / some + found.hops * graph_->degree() * sizeof(std::uint32_t);
+  const std::size_t code_bytes = (lists_->code_bytes(0, some) + lists_->code_bytes(1, some)) / some;
+  found.bytes = found.scored * code_bytes + found.hops * graph_->degree() * sizeof(std::uint32_t);
   if (reranker_ != nullptr) found.bytes += found.reranked * reranker_->code_bytes(0, 1);
   return found;
 }

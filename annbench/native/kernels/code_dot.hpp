@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "kernels/isa.hpp"
+#include "support/prefetch.hpp"
 
 namespace annbench {
 
@@ -34,7 +35,8 @@ inline const std::uint8_t* row_of(const std::uint8_t* base, std::size_t bytes, c
 
 using GroupFn = void (*)(const std::int8_t*, const std::uint8_t* const*, std::size_t, std::int32_t*);
 
-// Rows by fours, the rest by ones. Who gathers rows has asked for them (support/prefetch.hpp).
+// Rows by fours, the rest by ones; gathered ones of the group after next are asked for meanwhile, which pays even where
+// who gathers them did so before: other searches may have taken their turns since.
 template <GroupFn four, GroupFn one>
 inline void by_groups(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes, const std::uint32_t* rows,
                       std::size_t count, std::int32_t* out) {
@@ -42,6 +44,8 @@ inline void by_groups(const std::int8_t* query, const std::uint8_t* base, std::s
   for (; i + 4 <= count; i += 4) {
     const std::uint8_t* group[4];
     for (std::size_t r = 0; r < 4; ++r) group[r] = row_of(base, bytes, rows, i + r);
+    if (rows != nullptr)
+      for (std::size_t next = i + 8; next < i + 12 && next < count; ++next) prefetch(row_of(base, bytes, rows, next), bytes);
     four(query, group, bytes, out + i);
   }
   for (; i < count; ++i) {

@@ -35,7 +35,7 @@ struct WalkCounts {
 // What several queries look for: query q is dim floats at queries + q·dim.
 struct WalkTask {
   const float* queries;
-  std::size_t ef;          // of the nearest codes that are expanded
+  std::size_t ef;          // how many of the nearest codes are expanded
   std::size_t interleave;  // searches that take turns
 };
 

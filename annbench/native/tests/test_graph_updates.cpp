@@ -18,6 +18,7 @@
 #include "tests/check.hpp"
 #include "tests/codec_checks.hpp"
 #include "tests/failing_new.hpp"
+#include "tests/hard_sets.hpp"
 #include "tests/index_bytes.hpp"
 
 namespace annbench::tests {
@@ -117,19 +118,6 @@ void check_sound(const Changing& c, Metric metric, const std::string& name) {
   }
 }
 
-std::vector<std::pair<std::string, Vector>> hard_sets(std::size_t n, std::mt19937& random) {
-  std::vector<std::pair<std::string, Vector>> sets;
-  sets.emplace_back("normal values", normal_values(n * dim, random));
-  sets.emplace_back("equal vectors", Vector(n * dim, 0.5f));
-  Vector far = normal_values(n * dim, random);
-  for (std::size_t i = n / 2 * dim; i < far.size(); ++i) far[i] += 1000;
-  sets.emplace_back("two far clusters", far);
-  Vector huge = normal_values(n * dim, random);
-  for (std::size_t j = 0; j < dim; ++j) huge[7 * dim + j] = 5000;
-  sets.emplace_back("one huge vector", huge);
-  return sets;
-}
-
 Vector rows_of(const Vector& all, std::size_t first, std::size_t count) {
   return {all.begin() + static_cast<std::ptrdiff_t>(first * dim), all.begin() + static_cast<std::ptrdiff_t>((first + count) * dim)};
 }
@@ -139,7 +127,7 @@ void check_churn() {
   std::mt19937 random(41);
   constexpr std::size_t n = 300, more = 40;
   for (const Metric metric : {Metric::euclidean, Metric::inner_product})
-    for (const auto& [name, rows] : hard_sets(n, random)) {
+    for (const auto& [name, rows] : hard_sets(n, dim, random)) {
       std::vector<Changing> both;
       for (const std::size_t threads : {1, 3}) both.emplace_back(metric).threads = threads;
       const auto each = [&](const std::string& what, const auto& change) {

@@ -11,7 +11,7 @@ import pytest
 from annbench.algorithms.base import Algorithm
 from annbench.algorithms.registry import ALGORITHMS, load_algorithm
 from annbench.algorithms.updatable import Updatable
-from annbench.errors import MissingLibraryError, UnsupportedError, UsageError
+from annbench.errors import MissingLibraryError
 
 DIM, K = 24, 10
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], float]] = [
@@ -19,6 +19,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], float]] = [
     ("composed", {"codec": "float32"}, {}, 1.0),
     ("composed", {"structure": {"kind": "ivf", "nlist": 4}}, {"nprobe": 4}, 1.0),
     ("composed", {"codec": {"kind": "uniform", "bits": 8}, "rerank": "float32"}, {"rerank_k": 40}, 0.99),
+    ("composed", {"structure": "graph"}, {"ef_search": 600}, 1.0),
     ("hnswlib", {}, {"ef": 200}, 0.99),
     ("faiss-flat", {}, {}, 1.0),
     ("faiss-ivf", {"nlist": 4}, {"nprobe": 4}, 1.0),
@@ -104,17 +105,10 @@ def test_whoever_cannot_says_why() -> None:
     assert "PQfs" in str(ivf.cannot_update(ivf.BuildParams.model_validate({"nlist": 4, "storage": "PQfs", "pq_m": 4})))
 
 
-@pytest.mark.parametrize(("where", "kind"), [("structure graph", UnsupportedError), ("ids: 3", UsageError)])
-def test_a_structure_that_cannot_change_is_unsupported(where: str, kind: type[Exception]) -> None:
-    _, adapter, _ = ready("composed", {}, np.random.default_rng(2), "euclidean")
-
-    class Refuses:
-        def add(self, *_: object) -> None:
-            raise UsageError("no", where=where)
-
-        remove = add
-
-    adapter._index = Refuses()
-    for change in (lambda: adapter.delete(np.array([1])), lambda: adapter.insert(np.array([1]), np.zeros((1, DIM)), 1)):
-        with pytest.raises(kind, match=where):
-            change()
+def test_to_know_its_size_changes_no_graph() -> None:
+    _, adapter, live = ready("composed", {"structure": "graph"}, np.random.default_rng(2), "euclidean")
+    adapter.delete(np.array(sorted(live)[:20]))
+    native = adapter._index.native
+    nodes = len(native.links)
+    assert adapter.index_bytes() > 380 * DIM * 4
+    assert len(native.links) == nodes == 400
