@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from annbench.indexes.filters import Filter
     from annbench.indexes.index import Index
 
 __version__ = "0.1.0"
-__all__ = ["Index", "__version__"]
+__all__ = ["Filter", "Index", "__version__"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,6 +23,11 @@ def __getattr__(name: str) -> object:
 
         globals()[name] = Index
         return Index
+    if name == "Filter":
+        from annbench.indexes.filters import Filter
+
+        globals()[name] = Filter
+        return Filter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -90,6 +90,10 @@ class GraphBuilder:
     def put(self, first: int, vectors: NDArray[np.float32]) -> None: ...
     def link(self, first: int, candidates: NDArray[np.int64], threads: int = 1) -> None: ...
 
+class IdFilter:
+    def __init__(self, ids: NDArray[np.int64]) -> None: ...
+    def __len__(self) -> int: ...
+
 class ComposedIndex:
     def __init__(
         self,
@@ -143,6 +147,8 @@ class ComposedIndex:
         threads: int = 1,
         ef: int = 64,
         interleave: int = 4,
+        patience: int = 0,
+        filter: IdFilter | None = None,
         shared: bool | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
     def search_one(
@@ -154,6 +160,8 @@ class ComposedIndex:
         epsilon: float = 1.9,
         threads: int = 1,
         ef: int = 64,
+        patience: int = 0,
+        filter: IdFilter | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
     def set_graph(self, builder: GraphBuilder, entries: NDArray[np.uint32], threads: int = 1) -> None: ...
     def set_growth(self, *, alpha: float, candidates: int, entries: int) -> None: ...

@@ -69,7 +69,7 @@ class ComposedBuild(Params):
 class ComposedSearch(Params):
     """`nprobe` lists are looked into; of what a walk along a graph finds the `ef_search` nearest are expanded; the
     finer copy decides among `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take
-    turns in a graph.
+    turns in a graph. `patience` is after how many nodes in a row that bring nothing new such a walk ends; 0 for never.
 
     `epsilon` is how many standard errors a 1-bit scan allows for. `shared` tells a batch to take a list with all
     queries that probe it, or one query after the other; None for what is faster with lists of their length.
@@ -79,6 +79,7 @@ class ComposedSearch(Params):
     rerank_k: int | None = Field(default=None, ge=1)
     ef_search: int | None = Field(default=None, ge=1)
     interleave: int = Field(default=4, ge=1, le=64)
+    patience: int = Field(default=0, ge=0)
     epsilon: float = Field(default=1.9, ge=0, le=100)
     shared: bool | None = None
 
@@ -142,6 +143,8 @@ class Composed(Updatable):
             return f"nprobe={search.nprobe} exceeds nlist={spec.nlist}"
         if search.ef_search is not None and not spec.has_graph:
             return f"ef_search={search.ef_search} has no effect: there is no graph"
+        if search.patience and not spec.has_graph:
+            return f"patience={search.patience} has no effect: there is no graph"
         if search.rerank_k is None:
             return None
         if spec.rerank.kind == "none":
@@ -222,16 +225,17 @@ class Composed(Updatable):
         self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
         self._epsilon, self._shared, self._threads = params.epsilon, params.shared, threads
         self._ef, self._interleave = params.ef_search or DEFAULT_EF, params.interleave
+        self._patience = params.patience
         self._search_one = self._index.native.search_one
 
     def search(self, query: Vectors, k: int) -> Ids:
         """One query, on the calling thread."""
         rerank_k = self._rerank_k or k * self._rerank_factor
         try:
-            ids: Ids = self._search_one(query, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef)[0]
+            ids: Ids = self._search_one(query, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef, self._patience)[0]
         except TypeError:  # a view
             contiguous = np.ascontiguousarray(query, dtype=np.float32)
-            ids = self._search_one(contiguous, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef)[0]
+            ids = self._search_one(contiguous, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef, self._patience)[0]
         return ids
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:
@@ -239,7 +243,7 @@ class Composed(Updatable):
         found: Ids = self._index.native.search(
             np.ascontiguousarray(queries, dtype=np.float32), k, nprobe=self._nprobe,
             rerank_k=self._rerank_k or k * self._rerank_factor, epsilon=self._epsilon, threads=self._threads,
-            ef=self._ef, interleave=self._interleave, shared=self._shared,
+            ef=self._ef, interleave=self._interleave, patience=self._patience, shared=self._shared,
         )[0]  # fmt: skip
         return found
 

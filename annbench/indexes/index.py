@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench._native import ComposedIndex
+from annbench._native import ComposedIndex, IdFilter
 from annbench._native import IndexFileError as NativeIndexFileError
 from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.about import About
 from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
+from annbench.indexes.filters import as_filter
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
@@ -45,6 +46,7 @@ class Index:
         print(index)                                     # what it is made of, and what that takes
         ids, distances = index.search(x[0], k=10)        # one query (dim,) → (10,); many (m, dim) → (m, 10)
         ids, distances = index.search(x[:100], k=10, nprobe=64, threads=2)
+        ids, distances = index.search(x[0], k=10, allowed=np.arange(500))      # among these ids; see annbench.Filter
         index.add(x[:3] * 0.5, ids=[900_001, 900_002, 900_003])
         index.remove([900_002])
         index.save("vectors.index")
@@ -209,7 +211,9 @@ class Index:
         nprobe: int | None = None,
         rerank_k: int | None = None,
         ef_search: int = DEFAULT_EF,
+        patience: int = 0,
         epsilon: float = DEFAULT_EPSILON,
+        allowed: Any = None,
         threads: int = 1,
     ) -> tuple[Ids, Distances]:
         """The k nearest vectors: ids and distances, nearest first; −1 and inf where there are fewer than k.
@@ -224,7 +228,12 @@ class Index:
             ef_search: how many of the nearest codes a search along a graph expands, looking at what they are linked to:
                 more is slower and finds more. Fewer than k will do: what was looked at is kept all the same. Other
                 structures ignore it.
+            patience: after how many nodes in a row that bring nothing new among the candidates a search along a graph
+                ends, before `ef_search` are expanded; 0 for never.
             epsilon: how cautiously a 1-bit scan leaves out candidates, in standard errors of its estimate.
+            allowed: the ids that may be found: an annbench.Filter, made once for many searches, or what one is made of,
+                ids or a mask by id. Where these are few, all of them are looked at, and `nprobe` and `ef_search` mean
+                nothing; else lists are looked into as without it, so that more of them find what is rarer.
             threads: how many threads share the queries; or the lists, for one query.
 
         Raises:
@@ -233,15 +242,16 @@ class Index:
         """
         if nprobe is None:
             nprobe = self._nprobe
+        only = None if allowed is None else as_filter(allowed)
         try:
             if rerank_k is None:
                 rerank_k = self._rerank_factor * k
             if threads >= 1 and epsilon >= 0:
                 # A float32 vector goes straight through; whatever else it is, is looked at below.
-                return self._search_one(q, k, nprobe, rerank_k, epsilon, threads, ef_search)
+                return self._search_one(q, k, nprobe, rerank_k, epsilon, threads, ef_search, patience, only)
         except (TypeError, ValueError):
             pass
-        return self._search_converted(q, k, nprobe, rerank_k, ef_search, epsilon, threads)
+        return self._search_converted(q, k, nprobe, rerank_k, ef_search, patience, epsilon, threads, only)
 
     def add(self, x: Any, ids: Any = None, *, threads: int = 1) -> Ids:
         """Add the rows of `x` (m, dim), as in `build`; returns their ids (m,).
@@ -371,7 +381,16 @@ class Index:
         return self._about.describe(len(self), self._native.nbytes)
 
     def _search_converted(
-        self, q: Any, k: Any, nprobe: Any, rerank_k: Any, ef: Any, epsilon: Any, threads: Any
+        self,
+        q: Any,
+        k: Any,
+        nprobe: Any,
+        rerank_k: Any,
+        ef: Any,
+        patience: Any,
+        epsilon: Any,
+        threads: Any,
+        allowed: IdFilter | None,
     ) -> tuple[Ids, Distances]:
         query = as_query(q, self.dim)
         counts = (_count("k", k, 1), _at_most("nprobe", nprobe, 1), _at_most("rerank_k", rerank_k, 0))
@@ -380,13 +399,22 @@ class Index:
             raise UsageError(f"got {k:,} for {queries:,} queries", where="k", remedy="ask for fewer answers at once")
         if not isinstance(epsilon, int | float) or not epsilon >= 0:
             raise UsageError(f"got {epsilon!r}", where="epsilon", remedy="give a number of at least 0")
-        ef, threads = _at_most("ef_search", ef, 1), _checked_threads(threads)
+        ef, patience = _at_most("ef_search", ef, 1), _at_most("patience", patience, 0)
+        threads = _checked_threads(threads)
         try:
             if query.ndim == 1:
-                return self._search_one(query, *counts, epsilon, threads, ef)
+                return self._search_one(query, *counts, epsilon, threads, ef, patience, allowed)
             k, nprobe, rerank_k = counts
             return self._native.search(
-                query, k, nprobe=nprobe, rerank_k=rerank_k, epsilon=epsilon, threads=threads, ef=ef
+                query,
+                k,
+                nprobe=nprobe,
+                rerank_k=rerank_k,
+                epsilon=epsilon,
+                threads=threads,
+                ef=ef,
+                patience=patience,
+                filter=allowed,
             )
         except ValueError as error:  # everything else was looked at above
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None

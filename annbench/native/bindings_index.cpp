@@ -101,7 +101,7 @@ void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float>
 
 nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::size_t k, std::size_t nprobe,
                  std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef, std::size_t interleave,
-                 std::optional<bool> shared) {
+                 std::size_t patience, const IdFilter* filter, std::optional<bool> shared) {
   const std::size_t count = queries.shape(0);
   require(queries.shape(1) == self.settings().dim_in, "queries must have dim_in columns");
   require(k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1), "that many answers do not fit into memory");
@@ -109,14 +109,15 @@ nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::si
   auto distances = new_array<float>(count, k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(queries.data(), count, k, {nprobe, rerank_k, epsilon, threads, shared, ef, interleave}, ids.values,
-                distances.values);
+    self.search(queries.data(), count, k, {nprobe, rerank_k, epsilon, threads, shared, ef, interleave, patience, filter},
+                ids.values, distances.values);
   }
   return nb::make_tuple(std::move(ids.array), std::move(distances.array));
 }
 
 nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k, std::size_t nprobe,
-                     std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef) {
+                     std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef, std::size_t patience,
+                     const IdFilter* filter) {
   std::size_t dim = 0;
   const float* values = vector_values<float>(query, dim);
   require(dim == self.settings().dim_in, "a query must have dim_in values");
@@ -125,7 +126,8 @@ nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k,
   auto distances = new_array<float>(k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(values, 1, k, {nprobe, rerank_k, epsilon, threads, {}, ef, 1}, ids.values, distances.values);
+    self.search(values, 1, k, {nprobe, rerank_k, epsilon, threads, {}, ef, 1, patience, filter}, ids.values,
+                distances.values);
   }
   return nb::make_tuple(std::move(ids.array), std::move(distances.array));
 }
@@ -196,6 +198,12 @@ void bind_composed_index(nb::module_& m) {
             nb::gil_scoped_release unlocked;
             self.link(first, candidates.shape(0), candidates.data(), candidates.shape(1), threads);
           }, "first"_a, "candidates"_a.noconvert(), "threads"_a = 1);
+  nb::class_<IdFilter>(m, "IdFilter")
+      .def("__init__", [](IdFilter* self, Vector<const std::int64_t> ids) {
+            nb::gil_scoped_release unlocked;
+            new (self) IdFilter({ids.data(), ids.shape(0)});
+          }, "ids"_a.noconvert())
+      .def("__len__", &IdFilter::size);
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(),
@@ -212,9 +220,10 @@ void bind_composed_index(nb::module_& m) {
             self.remove(ids.data(), ids.shape(0), threads);
           }, "ids"_a.noconvert(), "threads"_a = 1)
       .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
-           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "shared"_a = nb::none())
+           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "patience"_a = 0,
+           "filter"_a = nb::none(), "shared"_a = nb::none())
       .def("search_one", search_one, "query"_a, "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
-           "threads"_a = 1, "ef"_a = 64)
+           "threads"_a = 1, "ef"_a = 64, "patience"_a = 0, "filter"_a = nb::none())
       .def("set_graph", [](ComposedIndex& self, GraphBuilder& builder, Vector<const std::uint32_t> entries, std::size_t threads) {
             nb::gil_scoped_release unlocked;
             self.set_graph(builder.finish({entries.data(), entries.shape(0)}, threads));

@@ -1,6 +1,7 @@
 #include "index/composed.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <mutex>
 #include <stdexcept>
@@ -15,11 +16,12 @@ namespace {
 
 constexpr std::size_t max_lists = std::size_t{1} << 24;
 constexpr std::size_t encode_rows = 256;    // vectors of a list that are coded together
+std::atomic<std::uint64_t> last_version = 0;  // of any index
 
 }  // namespace
 
 ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
-    : settings_(std::move(settings)), kernels_(kernels == nullptr ? active_kernels() : *kernels) {
+    : settings_(std::move(settings)), kernels_(kernels == nullptr ? active_kernels() : *kernels), version_(++last_version) {
   const IndexSettings& s = settings_;
   require(s.dim_in >= 1 && s.dim >= 1, "dimensions must be at least 1");
   require(s.dim <= s.dim_in || !s.query_map.empty(), "more dimensions than the vectors have need a map");
@@ -64,6 +66,13 @@ std::size_t ComposedIndex::size() const {
   return size_;
 }
 
+// For what changes the index: until the lock goes, nobody searches.
+std::unique_lock<std::shared_mutex> ComposedIndex::stop_searches() {
+  std::unique_lock lock(mutex_);
+  version_ = ++last_version;
+  return lock;
+}
+
 // A map in halves is read in half the time; its rounding, 2⁻¹² of a weight, is far below what a code of 8 bits loses.
 void ComposedIndex::pack_query_map() {
   const IndexSettings& s = settings_;
@@ -102,7 +111,7 @@ void ComposedIndex::add(const float* originals, const float* mapped, const std::
                         const std::int64_t* ids, std::size_t n, bool check_ids, std::size_t threads) {
   const std::lock_guard changing(changing_);
   {
-    std::unique_lock lock(mutex_);
+    const auto lock = stop_searches();
     check_new(lists, assignments, ids, n, check_ids);
     if (!graph_) {
       add_codes(originals, mapped, lists, assignments, ids, n);
@@ -223,7 +232,7 @@ void ComposedIndex::append(std::size_t l, const float* originals, const float* m
 void ComposedIndex::compact(std::size_t threads) {
   const std::lock_guard changing(changing_);
   clear_graph(threads);
-  std::unique_lock lock(mutex_);
+  const auto lock = stop_searches();
   for (std::size_t l = 0; l < nlist(); ++l) {
     CodeList& list = lists_->all()[l];
     const bool spare = list.room != list.size();
@@ -236,6 +245,7 @@ void ComposedIndex::compact(std::size_t threads) {
     }
   }
   if (graph_) graph_->shrink();
+  lists_->forget_walks();
   updates_.reset();
   places_ = {};
   places_known_ = false;
@@ -255,7 +265,7 @@ void ComposedIndex::need_places() const {
 
 void ComposedIndex::remove(const std::int64_t* ids, std::size_t n, std::size_t threads) {
   const std::lock_guard changing(changing_);
-  std::unique_lock lock(mutex_);
+  auto lock = stop_searches();
   need_places();
   std::unordered_set<std::int64_t> given;
   for (std::size_t i = 0; i < n; ++i)

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "codecs/uniform_rows.hpp"
+#include "index/id_filter.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
 #include "structures/graph_updates.hpp"
@@ -93,6 +94,9 @@ struct SearchSettings {
   std::optional<bool> shared = {};  // whether queries of a batch share the lists that they probe; empty: where that pays
   std::size_t ef = 64;              // of a graph: how many of the nearest codes are expanded
   std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
+  std::size_t patience = 0;         // of a graph: hops that bring nothing new among the candidates, after which a search
+                                    // ends; 0 for any number
+  const IdFilter* filter = nullptr;  // of what may be found
 };
 
 // What searches along a graph have cost: nodes expanded, codes scored, vectors re-ranked, and the bytes of links, codes and
@@ -144,6 +148,9 @@ class ComposedIndex {
   // The k nearest of each of `count` queries (count × dim_in): ids and distances, count × k, nearest first, filled up with
   // −1 and infinity. Distances are L2, 1 − cosine, or the negative inner product: estimated, unless re-ranked exactly.
   // Throws std::invalid_argument for nprobe 0 or k 0.
+  //
+  // With a filter, where so few vectors pass that scoring all of those takes less time than to look where else a search
+  // would, that is what happens.
   void search(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
               float* distances) const;
   // Of all searches since the last reset_counts(), which nobody may be searching during.
@@ -185,11 +192,13 @@ class ComposedIndex {
               const std::int64_t* ids);
   void prepare(const float* queries, Prepared& prepared) const;
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
-  void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how, std::int64_t* ids,
-                    float* distances) const;
-  void find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const;
-  void search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
-                    float* distances) const;
+  void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
+                    const PlaceFilter* filter, std::int64_t* ids, float* distances) const;
+  void find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter, std::span<TopK> best) const;
+  bool passing_are_few(const SearchSettings& how, const PlaceFilter& filter) const;
+  std::unique_lock<std::shared_mutex> stop_searches();
+  void search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
+                    std::int64_t* ids, float* distances) const;
   void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;
@@ -218,6 +227,7 @@ class ComposedIndex {
   mutable std::atomic<std::uint64_t> hops_ = 0, scored_ = 0, reranked_ = 0;
   std::size_t size_ = 0;
   std::size_t assignments_ = 1;
+  std::uint64_t version_;  // of where vectors lie: another one after each change, and in each index
   mutable std::unordered_multimap<std::int64_t, std::uint64_t> places_;  // id → handles; made when first needed
   mutable bool places_known_ = false;
   std::mutex changing_;  // is taken before the other, by whatever changes the index

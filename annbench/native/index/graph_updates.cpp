@@ -38,7 +38,7 @@ class ComposedIndex::Nodes final : public NodeVectors {
 
 void ComposedIndex::set_graph(Graph graph) {
   const std::lock_guard changing(changing_);
-  std::unique_lock lock(mutex_);
+  const auto lock = stop_searches();
   require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");
   require(graph.size() == size_, "a graph has a node a vector");
   require(graph.degree() <= Graph::max_degree, "a node has at most 1024 links");
@@ -70,7 +70,7 @@ void ComposedIndex::need_updates() {
   if (updates_) return;
   auto made = std::make_unique<GraphUpdates>(*graph_, std::make_unique<Nodes>(*this), kernels_,
                                              settings_.metric == Metric::inner_product);
-  std::unique_lock lock(mutex_);
+  const auto lock = stop_searches();
   updates_ = std::move(made);
 }
 
@@ -81,7 +81,7 @@ void ComposedIndex::add_nodes(const float* originals, const float* mapped, const
   need_updates();
   if (!updates_->ways_known()) {
     Ways ways(*graph_);
-    std::unique_lock lock(mutex_);
+    const auto lock = stop_searches();
     updates_->take(std::move(ways), *graph_);
   }
   try {
@@ -90,7 +90,7 @@ void ComposedIndex::add_nodes(const float* originals, const float* mapped, const
       add_batch(originals + done * settings_.dim_in, mapped + done * settings_.dim, ids + done, count, threads);
     }
   } catch (...) {
-    std::unique_lock lock(mutex_);
+    const auto lock = stop_searches();
     for (std::size_t node = before; node < graph_->size(); ++node) graph_->bury(node);
     size_ -= graph_->size() - before;
     places_.clear();
@@ -104,18 +104,18 @@ void ComposedIndex::add_batch(const float* originals, const float* mapped, const
   const std::size_t first = graph_->size();
   const std::vector<std::uint32_t> lists(count, 0);
   {
-    std::unique_lock lock(mutex_);
+    const auto lock = stop_searches();
     updates_->prepare(*graph_, count);
     add_codes(originals, mapped, lists.data(), 1, ids, count);
   }
   try {
     updates_->enter(*graph_, count);
     const Insertion insertion = updates_->plan(*graph_, growth_, near_nodes(originals, count, threads), threads);
-    std::unique_lock lock(mutex_);
+    const auto lock = stop_searches();
     updates_->insert(*graph_, growth_, insertion);
     size_ += count;
   } catch (...) {
-    std::unique_lock lock(mutex_);
+    const auto lock = stop_searches();
     forget_codes(0, first);
     throw;
   }
@@ -126,7 +126,7 @@ void ComposedIndex::clear_graph(std::size_t threads) {
   if (!graph_ || graph_->dead() == 0) return;
   need_updates();
   Clearing clearing = updates_->clear(*graph_, growth_, threads);
-  std::unique_lock lock(mutex_);
+  const auto lock = stop_searches();
   CodeList& list = lists_->all().front();
   for (const auto& [from, to] : clearing.moves) {
     lists_->move(0, from, to);

@@ -192,8 +192,10 @@ void ComposedIndex::search(const float* queries, std::size_t count, std::size_t 
   require(how.nprobe >= 1, "nprobe must be at least 1");
   std::shared_lock lock(mutex_);
   const std::size_t threads = std::max<std::size_t>(1, how.threads);
-  if (count == 1 && threads > 1 && !graph_) {
-    search_split(queries, k, how, ids, distances);
+  std::shared_ptr<const PlaceFilter> filter;
+  if (how.filter != nullptr) filter = how.filter->places(version_, lists_->all(), graph_ ? &*graph_ : nullptr);
+  if (count == 1 && threads > 1 && !graph_ && (filter == nullptr || !passing_are_few(how, *filter))) {
+    search_split(queries, k, how, filter.get(), ids, distances);
     return;
   }
   const std::size_t block = std::min(most_at_once, (count + threads - 1) / threads);
@@ -201,7 +203,7 @@ void ComposedIndex::search(const float* queries, std::size_t count, std::size_t 
   parallel_for(blocks, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t b = begin; b < end; ++b) {
       const std::size_t first = b * block, size = std::min(block, count - first);
-      search_block(queries + first * settings_.dim_in, size, k, how, ids + first * k, distances + first * k);
+      search_block(queries + first * settings_.dim_in, size, k, how, filter.get(), ids + first * k, distances + first * k);
     }
   });
 }
@@ -226,11 +228,11 @@ std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const 
 }
 
 void ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
-                                 std::int64_t* ids, float* distances) const {
+                                 const PlaceFilter* filter, std::int64_t* ids, float* distances) const {
   Prepared prepared(count);
   prepare(queries, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
-  find(prepared, how, best);
+  find(prepared, how, filter, best);
   std::size_t reranked = 0;
   for (std::size_t q = 0; q < count; ++q) {
     std::vector<Scored> found = best[q].take();
@@ -240,17 +242,34 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   if (graph_ && reranker_ != nullptr) reranked_.fetch_add(reranked, std::memory_order_relaxed);
 }
 
-void ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, std::span<TopK> best) const {
+void ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter,
+                         std::span<TopK> best) const {
   if (graph_) {
-    const WalkCounts cost = lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave}, best);
+    const WalkCounts cost =
+        lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave, how.patience, filter}, best);
     hops_.fetch_add(cost.hops, std::memory_order_relaxed);
     scored_.fetch_add(cost.scored, std::memory_order_relaxed);
     return;
   }
+  const bool few = filter != nullptr && passing_are_few(how, *filter);
+  SearchSettings wide = how;
+  if (few) wide.nprobe = nlist();
   std::vector<std::vector<ListProbe>> probes;
-  choose_lists(how, prepared, probes);
+  choose_lists(wide, prepared, probes);
+  if (few) {
+    lists_->scan_passing(kernels_, {prepared.scanned(), probes, false, {}, filter}, best);
+    return;
+  }
   const bool shared = best.size() > 1 && how.shared.value_or(lists_->sharing_pays());
-  lists_->scan(kernels_, {prepared.scanned(), probes, shared, {}}, best);
+  lists_->scan(kernels_, {prepared.scanned(), probes, shared, {}, filter}, best);
+}
+
+// Whether fewer codes pass than make it worth while to look into lists: those are scored one by one, and 32 of a list at
+// a time.
+bool ComposedIndex::passing_are_few(const SearchSettings& how, const PlaceFilter& filter) const {
+  constexpr std::size_t scanned_a_single = 4;
+  const std::size_t looked_at = size_ * assignments_ / nlist() * std::min(how.nprobe, nlist());
+  return filter.count() * scanned_a_single <= looked_at;
 }
 
 // Of new vectors the near ones in the graph, nearest first.
@@ -281,8 +300,8 @@ std::vector<std::vector<std::uint32_t>> ComposedIndex::near_nodes(const float* o
 }
 
 // One query, its lists shared between threads.
-void ComposedIndex::search_split(const float* query, std::size_t k, const SearchSettings& how, std::int64_t* ids,
-                                 float* distances) const {
+void ComposedIndex::search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
+                                 std::int64_t* ids, float* distances) const {
   Prepared prepared(1);
   prepare(query, prepared);
   std::vector<std::vector<ListProbe>> probes;
@@ -290,7 +309,7 @@ void ComposedIndex::search_split(const float* query, std::size_t k, const Search
   std::vector<TopK> best(how.threads, TopK(kept(k, how)));
   parallel_for(how.threads, how.threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t t = begin; t < end; ++t)
-      lists_->scan(kernels_, {prepared.scanned(), probes, false, {t, how.threads}}, std::span(best).subspan(t, 1));
+      lists_->scan(kernels_, {prepared.scanned(), probes, false, {t, how.threads}, filter}, std::span(best).subspan(t, 1));
   });
   TopK all(kept(k, how));
   for (TopK& part : best)

@@ -38,6 +38,8 @@ class Graph {
 
   bool living(std::size_t node) const { return dead_ == 0 || (graves_[node / 64] >> node % 64 & 1) == 0; }
   std::size_t dead() const { return dead_; }
+  // A bit a node, of the dead; null where there are none.
+  const std::uint64_t* graves() const { return dead_ == 0 ? nullptr : graves_.data(); }
   // From now on a node that lives is dead; prepare() was called for as many nodes as there are.
   void bury(std::size_t node) noexcept {
     graves_[node / 64] |= std::uint64_t{1} << node % 64;

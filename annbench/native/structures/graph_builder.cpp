@@ -122,7 +122,7 @@ void GraphBuilder::make_reachable(Graph& graph) {
   Walker<FloatRows> walker(rows_, kernels_, graph, codes());
   repaired_ = Ways(graph).complete(graph, [&](std::uint32_t node) {
     rows_.decode(codes(), node, 1, vector.data());
-    walker.start(vector.data(), repair_ef, repair_ef);
+    walker.start(vector.data(), {repair_ef, repair_ef, repair_ef});
     walker.search();
     near.clear();
     for (std::size_t i = 0; i < walker.found().size(); ++i) near.push_back(walker.found().node(i));

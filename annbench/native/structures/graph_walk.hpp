@@ -3,17 +3,20 @@
 // A pool holds the nearest codes that were scored. The nearest that was not expanded yet is: those of its links that were
 // never scored are, and go into the pool. The search ends when the `ef` nearest of the pool are expanded.
 //
+// Nodes that an answer may not name, the dead and those that a filter does not pass, lead on as all others do: `ef` of
+// those that it may name are expanded. Where few pass, a scan of those takes less time than the walk; it is what happens
+// then, and also to a search that finds too few on its way.
+//
 // Expanding comes in two halves, so that several searches can take turns: gather() finds what is to be scored and asks
 // for its memory, score() scores it and asks for the links that come next. In between the others have their turns.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -21,7 +24,10 @@
 #include "codecs/codec.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
+#include "structures/place_filter.hpp"
+#include "structures/place_scan.hpp"
 #include "structures/top_k.hpp"
+#include "structures/walk_pool.hpp"
 #include "support/prefetch.hpp"
 
 namespace annbench {
@@ -37,111 +43,48 @@ struct WalkTask {
   const float* queries;
   std::size_t ef;          // how many of the nearest codes are expanded
   std::size_t interleave;  // searches that take turns
+  std::size_t patience = 0;             // hops that bring nothing new among what is wanted, after which one ends; 0: never
+  const PlaceFilter* filter = nullptr;  // of what may be found; it passes no dead node
 };
 
-// The nearest codes, nearest first. A code is one number: the score as an integer that is smaller for nearer ones, the
-// node, and whether it was expanded.
-class WalkPool {
- public:
-  // Of the `capacity` nodes that it holds the `window` nearest are expanded; until it holds as many, all.
-  void start(std::size_t capacity, std::size_t window) {
-    capacity_ = capacity;
-    window_ = window;
-    size_ = next_ = 0;
-    if (keys_.size() <= capacity) keys_.resize(capacity + 1);
-  }
-
-  // NaN is never kept. Few of the nodes that a search scores are nearer than what it holds already: first all are
-  // compared with the farthest, without a branch, then what passed is put in its place.
-  void offer(const float* scores, const std::uint32_t* nodes, std::size_t count) {
-    if (passed_.size() < count) passed_.resize(count);
-    // With fewer nodes than it may hold all pass but NaN.
-    const float limit = size_ == capacity_ ? score(size_ - 1) : -std::numeric_limits<float>::infinity();
-    std::uint32_t* const passed = passed_.data();
-    std::size_t passing = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      passed[passing] = static_cast<std::uint32_t>(i);
-      passing += static_cast<std::size_t>(scores[i] >= limit);
-    }
-    for (std::size_t i = 0; i < passing; ++i) insert(key_of(scores[passed[i]], nodes[passed[i]]));
-  }
-
-  // The nearest node that was not expanded, which then was; Graph::none where there is none.
-  std::uint32_t expand() {
-    const std::size_t end = to_expand();
-    while (next_ < end && (keys_[next_] & 1) != 0) ++next_;
-    if (next_ >= end) return Graph::none;
-    keys_[next_] |= 1;
-    return node_of(keys_[next_++]);
-  }
-
-  // The node that expand() will name if nothing nearer is offered.
-  std::uint32_t next() const {
-    for (std::size_t i = next_; i < to_expand(); ++i)
-      if ((keys_[i] & 1) == 0) return node_of(keys_[i]);
-    return Graph::none;
-  }
-
-  std::size_t size() const { return size_; }
-  bool full() const { return size_ == capacity_; }
-  std::uint32_t node(std::size_t i) const { return node_of(keys_[i]); }
-  float score(std::size_t i) const {
-    const auto ordered = ~static_cast<std::uint32_t>(keys_[i] >> 32);
-    return std::bit_cast<float>((ordered & sign) != 0 ? ordered ^ sign : ~ordered);
-  }
-
- private:
-  static constexpr std::uint32_t sign = 0x80000000u;
-
-  static std::uint64_t key_of(float score, std::uint32_t node) {
-    const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);  // −0 and 0 are one score
-    const std::uint32_t ordered = (bits & sign) != 0 ? ~bits : bits | sign;
-    return std::uint64_t{~ordered} << 32 | std::uint64_t{node} << 1;
-  }
-  static std::uint32_t node_of(std::uint64_t key) { return static_cast<std::uint32_t>(key) >> 1; }
-
-  std::size_t to_expand() const { return full() ? std::min(size_, window_) : size_; }
-
-  void insert(std::uint64_t key) {
-    std::uint64_t* const keys = keys_.data();
-    if (size_ == capacity_ && key >= keys[size_ - 1]) return;
-    // A search by halves whose steps are no branches: which way they go cannot be foretold.
-    std::size_t place = 0;
-    for (std::size_t left = size_; left > 0;) {
-      const std::size_t half = (left + 1) / 2;
-      place += keys[place + half - 1] < key ? half : 0;
-      left -= half;
-    }
-    std::memmove(keys + place + 1, keys + place, (size_ - place) * sizeof *keys);
-    keys[place] = key;
-    size_ = std::min(size_ + 1, capacity_);
-    next_ = std::min(next_, place);
-  }
-
-  std::vector<std::uint64_t> keys_;
-  std::vector<std::uint32_t> passed_;
-  std::size_t capacity_ = 0, window_ = 0, size_ = 0, next_ = 0;
+// Room for one search at a time, which may serve graph after graph.
+struct WalkMemory {
+  WalkPool pool;
+  std::vector<std::uint64_t> seen;     // a bit a node, all 0 between searches
+  std::vector<std::uint32_t> touched;  // words of `seen`
+  std::vector<std::uint32_t> places;
+  std::vector<float> scores;
 };
 
 // One search at a time, of one thread; made once and used for many.
 template <Codec C>
 class Walker {
  public:
-  Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes)
-      : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), seen_((graph.size() + 63) / 64) {}
+  Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes, WalkMemory memory = {})
+      : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)) {
+    if (memory_.seen.size() * 64 < graph.size()) memory_.seen.resize((graph.size() + 63) / 64);
+  }
+  // What it was given, for the next one.
+  WalkMemory release() {
+    forget();
+    return std::move(memory_);
+  }
 
-  // Begins at the entries, which score() then scores. Of the max(ef, wanted) nearest that are found the `ef` nearest are
-  // expanded.
-  void start(const float* query, std::size_t ef, std::size_t wanted) {
+  // Begins at the entries, which score() then scores.
+  void start(const float* query, const Sight& sight) {
     forget();
     codec_.prepare(query, query_);
-    pool_.start(std::max(ef, wanted), ef);
+    memory_.pool.start(sight);
+    patience_ = sight.patience == 0 ? std::numeric_limits<std::size_t>::max() : sight.patience;
+    notable_ = sight.notable;
+    in_vain_ = 0;
     take(graph_.entries);
   }
 
   // Expands the nearest node; false when the search is over.
   bool gather() {
-    const std::uint32_t node = pool_.expand();
+    if (in_vain_ >= patience_) return false;
+    const std::uint32_t node = memory_.pool.expand();
     if (node == Graph::none) return false;
     ++counts_.hops;
     take(graph_.row(node));
@@ -151,9 +94,10 @@ class Walker {
 
   // Scores what start() or gather() has found.
   void score() {
-    codec_.refine(kernels_, query_, {}, codes_, places_.data(), fresh_, scores_.data());
+    codec_.refine(kernels_, query_, {}, codes_, memory_.places.data(), fresh_, memory_.scores.data());
     counts_.scored += fresh_;
-    pool_.offer(scores_.data(), places_.data(), fresh_);
+    memory_.pool.offer(memory_.scores.data(), memory_.places.data(), fresh_);
+    in_vain_ = memory_.pool.nearest_new() < notable_ ? 0 : in_vain_ + 1;
     ask_for_next();
   }
 
@@ -163,23 +107,25 @@ class Walker {
     while (gather());
   }
 
-  const WalkPool& found() const { return pool_; }
+  const WalkPool& found() const { return memory_.pool; }
   const WalkCounts& counts() const { return counts_; }
 
  private:
   // Remembers those of the nodes, up to the first `none`, that were not seen before as what is to be scored, and asks for
   // their codes. Whether a node was seen cannot be foretold: nothing branches on it.
   void take(std::span<const std::uint32_t> nodes) {
-    if (places_.size() < nodes.size()) {
-      places_.resize(nodes.size());
-      scores_.resize(nodes.size());
+    WalkMemory& m = memory_;
+    if (m.places.size() < nodes.size()) {
+      m.places.resize(nodes.size());
+      m.scores.resize(nodes.size());
     }
-    if (touched_.size() < touches_ + nodes.size()) touched_.resize(2 * (touches_ + nodes.size()));
-    std::uint32_t *const places = places_.data(), *const touched = touched_.data() + touches_;
+    if (m.touched.size() < touches_ + nodes.size()) m.touched.resize(2 * (touches_ + nodes.size()));
+    std::uint32_t *const places = m.places.data(), *const touched = m.touched.data() + touches_;
+    std::uint64_t* const seen = m.seen.data();
     std::size_t fresh = 0;
     for (const std::uint32_t node : nodes) {
       if (node == Graph::none) break;
-      std::uint64_t& word = seen_[node / 64];
+      std::uint64_t& word = seen[node / 64];
       const std::uint64_t bit = std::uint64_t{1} << node % 64;
       places[fresh] = node;
       touched[fresh] = node / 64;
@@ -195,15 +141,15 @@ class Walker {
   }
 
   // Asks for the links of the node that is expanded next, as it seems now.
-  void ask_for_next() const {
-    if (const std::uint32_t next = pool_.next(); next != Graph::none) {
+  void ask_for_next() {
+    if (const std::uint32_t next = memory_.pool.next(); next != Graph::none) {
       const auto row = graph_.row(next);
       prefetch(row.data(), row.size_bytes());
     }
   }
 
   void forget() {
-    for (std::size_t i = 0; i < touches_; ++i) seen_[touched_[i]] = 0;
+    for (std::size_t i = 0; i < touches_; ++i) memory_.seen[memory_.touched[i]] = 0;
     touches_ = 0;
   }
 
@@ -212,85 +158,185 @@ class Walker {
   const Graph& graph_;
   CodesView codes_;
   typename C::Query query_;
-  WalkPool pool_;
-  std::vector<std::uint64_t> seen_;
-  std::vector<std::uint32_t> touched_;  // words of seen_, the first touches_ of them
-  std::vector<std::uint32_t> places_;
-  std::vector<float> scores_;
-  std::size_t fresh_ = 0, touches_ = 0;
+  WalkMemory memory_;
+  std::size_t fresh_ = 0;    // places that are to be scored
+  std::size_t touches_ = 0;  // words of memory_.touched
+  std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
   WalkCounts counts_;
 };
 
-// Offers what each query finds to best[q], by handles of list 0 (inverted_lists.hpp), which are the places themselves. The
-// dead are not among them: there are as many more codes in sight, and where that was not enough, a search begins again with
-// twice as many.
+// The memory of searches that are over, for those that come: all threads'.
+class WalkMemories {
+ public:
+  WalkMemory take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return {};
+    WalkMemory memory = std::move(free_.back());
+    free_.pop_back();
+    return memory;
+  }
+  void give(WalkMemory memory) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (free_.size() < free_.capacity()) free_.push_back(std::move(memory));
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    free_.clear();
+  }
+
+  WalkMemories() { free_.reserve(most); }
+
+ private:
+  static constexpr std::size_t most = 32;
+  std::mutex mutex_;
+  std::vector<WalkMemory> free_;
+};
+
+// The searches of one task: `interleave` of them take turns, of one thread.
+template <Codec C>
+class Walks {
+ public:
+  Walks(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes, const WalkTask& task,
+        std::span<TopK> best)
+      : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), task_(task), best_(best),
+        passing_(task.filter == nullptr ? graph.size() - graph.dead() : task.filter->count()),
+        barred_(task.filter == nullptr ? graph.graves() : task.filter->barred(0)) {}
+
+  WalkCounts run(WalkMemories& memories) {
+    if (passing_ == 0) return {};
+    if (task_.filter != nullptr && scan_pays()) {
+      scan(0, best_.size());
+      return counts_;
+    }
+    const std::size_t width = std::clamp<std::size_t>(task_.interleave, 1, best_.size());
+    walks_.reserve(width);
+    std::vector<std::size_t> at_work;
+    for (std::size_t w = 0; w < width; ++w) {
+      walks_.push_back({Walker<C>(codec_, kernels_, graph_, codes_, memories.take())});
+      at_work.push_back(w);
+      begin(walks_[w]);
+    }
+    while (!at_work.empty())
+      for (std::size_t i = 0; i < at_work.size();)
+        if (goes_on(walks_[at_work[i]]))
+          ++i;
+        else
+          at_work.erase(at_work.begin() + static_cast<std::ptrdiff_t>(i));
+    for (Walk& walk : walks_) {
+      counts_.hops += walk.walker.counts().hops;
+      counts_.scored += walk.walker.counts().scored;
+      memories.give(walk.walker.release());
+    }
+    return counts_;
+  }
+
+ private:
+  struct Walk {
+    Walker<C> walker;
+    std::size_t query = 0;
+    std::size_t before = 0;  // codes that the walker has scored for queries before
+    std::size_t times = 1;   // how many times as many are expanded and kept as were asked for
+    bool to_score = true;    // at its next turn; else it gathers
+
+    // False when the search is over.
+    bool turn() {
+      to_score = !to_score;
+      if (to_score) return walker.gather();
+      walker.score();
+      return true;
+    }
+  };
+
+  // Of what may be found, enough to find `wanted` among all: there is more in sight, by the share of what passes.
+  std::size_t among_all(std::size_t wanted) const {
+    return wanted + (wanted * (graph_.size() - passing_) + passing_ - 1) / passing_;
+  }
+  // Codes that a walk scores if what passes has the same share of all everywhere: some hops lead to where the nearest are,
+  // and of a node's links a third was not seen yet.
+  std::size_t expected() const {
+    constexpr std::size_t way = 8;
+    return graph_.entries.size() + (way + among_all(std::min(task_.ef, passing_))) * graph_.degree() / 3;
+  }
+  bool scan_pays() const { return passing_ < 2 * scanned_a_walked * expected(); }
+  // A walk that scores far more than it should is where little passes. It may take a quarter of a scan's time, because some
+  // queries have a long way.
+  bool lost(const Walk& walk) const {
+    return task_.filter != nullptr &&
+           walk.walker.counts().scored - walk.before > std::max(2 * expected(), passing_ / (4 * scanned_a_walked));
+  }
+
+  bool begin(Walk& walk) {
+    if (begun_ == best_.size()) return false;
+    walk.query = begun_++;
+    walk.before = walk.walker.counts().scored;
+    walk.times = 1;
+    look(walk);
+    return true;
+  }
+
+  void look(Walk& walk) {
+    const std::size_t wanted = walk.times * best_[walk.query].capacity();
+    Sight sight{walk.times * std::min(task_.ef, passing_), wanted, 0, barred_, task_.patience, among_all(wanted)};
+    sight.capacity = among_all(std::max(sight.window, wanted));
+    if (task_.filter != nullptr) sight.capacity *= 2;  // what passes is not everywhere as frequent
+    walk.walker.start(task_.queries + walk.query * codec_.dim(), sight);
+    walk.to_score = true;
+  }
+
+  // The next turn of a search, or what comes after it; false when there is no other query.
+  bool goes_on(Walk& walk) {
+    if (!walk.turn()) return !ends(walk) || begin(walk);
+    if (!lost(walk)) return true;
+    scan(walk.query, 1);
+    return begin(walk);
+  }
+
+  // A search is over: its answer, unless it begins again with more in sight, because of what it kept too few pass.
+  bool ends(Walk& walk) {
+    TopK& mine = best_[walk.query];
+    const WalkPool& found = walk.walker.found();
+    std::size_t taken = 0;
+    for (std::size_t f = 0; f < found.size() && taken < mine.capacity(); ++f) {
+      if (found.barred(f)) continue;
+      mine.push(found.score(f), found.node(f));
+      ++taken;
+    }
+    if (taken == std::min(mine.capacity(), passing_) || !found.full()) return true;
+    mine.take();
+    walk.times *= 2;
+    look(walk);
+    return false;
+  }
+
+  void scan(std::size_t first, std::size_t count) {
+    std::vector<typename C::Query> queries(count);
+    for (std::size_t q = 0; q < count; ++q) codec_.prepare(task_.queries + (first + q) * codec_.dim(), queries[q]);
+    scan_places<C>(codec_, kernels_, codes_, task_.filter->places(0), 0, queries, [](std::size_t) { return Probe{}; },
+                   best_.subspan(first, count));
+    counts_.scored += count * passing_;
+  }
+
+  // Scoring a code on a walk takes as long as scoring so many one after the other, in order of place.
+  static constexpr std::size_t scanned_a_walked = 6;
+
+  const C& codec_;
+  const KernelTable& kernels_;
+  const Graph& graph_;
+  CodesView codes_;
+  const WalkTask& task_;
+  std::span<TopK> best_;
+  std::size_t passing_;
+  const std::uint64_t* barred_;  // a bit a node, or null
+  std::vector<Walk> walks_;
+  std::size_t begun_ = 0;
+  WalkCounts counts_;
+};
+
+// Offers what each query finds to best[q], by handles of list 0 (inverted_lists.hpp), which are the places themselves.
 template <Codec C>
 WalkCounts walk(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes,
-                const WalkTask& task, std::span<TopK> best) {
-  WalkCounts counts;
-  const std::size_t living = graph.size() - graph.dead();
-  if (living == 0) return counts;
-  const std::size_t width = std::clamp<std::size_t>(task.interleave, 1, best.size());
-  enum class Turn : std::uint8_t { score, gather };
-  std::vector<Walker<C>> walkers;
-  walkers.reserve(width);
-  std::vector<Turn> turns(width);
-  std::vector<std::size_t> at_work, queries(width);  // walkers, and the query that each is at
-  std::vector<std::size_t> times(width);             // how many times as many are expanded and kept as were asked for
-  std::size_t begun = 0;
-  // Of what a walk finds the dead are left out: it looks for more, by their share.
-  const auto look = [&](std::size_t w) {
-    const auto more = [&](std::size_t wanted) { return times[w] * (wanted + (wanted * graph.dead() + living - 1) / living); };
-    walkers[w].start(task.queries + queries[w] * codec.dim(), more(std::min(task.ef, graph.size())),
-                     more(best[queries[w]].capacity()));
-    turns[w] = Turn::score;
-  };
-  const auto begin = [&](std::size_t w) {
-    queries[w] = begun++;
-    times[w] = 1;
-    look(w);
-  };
-  for (std::size_t w = 0; w < width; ++w) {
-    walkers.emplace_back(codec, kernels, graph, codes);
-    at_work.push_back(w);
-    begin(w);
-  }
-  while (!at_work.empty()) {
-    for (std::size_t i = 0; i < at_work.size();) {
-      const std::size_t w = at_work[i];
-      Walker<C>& walker = walkers[w];
-      const Turn turn = std::exchange(turns[w], turns[w] == Turn::score ? Turn::gather : Turn::score);
-      if (turn == Turn::score) walker.score();
-      if (turn == Turn::score || walker.gather()) {
-        ++i;
-        continue;
-      }
-      TopK& mine = best[queries[w]];
-      const WalkPool& found = walker.found();
-      std::size_t taken = 0;
-      for (std::size_t f = 0; f < found.size() && taken < mine.capacity(); ++f) {
-        if (!graph.living(found.node(f))) continue;
-        mine.push(found.score(f), found.node(f));
-        ++taken;
-      }
-      if (taken < std::min(mine.capacity(), living) && found.full()) {  // too many dead
-        mine.take();
-        times[w] *= 2;
-        look(w);
-        ++i;
-        continue;
-      }
-      if (begun < best.size())
-        begin(at_work[i++]);
-      else
-        at_work.erase(at_work.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-  }
-  for (const Walker<C>& walker : walkers) {
-    counts.hops += walker.counts().hops;
-    counts.scored += walker.counts().scored;
-  }
-  return counts;
+                const WalkTask& task, std::span<TopK> best, WalkMemories& memories) {
+  return Walks<C>(codec, kernels, graph, codes, task, best).run(memories);
 }
 
 }  // namespace annbench

@@ -50,6 +50,7 @@ struct ScanTask {
   std::span<const std::vector<ListProbe>> probes;
   bool shared;  // lists are shared between the queries; else one query after the other
   Share share;
+  const PlaceFilter* filter = nullptr;  // of what may be found
 };
 
 // Lists of codes of any codec. The search itself is not virtual: one call scans for all queries of a task.
@@ -82,9 +83,18 @@ class Lists {
   virtual void walk_near(const KernelTable& kernels, const Graph& graph, const WalkTask& task, const EqualLengths& lengths,
                          std::span<TopK> best) const = 0;
   virtual void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
+  // The same, by scoring what passes the filter code by code and nothing else.
+  virtual void scan_passing(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
+
+  // Gives back what searches along a graph keep for those that come.
+  void forget_walks() { memories_.clear(); }
+
+ protected:
+  WalkMemories& memories() const { return memories_; }
 
  private:
   std::vector<CodeList> lists_;
+  mutable WalkMemories memories_;
 };
 
 inline constexpr std::size_t tile_bytes = 16 << 10;  // of codes: half of L1, beside what a query brings
@@ -116,12 +126,12 @@ class ListsOf final : public Lists {
 
   WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
                   std::span<TopK> best) const override {
-    return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best);
+    return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best, memories());
   }
 
   void walk_near(const KernelTable& kernels, const Graph& graph, const WalkTask& task, const EqualLengths& lengths,
                  std::span<TopK> best) const override {
-    annbench::walk(EquallyLong<C>(codec_, lengths), kernels, graph, view(all().front().codes), task, best);
+    annbench::walk(EquallyLong<C>(codec_, lengths), kernels, graph, view(all().front().codes), task, best, memories());
   }
 
   void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {
@@ -129,6 +139,21 @@ class ListsOf final : public Lists {
       scan_shared(kernels, task, best);
     else
       scan_each(kernels, task, best);
+  }
+
+  void scan_passing(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {
+    // Queries that all look at one list pass over it together.
+    const std::size_t together = all().size() == 1 ? best.size() : 1;
+    std::vector<Query> queries(together);
+    for (std::size_t first = 0; first < best.size(); first += together) {
+      for (std::size_t q = 0; q < together; ++q) codec_.prepare(task.queries + (first + q) * codec_.dim(), queries[q]);
+      for (std::size_t p = 0; p < task.probes[first].size(); ++p) {
+        const std::uint32_t list = task.probes[first][p].list;
+        scan_places<C>(codec_, kernels, view(all()[list].codes), task.filter->places(list), handle_of(list, 0), queries,
+                       [&](std::size_t q) -> const Probe& { return task.probes[first + q][p].probe; },
+                       best.subspan(first, together));
+      }
+    }
   }
 
  private:
@@ -159,7 +184,7 @@ class ListsOf final : public Lists {
         const auto [begin, end] = range(all()[probes[p].list].size(), by_lists ? Share{} : task.share);
         for (std::size_t first = begin; first < end;) {
           const std::size_t at_once = std::min(step_with(best[q], step), end - first);
-          scan_tile(kernels, query, probes[p], first, at_once, best[q], scratch);
+          scan_tile(kernels, query, probes[p], task.filter, first, at_once, best[q], scratch);
           first += at_once;
         }
       }
@@ -197,7 +222,7 @@ class ListsOf final : public Lists {
           const ListProbe& probe = task.probes[visits[v].query][visits[v].rank];
           for (std::size_t next = first; next < stop;) {
             const std::size_t at_once = std::min(step_with(mine, step), stop - next);
-            scan_tile(kernels, queries[visits[v].query], probe, next, at_once, mine, scratch);
+            scan_tile(kernels, queries[visits[v].query], probe, task.filter, next, at_once, mine, scratch);
             next += at_once;
           }
         }
@@ -205,8 +230,8 @@ class ListsOf final : public Lists {
     }
   }
 
-  void scan_tile(const KernelTable& kernels, const Query& query, const ListProbe& probe, std::size_t first,
-                 std::size_t count, TopK& best, Scratch& scratch) const {
+  void scan_tile(const KernelTable& kernels, const Query& query, const ListProbe& probe, const PlaceFilter* filter,
+                 std::size_t first, std::size_t count, TopK& best, Scratch& scratch) const {
     const CodesView codes = view(all()[probe.list].codes);
     std::size_t found = 0;
     if constexpr (requires { codec_.select(kernels, query, probe.probe, codes, first, count, 0.0f, scratch.places.data(), scratch.bounds.data()); }) {
@@ -218,6 +243,7 @@ class ListsOf final : public Lists {
                                        scratch.places.data(), scratch.bounds.data());
       for (std::size_t i = 0; i < found; ++i) scratch.places[i] += static_cast<std::uint32_t>(first);
     }
+    if (filter != nullptr) found = passing(scratch, found, *filter, probe.list);
     if constexpr (C::staged) {
       if (!best.full()) largest_first(scratch, found, best.capacity());
       // The threshold rises as estimates come in: what passed it may not any more.
@@ -232,6 +258,17 @@ class ListsOf final : public Lists {
     } else {
       for (std::size_t i = 0; i < found; ++i) best.push(scratch.bounds[i], handle_of(probe.list, scratch.places[i]));
     }
+  }
+
+  // Of what was found, what the filter passes, moved to the front.
+  static std::size_t passing(Scratch& scratch, std::size_t found, const PlaceFilter& filter, std::size_t list) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < found; ++i) {
+      scratch.places[kept] = scratch.places[i];
+      scratch.bounds[kept] = scratch.bounds[i];
+      kept += static_cast<std::size_t>(filter.passes(list, scratch.places[i]));
+    }
+    return kept;
   }
 
   // Until there is a threshold everything passes: little is looked at, or, where there are bounds, those first that will

@@ -74,6 +74,7 @@ void test_float_rows();
 void test_graph();
 void test_graph_update_threads();
 void test_graph_updates();
+void test_graph_walk();
 void test_hamming();
 void test_hamming_tables();
 void test_id_list();

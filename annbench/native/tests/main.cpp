@@ -59,6 +59,7 @@ constexpr Test tests[] = {
     {"composed", annbench::tests::test_composed},
     {"composed_threads", annbench::tests::test_composed_threads},
     {"graph_updates", annbench::tests::test_graph_updates},
+    {"graph_walk", annbench::tests::test_graph_walk},
     {"memory_failures", annbench::tests::test_memory_failures},
 #endif
 };

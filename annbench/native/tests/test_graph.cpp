@@ -137,9 +137,10 @@ void check_walks(const C& codec, const Vector& rows, const std::string& name) {
     std::vector<std::vector<Scored>> nearest;
     for (TopK& best : expected) nearest.push_back(best.take());
     const auto same = [](const Scored& a, const Scored& b) { return a.id == b.id && a.score == b.score; };
+    WalkMemories memories;
     for (const std::size_t interleave : {1, 4, 20}) {
       std::vector<TopK> best(count, TopK(k));
-      const WalkCounts cost = walk(codec, *kernels, graph, codes, {queries.data(), n, interleave}, best);
+      const WalkCounts cost = walk(codec, *kernels, graph, codes, {queries.data(), n, interleave}, best, memories);
       for (std::size_t q = 0; q < count; ++q)
         check(std::ranges::equal(best[q].take(), nearest[q], same), name + ": with all in sight, the nearest are found");
       check(cost.hops == count * n && cost.scored == count * n, name + ": everything was looked at once");
@@ -148,7 +149,7 @@ void check_walks(const C& codec, const Vector& rows, const std::string& name) {
     WalkCounts few;
     for (const std::size_t interleave : {1, 5}) {
       std::vector<TopK> best(count, TopK(k));
-      const WalkCounts cost = walk(codec, *kernels, graph, codes, {queries.data(), 20, interleave}, best);
+      const WalkCounts cost = walk(codec, *kernels, graph, codes, {queries.data(), 20, interleave}, best, memories);
       if (interleave == 1) few = cost;
       check(cost.hops == few.hops && cost.scored == few.scored && cost.scored < count * n, name + ": turns cost nothing");
       for (std::size_t q = 0; q < count; ++q) {
@@ -157,47 +158,6 @@ void check_walks(const C& codec, const Vector& rows, const std::string& name) {
         check(std::ranges::equal(found, alone[q], same), name + ": turns change no answer");
       }
     }
-  }
-}
-
-void check_pool() {
-  std::mt19937 random(10);
-  std::uniform_int_distribution<int> some(-20, 20);
-  WalkPool pool;
-  for (const std::size_t capacity : {1, 2, 7, 50}) {
-    pool.start(capacity, capacity);
-    TopK best(capacity);
-    const std::size_t at_once = capacity == 7 ? 1 : 19;
-    Vector scores(300);
-    Nodes nodes(300);
-    std::iota(nodes.begin(), nodes.end(), 0u);
-    for (float& score : scores) score = static_cast<float>(some(random)) / 4;
-    scores[100] = std::numeric_limits<float>::quiet_NaN();
-    scores[200] = -std::numeric_limits<float>::infinity();
-    for (std::size_t i = 0; i < 300; ++i) best.push(scores[i], nodes[i]);
-    for (std::size_t i = 0; i < 300; i += at_once)
-      pool.offer(scores.data() + i, nodes.data() + i, std::min<std::size_t>(at_once, 300 - i));
-    const std::vector<Scored> expected = best.take();
-    bool same = pool.size() == expected.size();
-    for (std::size_t i = 0; same && i < expected.size(); ++i)
-      same = pool.score(i) == expected[i].score && pool.node(i) == expected[i].id;
-    check(same, "a pool keeps what a heap keeps, in order");
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      check(pool.next() == expected[i].id, "what comes next is foretold");
-      check(pool.expand() == expected[i].id, "the nearest is expanded first");
-    }
-    check(pool.expand() == Graph::none && pool.next() == Graph::none, "then nothing is left");
-    const float nearest = std::numeric_limits<float>::infinity();
-    const std::uint32_t later = 400;
-    pool.offer(&nearest, &later, 1);
-    check(pool.expand() == 400, "a nearer one that comes later is");
-    check(pool.score(0) == std::numeric_limits<float>::infinity(), "infinity is the nearest");
-    pool.start(capacity, 2);
-    pool.offer(scores.data(), nodes.data(), 50);
-    std::size_t expanded = 0;
-    while (pool.expand() != Graph::none) ++expanded;
-    check(expanded == std::min<std::size_t>(capacity, 2) && pool.next() == Graph::none, "those in the window are expanded");
-    check(pool.size() == std::min<std::size_t>(capacity, 50), "what is not expanded is kept all the same");
   }
 }
 
@@ -222,7 +182,6 @@ void check_arguments() {
 }  // namespace
 
 void test_graph() {
-  check_pool();
   check_builds();
   check_pruning();
   std::mt19937 random(11);
