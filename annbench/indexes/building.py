@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from annbench.indexes.vectors import blocks, check_mapped
 
 Progress = Callable[[str, int, int], None]
 
-LINKED_ROWS = 4096  # that a graph gets at once: between them, an interrupt is heard
+ADDED_ROWS = 4096  # at once: between them, an interrupt is heard
 
 
 def build_native(
@@ -38,18 +37,13 @@ def build_native(
     fitted = fit(about.spec, vectors, queries, unit=about.unit, seed=about.seed)
     native = make_native(about, fitted, _half_scales(vectors, about, fitted.maps))
     assigner = None if fitted.centroids is None else Assigner(fitted.centroids, about.spec.assignments)
-    fill(native, vectors, ids, about, fitted.maps, assigner, progress, check_ids=False)
+    if assigner is None:
+        native.reserve(n, int(ids.max(initial=0)))
+    fill(native, vectors, ids, about, fitted.maps, assigner, progress, check_ids=False, threads=threads)
     native.compact()
     if about.spec.has_graph:
-        add_graph(native, vectors, about, partial(_build_near, threads=threads), threads, progress)
+        add_graph(native, vectors, about, threads, progress)
     return native, fitted.maps, assigner
-
-
-def _build_near(vectors: NDArray[Any], about: About, threads: int) -> ComposedIndex:
-    def quietly(phase: str, done: int, total: int) -> None:
-        pass
-
-    return build_native(vectors, np.arange(len(vectors), dtype=np.int64), about, None, threads, quietly)[0]
 
 
 def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> ComposedIndex:
@@ -106,20 +100,19 @@ def fill(
 ) -> None:
     """Add checked `vectors` (n, dim). With `check_ids`, raises ValueError for an id of the block that is in use.
 
-    Where there is a graph, `threads` link them in.
+    `threads` code them, and link them in where there is a graph.
     """
     n = len(vectors)
-    step = LINKED_ROWS if native.degree else max(1, n)
     for start, rows in blocks(vectors, unit=about.unit):
-        progress("add", start, n)
         end = start + len(rows)
         with np.errstate(over="ignore", invalid="ignore"):  # told below
             mapped = maps.base(rows)
         if maps.base_map is not None or maps.rotation is not None:
             check_mapped(mapped, start)
         lists = np.zeros((len(rows), 1), dtype=np.uint32) if assigner is None else assigner(mapped)
-        for at in range(0, len(rows), step):
-            some = slice(at, at + step)
+        for at in range(0, len(rows), ADDED_ROWS):
+            progress("add", start + at, n)
+            some = slice(at, at + ADDED_ROWS)
             native.add(
                 rows[some], mapped[some], lists[some], ids[start:end][some], check_ids=check_ids, threads=threads
             )

@@ -1,109 +1,89 @@
-"""The graph of an index: near neighbours of every vector by inverted lists, and links chosen among them."""
+"""The graph of an index: built by inserting its vectors one batch after the other, in random order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench._native import ComposedIndex, GraphBuilder, half_scale
+from annbench._native import ComposedIndex, HalfVectors, half_scale
 from annbench.indexes.about import About
 from annbench.indexes.clusters import cluster
-from annbench.indexes.presets import FLAT_ROWS, default_spec
-from annbench.indexes.spec import IndexSpec, make_spec, with_choices
+from annbench.indexes.reranks import UniformRerank
 from annbench.indexes.structures import GraphStructure
 from annbench.indexes.training import sample_places
-from annbench.indexes.transforms.base import Matrix
 from annbench.indexes.vectors import as_rows, blocks
 
 Progress = Callable[[str, int, int], None]
-# An index of these vectors, and the ids (n,) to give them: that of building.py, which this module stands beneath.
-BuildNear = Callable[[NDArray[Any], About], ComposedIndex]
 
-CODE = {"kind": "uniform", "bits": 4, "fit": "rabitq-fast", "scan_bits": 1}
 ENTRY_ROWS = 256  # sampled for each entry
-LISTS_PER_ROOT = 2.0
-TRAIN_ROWS_PER_LIST = 32
-PROBED = 0.08  # of the lists, and some more: with fewer near neighbours found, searches take more hops
-PROBED_AT_LEAST = 12
-
-
-class EquallyLong:
-    """Vectors (n, dim) with one more dimension, which makes all of them as long as the longest: whoever is near by
-    distance is near by inner product then (Bachrach et al., RecSys 2014). Rows are made when they are asked for.
-    """
-
-    def __init__(self, vectors: NDArray[Any]) -> None:
-        self._vectors = vectors
-        self.shape = (len(vectors), vectors.shape[1] + 1)
-        self.dtype = np.dtype(np.float32)
-        self._square = max((float(_squares(rows).max()) for _, rows in blocks(vectors, unit=False)), default=0.0)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, places: Any) -> Matrix:
-        rows = as_rows(self._vectors[places], unit=False)
-        missing = np.sqrt(np.maximum(self._square - _squares(rows), 0))
-        return np.concatenate([rows, missing[:, None].astype(np.float32)], axis=1)
+MOST_HALF_BYTES = 1 << 30  # beyond, what 8 bits stand for does: read more slowly, and as good to choose links by
 
 
 def add_graph(
-    native: ComposedIndex,
-    vectors: NDArray[Any],
-    about: About,
-    build_near: BuildNear,
-    threads: int,
-    progress: Progress,
+    native: ComposedIndex, vectors: NDArray[Any], about: About, threads: int, progress: Progress
 ) -> None:
     """Give `native`, which was filled with checked `vectors` (n, dim), the graph that its spec asks for.
 
-    Beside the index this takes the vectors in halves, codes of about 4 bits a dimension, and the links twice.
+    Near vectors are found along the graph so far, by the index's own codes. Links are chosen among them by what it
+    re-ranks with, or its codes, if those are the vectors in halves or float32; else by halves that are made for the
+    build, 2 bytes a dimension, unless these would be many and there are 8 bits a dimension to re-rank with. Beside
+    these and the index that takes 5 bytes for each of `degree` links and 10 for a vector, and 4 for a link again while
+    rows are cut to their degree: the graph itself, which stays. So 10^7 vectors of 96 dimensions in codes of 4 bits,
+    with 24 links and 8 bits to re-rank, take 4.0 GB at most, of which 2.7 stay.
+
+    What it does between two calls of `progress`, and so until an interrupt is heard, takes a fraction of a second.
     """
     structure = cast(GraphStructure, about.spec.structure)
-    space = about
-    if about.metric == "ip":
-        vectors = cast(NDArray[Any], EquallyLong(vectors))
-        space = About("euclidean", about.spec, vectors.shape[1], seed=about.seed)
-    n, dim = vectors.shape
-    progress("near", 0, n)
-    near = build_near(vectors, About(space.metric, near_spec(n, dim), dim, seed=about.seed))
-    largest = max((float(np.abs(rows).max()) for _, rows in blocks(vectors, unit=space.unit)), default=0.0)
-    builder = GraphBuilder(n, dim=dim, degree=structure.degree, alpha=structure.alpha, scale=half_scale(largest))
-    for start, rows in blocks(vectors, unit=space.unit):
-        builder.put(start, rows)
-    nprobe = min(near.nlist, PROBED_AT_LEAST + round(PROBED * near.nlist))
-    for start, rows in blocks(vectors, unit=space.unit):
-        progress("links", start, n)
-        found = near.search(rows, structure.candidates + 1, nprobe=nprobe, threads=threads)[0]
-        builder.link(start, found, threads)
-    native.set_graph(builder, entries(near, vectors, space, structure.entries), threads)
-    progress("links", n, n)
-
-
-def near_spec(n: int, dim: int) -> IndexSpec:
-    """What near neighbours are looked for with."""
-    if n <= FLAT_ROWS:
-        return make_spec()
-    # Half as many lists as a search wants, learned from a quarter of the rows: k-means would take longer than the rest.
-    nlist = round(LISTS_PER_ROOT * sqrt(n))
-    lists = {"kind": "ivf", "nlist": nlist, "train_rows": TRAIN_ROWS_PER_LIST * nlist}
-    return with_choices(default_spec(n, dim, "euclidean"), {"codec": CODE, "structure": lists})
-
-
-def entries(near: ComposedIndex, vectors: NDArray[Any], space: About, count: int) -> NDArray[np.uint32]:
-    """The vectors in the middle of `count` clusters."""
     n = len(vectors)
-    sample = as_rows(vectors[sample_places(n, ENTRY_ROWS * count, space.seed)], unit=space.unit)
+    progress("links", 0, n)
+    order, entries = insertion_order(vectors, about, structure.entries)
+    builder = native.graph_builder(
+        order,
+        entries,
+        degree=structure.degree,
+        alpha=structure.alpha,
+        candidates=structure.candidates,
+        halves=_halves(vectors, about) if _needs_halves(native, vectors, about) else None,
+    )
+    while builder.step(threads):
+        progress("links", builder.linked, n)
+    native.set_graph(builder)
+
+
+def insertion_order(vectors: NDArray[Any], about: About, entries: int) -> tuple[NDArray[np.uint32], int]:
+    """The rows of `vectors` (n, dim) at random, (n,), but first those in the middle of `entries` clusters, and how many
+    these are.
+    """
+    n = len(vectors)
+    order = np.random.default_rng(about.seed).permutation(np.arange(n, dtype=np.uint32))
+    first = _middles(vectors, about, entries)
+    return np.concatenate([first, order[~np.isin(order, first)]]), len(first)
+
+
+def _middles(vectors: NDArray[Any], about: About, count: int) -> NDArray[np.uint32]:
+    n = len(vectors)
     if not n:
         return np.empty(0, dtype=np.uint32)
-    middles = cluster(sample, min(count, n), seed=space.seed)
-    found = near.search(middles, 1, nprobe=min(near.nlist, PROBED_AT_LEAST))[0][:, 0]
-    return np.unique(found[found >= 0]).astype(np.uint32)
+    places = np.arange(n)[sample_places(n, ENTRY_ROWS * count, about.seed)]
+    sample = as_rows(vectors[places], unit=about.unit)
+    centroids = cluster(sample, min(count, n), seed=about.seed)
+    squares = np.einsum("nd,nd->n", sample, sample)[:, None] - 2 * (sample @ centroids.T)
+    return np.unique(places[np.argmin(squares, axis=0)]).astype(np.uint32)
 
 
-def _squares(rows: Matrix) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+def _needs_halves(native: ComposedIndex, vectors: NDArray[Any], about: About) -> bool:
+    if native.keeps_vectors:
+        return False
+    rerank = about.spec.rerank
+    return not (isinstance(rerank, UniformRerank) and rerank.bits == 8 and 2 * vectors.size > MOST_HALF_BYTES)
+
+
+def _halves(vectors: NDArray[Any], about: About) -> HalfVectors:
+    largest = max((float(np.abs(rows).max()) for _, rows in blocks(vectors, unit=about.unit)), default=0.0)
+    halves = HalfVectors(len(vectors), dim=vectors.shape[1], scale=half_scale(largest))
+    for start, rows in blocks(vectors, unit=about.unit):
+        halves.put(start, rows)
+    return halves

@@ -200,7 +200,7 @@ PRESETS: dict[str, Preset] = {
             "3.7 times the queries a second, indexes built up to 4.9 times faster",
             "4 bits a dimension on a swept grid with a rescale factor, of as many dimensions as fill cache lines, "
             "where the paper has 8 bits of LVQ; a random rotation follows PCA; links are chosen at full dimension "
-            "among near neighbours that inverted lists find",
+            "among near ones that the codes find",
         ),
         Preset(
             "leanvec-ood",
@@ -221,7 +221,7 @@ PRESETS: dict[str, Preset] = {
             "throughput of the second best with 1.4 times less memory, at a billion vectors",
             "what decides is a code of 8 bits of the vector itself, not of what 4 bits left of it (residual_bits is "
             "read at every step of a graph); every code has a rescale factor; links are chosen from the vectors before "
-            "coding, among near neighbours that inverted lists find",
+            "coding, among near ones that the codes find",
         ),
         Preset(
             "graph-f16",
@@ -229,9 +229,9 @@ PRESETS: dict[str, Preset] = {
             "DiskANN: Fast accurate billion-point nearest neighbor search on a single node (Vamana), NeurIPS 2019",
             "pruned links (alpha 1.2) make graphs of smaller diameter than those of HNSW and NSG, and in memory at "
             "least as fast a search",
-            "all of it is in memory, in half precision, without codes and without a disk; links are chosen among near "
-            "neighbours that inverted lists find, where the paper searches the growing graph twice; searches begin at "
-            "the middle of clusters, not at the medoid",
+            "all of it is in memory, in half precision, without codes and without a disk; the growing graph is "
+            "searched once for every vector, where the paper does so twice; searches begin at the middle of clusters, "
+            "not at the medoid",
         ),
         Preset(
             "rabitq",

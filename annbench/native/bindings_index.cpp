@@ -1,5 +1,6 @@
 // The Python face of the composed index.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/unique_ptr.h>
@@ -186,18 +187,17 @@ void bind_composed_index(nb::module_& m) {
       nullptr);
   m.def("rotated", rotated, "rows"_a.noconvert(), "seed"_a);
   m.def("half_scale", &FloatRows::scale_for, "largest"_a);
-  nb::class_<GraphBuilder>(m, "GraphBuilder")
-      .def(nb::init<std::size_t, std::size_t, std::size_t, float, float>(), "nodes"_a, nb::kw_only(), "dim"_a, "degree"_a,
-           "alpha"_a, "scale"_a)
-      .def("put", [](GraphBuilder& self, std::size_t first, Matrix<const float> vectors) {
+  nb::class_<HalfVectors>(m, "HalfVectors")
+      .def(nb::init<std::size_t, std::size_t, float>(), "nodes"_a, nb::kw_only(), "dim"_a, "scale"_a)
+      .def("put", [](HalfVectors& self, std::size_t first, Matrix<const float> vectors) {
             require(vectors.shape(1) == self.dim(), "vectors must have dim columns");
             nb::gil_scoped_release unlocked;
             self.put(first, vectors.data(), vectors.shape(0));
-          }, "first"_a, "vectors"_a.noconvert())
-      .def("link", [](GraphBuilder& self, std::size_t first, Matrix<const std::int64_t> candidates, std::size_t threads) {
-            nb::gil_scoped_release unlocked;
-            self.link(first, candidates.shape(0), candidates.data(), candidates.shape(1), threads);
-          }, "first"_a, "candidates"_a.noconvert(), "threads"_a = 1);
+          }, "first"_a, "vectors"_a.noconvert());
+  nb::class_<GraphBuilder>(m, "GraphBuilder")
+      .def("step", &GraphBuilder::step, "threads"_a = 1, nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("linked", &GraphBuilder::linked)
+      .def_prop_ro("repaired", &GraphBuilder::repaired);
   nb::class_<IdFilter>(m, "IdFilter")
       .def("__init__", [](IdFilter* self, Vector<const std::int64_t> ids) {
             nb::gil_scoped_release unlocked;
@@ -214,6 +214,7 @@ void bind_composed_index(nb::module_& m) {
            "isa"_a = nb::none())
       .def("add", add, "originals"_a.noconvert(), "mapped"_a.noconvert(), "lists"_a.noconvert(), "ids"_a.noconvert(),
            nb::kw_only(), "check_ids"_a = true, "threads"_a = 1)
+      .def("reserve", &ComposedIndex::reserve, "n"_a, "largest_id"_a, nb::call_guard<nb::gil_scoped_release>())
       .def("compact", &ComposedIndex::compact, "threads"_a = 1, nb::call_guard<nb::gil_scoped_release>())
       .def("remove", [](ComposedIndex& self, Vector<const std::int64_t> ids, std::size_t threads) {
             nb::gil_scoped_release unlocked;
@@ -224,10 +225,18 @@ void bind_composed_index(nb::module_& m) {
            "filter"_a = nb::none(), "shared"_a = nb::none())
       .def("search_one", search_one, "query"_a, "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
            "threads"_a = 1, "ef"_a = 64, "patience"_a = 0, "filter"_a = nb::none())
-      .def("set_graph", [](ComposedIndex& self, GraphBuilder& builder, Vector<const std::uint32_t> entries, std::size_t threads) {
+      .def_prop_ro("keeps_vectors", &ComposedIndex::keeps_vectors)
+      .def("graph_builder", [](const ComposedIndex& self, Vector<const std::uint32_t> order, std::size_t entries,
+                               std::size_t degree, float alpha, std::size_t candidates, std::shared_ptr<HalfVectors> halves) {
             nb::gil_scoped_release unlocked;
-            self.set_graph(builder.finish({entries.data(), entries.shape(0)}, threads));
-          }, "builder"_a, "entries"_a.noconvert(), "threads"_a = 1)
+            return self.graph_builder({degree, alpha, candidates}, {order.data(), order.data() + order.size()}, entries,
+                                      std::move(halves));
+          }, "order"_a.noconvert(), "entries"_a, nb::kw_only(), "degree"_a, "alpha"_a, "candidates"_a,
+          "halves"_a = nb::none(), nb::keep_alive<0, 1>())
+      .def("set_graph", [](ComposedIndex& self, GraphBuilder& builder) {
+            nb::gil_scoped_release unlocked;
+            self.set_graph(builder.take());
+          }, "builder"_a)
       .def("set_growth", [](ComposedIndex& self, float alpha, std::size_t candidates, std::size_t entries) {
             nb::gil_scoped_release unlocked;
             self.set_growth({alpha, candidates, entries});

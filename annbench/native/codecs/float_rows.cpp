@@ -97,12 +97,7 @@ void FloatRows::decode(const CodesView& codes, std::size_t first, std::size_t co
     if (count > 0) std::memcpy(vectors, rows, count * row_bytes());
     return;
   }
-  const float scale = scale_;
-  for (std::size_t i = 0; i < count * dim_; ++i) {
-    std::uint16_t half;
-    std::memcpy(&half, rows + 2 * i, 2);
-    vectors[i] = scale * float_of_half(half);
-  }
+  active_kernels().half_values(reinterpret_cast<const std::uint16_t*>(rows), count * dim_, scale_, vectors);
 }
 
 void FloatRows::prepare(const float* query, Query& prepared) const {

@@ -271,6 +271,22 @@ void float_distance(Input& input) {
   }
 }
 
+void half_values(Input& input) {
+  const std::size_t count = input.size(0, 100);
+  Placed<std::uint16_t> halves(input, count);
+  Placed<float> expected(count, 0);
+  reference().half_values(halves.data(), count, 0x1p-8f, expected.data());
+  for (float& value : expected.span())
+    if (value != value) value = 0;  // of NaN the bits may differ
+  for (const KernelTable* table : others()) {
+    Placed<float> found(count, input.byte());
+    table->half_values(halves.data(), count, 0x1p-8f, found.data());
+    for (float& value : found.span())
+      if (value != value) value = 0;
+    require(same<float>(found.span(), expected.span()), "half_values", *table, shape_of({count}));
+  }
+}
+
 void hadamard(Input& input) {
   const std::size_t n = std::size_t{1} << input.between(0, 12);
   Placed<float> values = floats_from(input, n, any_kind(input));
@@ -377,7 +393,7 @@ void crc32c(Input& input) {
 
 constexpr void (*comparisons[])(Input&) = {
     threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, packed_dot,
-    float_distance<float>, float_distance<std::uint16_t>, hadamard, plane_dot, table_scan, sign_scan, projection<float>,
+    float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection<float>,
     projection<std::uint16_t>, crc32c};
 
 }  // namespace

@@ -9,13 +9,14 @@
 
 #include "index/reranker.hpp"
 #include "support/require.hpp"
+#include "support/thread_pool.hpp"
 #include "support/wide_dot.hpp"
 
 namespace annbench {
 namespace {
 
 constexpr std::size_t max_lists = std::size_t{1} << 24;
-constexpr std::size_t encode_rows = 256;    // vectors of a list that are coded together
+constexpr std::size_t encode_rows = 256;  // places of a list that are coded together, from a multiple of it on
 std::atomic<std::uint64_t> last_version = 0;  // of any index
 
 }  // namespace
@@ -114,7 +115,7 @@ void ComposedIndex::add(const float* originals, const float* mapped, const std::
     const auto lock = stop_searches();
     check_new(lists, assignments, ids, n, check_ids);
     if (!graph_) {
-      add_codes(originals, mapped, lists, assignments, ids, n);
+      add_codes(originals, mapped, lists, assignments, ids, n, threads);
       size_ += n;
       return;
     }
@@ -143,7 +144,7 @@ void ComposedIndex::check_new(const std::uint32_t* lists, std::size_t assignment
 
 // At the end of their lists, or not at all.
 void ComposedIndex::add_codes(const float* originals, const float* mapped, const std::uint32_t* lists,
-                              std::size_t assignments, const std::int64_t* ids, std::size_t n) {
+                              std::size_t assignments, const std::int64_t* ids, std::size_t n, std::size_t threads) {
   assignments_ = assignments;
 
   std::vector<std::vector<std::uint32_t>> members(nlist());
@@ -160,7 +161,25 @@ void ComposedIndex::add_codes(const float* originals, const float* mapped, const
       for (const std::uint32_t i : members[l]) largest = std::max(largest, ids[i]);
       make_room(l, members[l].size(), largest);
     }
-    for (std::size_t l = 0; l < nlist(); ++l) append(l, originals, mapped, members[l], ids);
+    // Lists side by side, or the blocks of one: no two threads write to one block of codes.
+    parallel_for(nlist(), threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+      for (std::size_t l = begin; l < end; ++l) {
+        const std::size_t first = sizes[l], last = first + members[l].size();
+        const std::size_t skipped = first / encode_rows, blocks = (last + encode_rows - 1) / encode_rows - skipped;
+        parallel_for(members[l].empty() ? 0 : blocks, nlist() == 1 ? threads : 1, [&](std::size_t from, std::size_t to, std::size_t) {
+          for (std::size_t b = skipped + from; b < skipped + to; ++b) {
+            const std::size_t start = std::max(first, b * encode_rows), stop = std::min(last, (b + 1) * encode_rows);
+            encode(l, originals, mapped, std::span(members[l]).subspan(start - first, stop - start), start);
+          }
+        });
+      }
+    });
+    for (std::size_t l = 0; l < nlist(); ++l)
+      for (const std::uint32_t i : members[l]) {
+        CodeList& list = lists_->all()[l];
+        if (places_known_) places_.emplace(ids[i], handle_of(l, list.size()));
+        list.ids.push_back(ids[i]);
+      }
   } catch (...) {
     for (std::size_t l = 0; l < nlist(); ++l) forget_codes(l, sizes[l]);
     throw;
@@ -189,44 +208,37 @@ void ComposedIndex::make_room(std::size_t l, std::size_t count, std::int64_t lar
   list.room = room;
 }
 
-void ComposedIndex::append(std::size_t l, const float* originals, const float* mapped,
-                           const std::vector<std::uint32_t>& members, const std::int64_t* ids) {
-  if (members.empty()) return;
+// At most encode_rows vectors into places first … of a list.
+void ComposedIndex::encode(std::size_t l, const float* originals, const float* mapped,
+                           std::span<const std::uint32_t> members, std::size_t first) {
   const IndexSettings& s = settings_;
   CodeList& list = lists_->all()[l];
   const bool anchored = !s.centroids.empty() && s.codec.anchored(), l2 = s.metric == Metric::euclidean;
   const bool raw = reranker_ != nullptr && !reranker_->centred();
-  const std::size_t at_once = std::min(encode_rows, members.size());
-  std::vector<float> vectors(at_once * s.dim), finer(at_once * s.dim_in), bias(at_once), finer_bias(at_once);
+  const std::size_t block = members.size();
+  std::vector<float> vectors(block * s.dim), finer(block * s.dim_in), bias(block), finer_bias(block);
   std::vector<float> anchor(s.dim);
   if (anchored) std::copy_n(s.centroids.data() + l * s.prefix_dim, s.prefix_dim, anchor.begin());
-  for (std::size_t first = 0; first < members.size(); first += at_once) {
-    const std::size_t block = std::min(at_once, members.size() - first);
-    for (std::size_t i = 0; i < block; ++i) {
-      const std::size_t row = members[first + i];
-      const float *x = originals + row * s.dim_in, *v = mapped + row * s.dim;
-      double squares = 0, with_mean = 0, mapped_squares = 0;
-      for (std::size_t j = 0; j < s.dim_in; ++j) {
-        const float mean = s.mean.empty() ? 0.0f : s.mean[j], centred = x[j] - mean;
-        squares += static_cast<double>(centred) * centred;
-        with_mean += static_cast<double>(centred) * mean;
-        finer[i * s.dim_in + j] = raw ? x[j] : centred;
-      }
-      for (std::size_t j = 0; j < s.dim; ++j) {
-        mapped_squares += static_cast<double>(v[j]) * v[j];
-        vectors[i * s.dim + j] = v[j] - anchor[j];
-      }
-      const auto own = static_cast<float>(l2 ? -squares : with_mean);
-      bias[i] = !s.mapped_metric ? own : l2 ? static_cast<float>(-mapped_squares) : 0.0f;
-      finer_bias[i] = raw ? 0.0f : own;
+  for (std::size_t i = 0; i < block; ++i) {
+    const std::size_t row = members[i];
+    const float *x = originals + row * s.dim_in, *v = mapped + row * s.dim;
+    double squares = 0, with_mean = 0, mapped_squares = 0;
+    for (std::size_t j = 0; j < s.dim_in; ++j) {
+      const float mean = s.mean.empty() ? 0.0f : s.mean[j], centred = x[j] - mean;
+      squares += static_cast<double>(centred) * centred;
+      with_mean += static_cast<double>(centred) * mean;
+      finer[i * s.dim_in + j] = raw ? x[j] : centred;
     }
-    lists_->encode(l, vectors.data(), bias.data(), anchored ? anchor.data() : nullptr, block);
-    if (reranker_) reranker_->encode(list, finer.data(), finer_bias.data(), block);
-    for (std::size_t i = 0; i < block; ++i) {
-      if (places_known_) places_.emplace(ids[members[first + i]], handle_of(l, list.size()));
-      list.ids.push_back(ids[members[first + i]]);
+    for (std::size_t j = 0; j < s.dim; ++j) {
+      mapped_squares += static_cast<double>(v[j]) * v[j];
+      vectors[i * s.dim + j] = v[j] - anchor[j];
     }
+    const auto own = static_cast<float>(l2 ? -squares : with_mean);
+    bias[i] = !s.mapped_metric ? own : l2 ? static_cast<float>(-mapped_squares) : 0.0f;
+    finer_bias[i] = raw ? 0.0f : own;
   }
+  lists_->encode(l, vectors.data(), bias.data(), anchored ? anchor.data() : nullptr, block, first);
+  if (reranker_) reranker_->encode(list, finer.data(), finer_bias.data(), block, first);
 }
 
 void ComposedIndex::compact(std::size_t threads) {

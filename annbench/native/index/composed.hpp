@@ -105,6 +105,9 @@ struct SearchCounts {
   std::uint64_t hops = 0, scored = 0, reranked = 0, bytes = 0;
 };
 
+class GraphBuilder;
+struct GraphSettings;
+class HalfVectors;
 class Reranker;
 
 // Thread-safe: searches run side by side; add, remove, compact and save come one after the other. While vectors are added,
@@ -124,10 +127,19 @@ class ComposedIndex {
   // adds nothing for a list or an id that cannot be, nor where memory does not suffice (std::bad_alloc).
   // Without `check_ids` the caller vouches for the ids; finding those in use takes memory (see compact).
   //
-  // In a graph new nodes are linked to near ones, found by searches along it: some at a time, between which searches run
-  // and find those that are in. From then on it takes 4 bytes a vector more, 8 for inner products, until compact().
+  // `threads` code the vectors. In a graph new nodes are linked to near ones, found by searches along it: some at a time, between which searches run
+  // and find those that are in. From then on it takes 4 bytes a vector more, until compact().
   void add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
            const std::int64_t* ids, std::size_t n, bool check_ids = true, std::size_t threads = 1);
+  // Memory for the first n vectors of an index of one list, and nothing to spare. Throws std::invalid_argument, std::bad_alloc.
+  void reserve(std::size_t n, std::int64_t largest_id);
+  // A builder of a graph over the codes, of which none may be added or removed until it is made. `order`, `entries`: see
+  // there. `halves` are what links are chosen by (dim_in dimensions); without them what is re-ranked with is, or codes where
+  // keeps_vectors(). Throws std::invalid_argument.
+  std::unique_ptr<GraphBuilder> graph_builder(const GraphSettings& settings, std::vector<std::uint32_t> order,
+                                              std::size_t entries, std::shared_ptr<const HalfVectors> halves) const;
+  // Whether vectors are there again as they were added, in halves or more.
+  bool keeps_vectors() const;
   // From now on searches go along a graph over the codes, whose nodes are places in the one list. Throws
   // std::invalid_argument where there are several lists, or another number of codes.
   void set_graph(Graph graph);
@@ -176,11 +188,12 @@ class ComposedIndex {
   void check_new(const std::uint32_t* lists, std::size_t assignments, const std::int64_t* ids, std::size_t n,
                  bool check_ids) const;
   void add_codes(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
-                 const std::int64_t* ids, std::size_t n);
+                 const std::int64_t* ids, std::size_t n, std::size_t threads);
   void add_nodes(const float* originals, const float* mapped, const std::int64_t* ids, std::size_t n, std::size_t threads);
   void add_batch(const float* originals, const float* mapped, const std::int64_t* ids, std::size_t count,
                  std::size_t threads);
-  std::vector<std::vector<std::uint32_t>> near_nodes(const float* originals, std::size_t count, std::size_t threads) const;
+  std::vector<std::vector<std::uint32_t>> near_nodes(const Graph& graph, const float* originals, std::size_t count,
+                                                     std::size_t sight, std::size_t threads) const;
   void forget_codes(std::size_t list, std::size_t size) noexcept;
   void need_updates();
   void bury(const std::int64_t* ids, std::size_t n);
@@ -188,8 +201,8 @@ class ComposedIndex {
   void clear_when_due(std::size_t threads);
   bool there(std::size_t place) const { return !graph_ || (place < graph_->size() && graph_->living(place)); }
   void make_room(std::size_t list, std::size_t count, std::int64_t largest_id);
-  void append(std::size_t list, const float* originals, const float* mapped, const std::vector<std::uint32_t>& members,
-              const std::int64_t* ids);
+  void encode(std::size_t list, const float* originals, const float* mapped, std::span<const std::uint32_t> members,
+              std::size_t first);
   void prepare(const float* queries, Prepared& prepared) const;
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
   void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,

@@ -4,7 +4,7 @@
 #include <new>
 
 #include "index/composed.hpp"
-#include "index/reranker.hpp"
+#include "index/stored_vectors.hpp"
 #include "structures/graph_updates.hpp"
 #include "support/require.hpp"
 
@@ -13,38 +13,10 @@ namespace {
 
 constexpr std::size_t new_share = 50;    // of the nodes, at most one in so many is linked in at once
 constexpr std::size_t most_new = 512;    // nobody searches while so many are coded
+constexpr std::size_t least_sight = 64;  // near nodes that are looked for
 constexpr std::size_t clear_share = 10;  // dead nodes are cleared out when they are more than one in so many
 
 }  // namespace
-
-// What the index keeps of vectors: what they are re-ranked with, else their codes.
-class ComposedIndex::Nodes final : public NodeVectors {
- public:
-  explicit Nodes(const ComposedIndex& index) : index_(index) {}
-
-  std::size_t dim() const override {
-    return index_.reranker_ == nullptr ? index_.settings_.dim : index_.settings_.dim_in;
-  }
-  void read(std::uint32_t node, float* vector) const override {
-    if (index_.reranker_ == nullptr) return index_.lists_->decode(0, node, vector);
-    index_.reranker_->decode(index_.lists_->all().front(), node, vector);
-    const std::vector<float>& mean = index_.settings_.mean;
-    for (std::size_t j = 0; index_.reranker_->centred() && j < mean.size(); ++j) vector[j] += mean[j];
-  }
-
- private:
-  const ComposedIndex& index_;
-};
-
-void ComposedIndex::set_graph(Graph graph) {
-  const std::lock_guard changing(changing_);
-  const auto lock = stop_searches();
-  require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");
-  require(graph.size() == size_, "a graph has a node a vector");
-  require(graph.degree() <= Graph::max_degree, "a node has at most 1024 links");
-  graph_ = std::move(graph);
-  updates_.reset();
-}
 
 void ComposedIndex::set_growth(const GraphGrowth& growth) {
   require(growth.alpha >= 1 && growth.alpha <= 10, "alpha must be 1 to 10");
@@ -68,8 +40,10 @@ std::size_t ComposedIndex::degree() const {
 
 void ComposedIndex::need_updates() {
   if (updates_) return;
-  auto made = std::make_unique<GraphUpdates>(*graph_, std::make_unique<Nodes>(*this), kernels_,
-                                             settings_.metric == Metric::inner_product);
+  const bool by_direction = settings_.metric == Metric::inner_product;
+  std::shared_ptr<const NodeVectors> vectors = std::make_shared<Nodes>(*this);
+  if (by_direction) vectors = std::make_shared<Directions>(std::move(vectors));
+  auto made = std::make_unique<GraphUpdates>(std::move(vectors), kernels_, by_direction);
   const auto lock = stop_searches();
   updates_ = std::move(made);
 }
@@ -106,11 +80,11 @@ void ComposedIndex::add_batch(const float* originals, const float* mapped, const
   {
     const auto lock = stop_searches();
     updates_->prepare(*graph_, count);
-    add_codes(originals, mapped, lists.data(), 1, ids, count);
+    add_codes(originals, mapped, lists.data(), 1, ids, count, threads);
   }
   try {
-    updates_->enter(*graph_, count);
-    const Insertion insertion = updates_->plan(*graph_, growth_, near_nodes(originals, count, threads), threads);
+    auto near = near_nodes(*graph_, originals, count, std::max(growth_.candidates, least_sight), threads);
+    const Insertion insertion = updates_->plan(*graph_, growth_, std::move(near), threads);
     const auto lock = stop_searches();
     updates_->insert(*graph_, growth_, insertion);
     size_ += count;

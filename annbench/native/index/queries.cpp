@@ -272,27 +272,16 @@ bool ComposedIndex::passing_are_few(const SearchSettings& how, const PlaceFilter
   return filter.count() * scanned_a_single <= looked_at;
 }
 
-// Of new vectors the near ones in the graph, nearest first.
-std::vector<std::vector<std::uint32_t>> ComposedIndex::near_nodes(const float* originals, std::size_t count,
+// Of vectors the near ones in a graph, nearest first.
+std::vector<std::vector<std::uint32_t>> ComposedIndex::near_nodes(const Graph& graph, const float* originals,
+                                                                  std::size_t count, std::size_t sight,
                                                                   std::size_t threads) const {
-  constexpr std::size_t least_sight = 64;
-  const std::size_t sight = std::max(growth_.candidates, least_sight), dim = settings_.dim;
-  const EqualLengths* lengths = updates_->lengths();
   std::vector<std::vector<std::uint32_t>> near(count);
   parallel_for(count, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     Prepared prepared(end - begin);
     prepare(originals + begin * settings_.dim_in, prepared);
     std::vector<TopK> best(end - begin, TopK(sight));
-    const float* queries = prepared.scanned();
-    std::vector<float> longer;
-    for (std::size_t i = 0; lengths != nullptr && i < best.size(); ++i) {
-      longer.insert(longer.end(), queries + i * dim, queries + (i + 1) * dim);
-      longer.push_back(lengths->squares[graph_->size() + begin + i]);
-    }
-    if (lengths == nullptr)
-      lists_->walk(kernels_, *graph_, {queries, sight, SearchSettings{}.interleave}, best);
-    else
-      lists_->walk_near(kernels_, *graph_, {longer.data(), sight, SearchSettings{}.interleave}, *lengths, best);
+    lists_->walk(kernels_, graph, {prepared.scanned(), sight, SearchSettings{}.interleave}, best);
     for (std::size_t i = 0; i < best.size(); ++i)
       for (const Scored& one : best[i].take()) near[begin + i].push_back(static_cast<std::uint32_t>(place_of(one.id)));
   });

@@ -20,8 +20,8 @@ class RerankerOf final : public Reranker {
 
   std::size_t code_bytes(std::size_t part, std::size_t count) const override { return codec_.bytes(part, count); }
   void reserve_codes(CodeList& list, std::size_t count) const override { reserve(codec_, list.rerank, count); }
-  void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count) const override {
-    codec_.encode(vectors, bias, nullptr, count, view(list.rerank), list.size());
+  void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count, std::size_t first) const override {
+    codec_.encode(vectors, bias, nullptr, count, view(list.rerank), first);
   }
   void move(CodeList& list, std::size_t from, std::size_t to) const override { codec_.move(view(list.rerank), from, to); }
   void decode(const CodeList& list, std::size_t place, float* vector) const override {

@@ -17,8 +17,9 @@ class Reranker {
 
   virtual std::size_t code_bytes(std::size_t part, std::size_t count) const = 0;
   virtual void reserve_codes(CodeList& list, std::size_t count) const = 0;
-  // At the end of a list that has room: vectors (count × dim_in) as the index takes them, centred or not as `centred` says.
-  virtual void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count) const = 0;
+  // Into places first … of a list that has room: vectors (count × dim_in) as the index takes them, centred or not as
+  // `centred` says.
+  virtual void encode(CodeList& list, const float* vectors, const float* bias, std::size_t count, std::size_t first) const = 0;
   virtual void move(CodeList& list, std::size_t from, std::size_t to) const = 0;
   // The vector at a place, as encode() got it but for what its code loses: dim_in floats.
   virtual void decode(const CodeList& list, std::size_t place, float* vector) const = 0;

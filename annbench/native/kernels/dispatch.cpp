@@ -55,6 +55,7 @@ KernelTable table_of(Isa isa) {
           float32_squared_l2_table[row],
           float16_dot_table[row],
           float16_squared_l2_table[row],
+          half_values_table[row],
           hadamard_table[row],
           version_of(plane_dot_table, counting),
           version_of(table_scan_table, permuting),

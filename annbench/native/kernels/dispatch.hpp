@@ -10,6 +10,7 @@
 #include "kernels/exact_distance.hpp"
 #include "kernels/float_distance.hpp"
 #include "kernels/hadamard.hpp"
+#include "kernels/half_values.hpp"
 #include "kernels/hamming.hpp"
 #include "kernels/hamming_tables.hpp"
 #include "kernels/isa.hpp"
@@ -37,6 +38,7 @@ struct KernelTable {
   FloatDistanceFn float32_squared_l2;
   FloatDistanceFn float16_dot;
   FloatDistanceFn float16_squared_l2;
+  HalfValuesFn half_values;
   HadamardFn hadamard;
   PlaneDotFn plane_dot;
   TableScanFn table_scan;

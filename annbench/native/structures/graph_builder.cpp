@@ -1,146 +1,156 @@
 #include "structures/graph_builder.hpp"
 
 #include <algorithm>
-#include <limits>
-#include <stdexcept>
+#include <utility>
 
-#include "structures/graph_pruning.hpp"
-#include "structures/graph_walk.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
 
 namespace annbench {
 namespace {
 
-constexpr std::size_t repair_ef = 64;  // nodes near an unreachable one that are asked for room
+
+constexpr std::size_t new_share = 50;      // of what is linked, at most one in so many is linked at once
+constexpr std::size_t batch_work = 65536;  // candidates of a batch at most, so that it is soon done
+constexpr std::size_t least_batch = 64;
+constexpr std::size_t sight = 200;  // near nodes that are looked for, or all candidates: with 100, searches take more hops
+constexpr std::size_t cut_at_once = 1 << 14, reached_at_once = 1 << 18, repaired_at_once = 64;
+constexpr std::size_t repair_sight = 64;  // nodes near an unreachable one that are asked for room
+
+std::size_t wide_degree(std::size_t degree) { return degree + (degree + 3) / 4; }
 
 }  // namespace
 
-// What choosing the links of one node needs; `pool` are its candidates.
-struct GraphBuilder::Scratch {
-  std::vector<std::uint32_t> nodes;
-  std::vector<float> vector, scores;
-  std::vector<Scored> pool;
-  PruneScratch pruning;
-  FloatRows::Query query;
-};
+HalfVectors::HalfVectors(std::size_t nodes, std::size_t dim, float scale)
+    : nodes_(nodes), rows_(dim, FloatType::float16, FloatScore::squared_l2, 1, scale), values_(rows_.bytes(0, nodes)) {}
 
-GraphBuilder::GraphBuilder(std::size_t nodes, std::size_t dim, std::size_t degree, float alpha, float scale,
-                           const KernelTable* kernels)
-    : rows_(dim, FloatType::float16, FloatScore::squared_l2, 1, scale), alpha_(alpha),
-      kernels_(kernels == nullptr ? active_kernels() : *kernels), graph_(0, 1) {
-  require(nodes <= Graph::max_nodes, "a graph has at most 2^31 nodes");
-  require(degree >= 1 && degree <= Graph::max_degree, "a node has 1 to 1024 links");
-  require(alpha >= 1 && alpha <= 10, "alpha must be 1 to 10");
-  vectors_ = AlignedBuffer<std::uint8_t>(rows_.bytes(0, nodes));
-  graph_ = Graph(nodes, degree);
+void HalfVectors::read(std::uint32_t node, float* vector) const { rows_.decode({values_.data(), nullptr}, node, 1, vector); }
+
+void HalfVectors::put(std::size_t first, const float* vectors, std::size_t count) {
+  require(first <= nodes_ && count <= nodes_ - first, "there are no such nodes");
+  rows_.encode(vectors, nullptr, nullptr, count, {values_.data(), nullptr}, first);
 }
 
-void GraphBuilder::put(std::size_t first, const float* vectors, std::size_t count) {
-  require(first <= size() && count <= size() - first, "there are no such nodes");
-  rows_.encode(vectors, nullptr, nullptr, count, {vectors_.data(), nullptr}, first);
+GraphBuilder::GraphBuilder(std::shared_ptr<const NodeVectors> vectors, Near near, const GraphSettings& settings,
+                           std::vector<std::uint32_t> order, std::size_t entries, const KernelTable& kernels)
+    : vectors_(std::move(vectors)), near_(std::move(near)), settings_(settings), kernels_(kernels),
+      order_(std::move(order)), wide_(0, 1), graph_(0, settings.degree), entries_(entries) {
+  require(size() <= Graph::max_nodes, "a graph has at most 2^31 nodes");
+  require(settings.degree >= 1 && settings.degree <= Graph::max_degree, "a node has 1 to 1024 links");
+  require(settings.alpha >= 1 && settings.alpha <= 10, "alpha must be 1 to 10");
+  require(settings.candidates >= 2 && settings.candidates <= 4096, "links are chosen among 2 to 4096 candidates");
+  require(entries <= size() && (entries > 0 || size() == 0), "a search needs an entry to begin at");
+  std::vector<bool> named(size());
+  for (const std::uint32_t node : order_) {
+    require(node < size() && !named[node], "the order names every node once");
+    named[node] = true;
+  }
+  wide_ = Graph(size(), wide_degree(settings.degree));
+  settled_.resize(size());
+  wide_.entries.assign(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(entries));
 }
 
-// Scores scratch.nodes against a node, and puts them into the pool: nearest first, once each, without the node itself.
-void GraphBuilder::measure(std::uint32_t node, Scratch& s) const {
-  std::ranges::sort(s.nodes);
-  s.nodes.erase(std::unique(s.nodes.begin(), s.nodes.end()), s.nodes.end());
-  std::erase(s.nodes, node);
-  s.vector.resize(dim());
-  rows_.decode(codes(), node, 1, s.vector.data());
-  rows_.prepare(s.vector.data(), s.query);
-  s.scores.resize(s.nodes.size());
-  rows_.refine(kernels_, s.query, {}, codes(), s.nodes.data(), s.nodes.size(), s.scores.data());
-  s.pool.clear();
-  for (std::size_t i = 0; i < s.nodes.size(); ++i) s.pool.push_back({s.scores[i], s.nodes[i]});
-  std::ranges::sort(s.pool, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
-}
-
-void GraphBuilder::choose(Scratch& s, std::span<std::uint32_t> row) const {
-  prune(s.pool, alpha_, row, s.pruning, [&](std::size_t nearer, std::span<const std::uint32_t> others, float* scores) {
-    s.nodes.clear();
-    for (const std::uint32_t other : others) s.nodes.push_back(static_cast<std::uint32_t>(s.pool[other].id));
-    rows_.decode(codes(), s.pool[nearer].id, 1, s.vector.data());
-    rows_.prepare(s.vector.data(), s.query);
-    rows_.refine(kernels_, s.query, {}, codes(), s.nodes.data(), s.nodes.size(), scores);
-  });
-}
-
-void GraphBuilder::link(std::size_t first, std::size_t count, const std::int64_t* candidates, std::size_t per_node,
-                        std::size_t threads) {
-  require(first <= size() && count <= size() - first, "there are no such nodes");
-  parallel_for(count, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-    Scratch scratch;
-    for (std::size_t i = begin; i < end; ++i) {
-      scratch.nodes.clear();
-      for (std::size_t c = 0; c < per_node; ++c) {
-        const std::int64_t candidate = candidates[i * per_node + c];
-        if (candidate >= 0 && static_cast<std::size_t>(candidate) < size())
-          scratch.nodes.push_back(static_cast<std::uint32_t>(candidate));
+bool GraphBuilder::step(std::size_t threads) {
+  switch (phase_) {
+    case Phase::link:
+      if (linked_ < size()) {
+        link_batch(threads);
+        return true;
       }
-      measure(static_cast<std::uint32_t>(first + i), scratch);
-      choose(scratch, graph_.row(first + i));
+      graph_ = Graph(size(), settings_.degree);
+      graph_.entries = std::move(wide_.entries);
+      std::ranges::sort(graph_.entries);
+      phase_ = Phase::cut;
+      return true;
+    case Phase::cut:
+      cut_rows(threads);
+      if (cut_ < size()) return true;
+      wide_ = Graph(0, 1);
+      ways_.begin(graph_);
+      phase_ = Phase::reach;
+      return true;
+    case Phase::reach:
+      if (!ways_.go_on(graph_, reached_at_once)) phase_ = Phase::repair;
+      return true;
+    case Phase::repair:
+      repair_some(threads);
+      if (next_ < size()) return true;
+      phase_ = Phase::done;
+      return false;
+    case Phase::done: break;
+  }
+  return false;
+}
+
+void GraphBuilder::link_batch(std::size_t threads) {
+  const std::size_t most = std::max(least_batch, batch_work / settings_.candidates);
+  const std::size_t wanted = linked_ == 0 ? entries_ : std::clamp<std::size_t>(linked_ / new_share, 1, most);
+  const auto batch = std::span<const std::uint32_t>(order_).subspan(linked_, std::min(wanted, size() - linked_));
+  const auto near = near_(wide_, batch, std::max(settings_.candidates, sight), threads);
+  const std::size_t measured = settings_.measured > 0 ? settings_.measured : settings_.candidates + settings_.candidates / 2;
+  parallel_for(batch.size(), threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    LinkChooser s = chooser();
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto looked_at = std::span<const std::uint32_t>(near[i]).first(std::min(near[i].size(), measured));
+      s.nodes.assign(looked_at.begin(), looked_at.end());
+      s.measure(batch[i]);
+      s.keep(settings_.candidates);
+      s.choose(wide_.row(batch[i]).first(settings_.degree));
+      settled_[batch[i]] = static_cast<std::uint16_t>(wide_.links(batch[i]).size());
+    }
+  });
+  link_back(batch, threads);
+  linked_ += batch.size();
+}
+
+void GraphBuilder::link_back(std::span<const std::uint32_t> batch, std::size_t threads) {
+  LinksBack back;
+  for (const std::uint32_t node : batch)
+    for (const std::uint32_t to : wide_.links(node)) back.add(to, node);
+  back.group();
+  parallel_for(back.size(), threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    LinkChooser s = chooser();
+    for (std::size_t t = begin; t < end; ++t) {
+      const std::uint32_t target = back.target(t);
+      const auto before = wide_.links(target);
+      s.nodes.assign(before.begin(), before.end());
+      back.append_sources(t, s.nodes);
+      const std::size_t settled = s.choose_where_needed(target, wide_.row(target), settings_.degree, settled_[target]);
+      settled_[target] = static_cast<std::uint16_t>(settled);
     }
   });
 }
 
-// Every node also gets those that link to it, as far as they fit or are chosen.
-Graph GraphBuilder::with_links_back(std::size_t threads) const {
-  const std::size_t n = size(), degree = graph_.degree();
-  std::vector<std::uint64_t> begins(n + 1, 0);
-  for (std::size_t node = 0; node < n; ++node)
-    for (const std::uint32_t to : graph_.links(node)) ++begins[to + 1];
-  for (std::size_t node = 0; node < n; ++node) begins[node + 1] += begins[node];
-  std::vector<std::uint32_t> back(begins[n]);
-  std::vector<std::uint64_t> next(begins.begin(), begins.end() - 1);
-  for (std::size_t node = 0; node < n; ++node)
-    for (const std::uint32_t to : graph_.links(node)) back[next[to]++] = static_cast<std::uint32_t>(node);
-
-  Graph whole(n, degree);
-  parallel_for(n, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-    Scratch scratch;
-    for (std::size_t node = begin; node < end; ++node) {
-      const auto own = graph_.links(node);
-      scratch.nodes.assign(own.begin(), own.end());
-      scratch.nodes.insert(scratch.nodes.end(), back.begin() + static_cast<std::ptrdiff_t>(begins[node]),
-                           back.begin() + static_cast<std::ptrdiff_t>(begins[node + 1]));
-      measure(static_cast<std::uint32_t>(node), scratch);
-      const auto row = whole.row(node);
-      if (scratch.pool.size() > degree)
-        choose(scratch, row);
-      else
-        std::ranges::transform(scratch.pool, row.begin(), [](const Scored& s) { return static_cast<std::uint32_t>(s.id); });
+void GraphBuilder::cut_rows(std::size_t threads) {
+  const std::size_t count = std::min(cut_at_once, size() - cut_);
+  parallel_for(count, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    LinkChooser s = chooser();
+    for (std::size_t node = cut_ + begin; node < cut_ + end; ++node) {
+      const auto links = wide_.links(node);
+      s.nodes.assign(links.begin(), links.end());
+      s.choose_where_needed(static_cast<std::uint32_t>(node), graph_.row(node), settings_.degree, settled_[node]);
     }
   });
-  return whole;
+  cut_ += count;
 }
 
 // A node that no search can come to gets a link from a near one that one can.
-void GraphBuilder::make_reachable(Graph& graph) {
-  std::vector<float> vector(dim());
-  std::vector<std::uint32_t> near;
-  Walker<FloatRows> walker(rows_, kernels_, graph, codes());
-  repaired_ = Ways(graph).complete(graph, [&](std::uint32_t node) {
-    rows_.decode(codes(), node, 1, vector.data());
-    walker.start(vector.data(), {repair_ef, repair_ef, repair_ef});
-    walker.search();
-    near.clear();
-    for (std::size_t i = 0; i < walker.found().size(); ++i) near.push_back(walker.found().node(i));
-    return std::span<const std::uint32_t>(near);
-  });
+void GraphBuilder::repair_some(std::size_t threads) {
+  for (std::size_t done = 0; next_ < size() && done < repaired_at_once; ++next_) {
+    if (ways_.reaches(next_)) continue;
+    ways_.lead_to(graph_, next_, near_(graph_, {&next_, 1}, repair_sight, threads).front(), roomy_);
+    ++done;
+    ++repaired_;
+  }
 }
 
-Graph GraphBuilder::finish(std::span<const std::uint32_t> entries, std::size_t threads) {
-  require(!entries.empty() || size() == 0, "a search needs an entry to begin at");
-  for (const std::uint32_t entry : entries) require(entry < size(), "an entry is no node");
-  Graph graph = with_links_back(threads);
-  graph.entries.assign(entries.begin(), entries.end());
-  std::ranges::sort(graph.entries);
-  graph.entries.erase(std::unique(graph.entries.begin(), graph.entries.end()), graph.entries.end());
-  make_reachable(graph);
-  graph_ = Graph(0, 1);
-  vectors_ = {};
-  return graph;
+Graph GraphBuilder::take() {
+  require(phase_ == Phase::done || size() == 0, "the graph is not made yet");
+  vectors_.reset();
+  order_ = {};
+  settled_ = {};
+  ways_ = {};
+  return std::exchange(graph_, Graph(0, 1));
 }
 
 }  // namespace annbench

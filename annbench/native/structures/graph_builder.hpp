@@ -1,64 +1,95 @@
-// Making a graph from near neighbours: robust pruning (graph_pruning.hpp), links back, and a way to every node.
+// Making a graph from nothing by batches of insertions, as ParlayANN makes DiskANN's (Dobson et al., PPoPP 2023;
+// Subramanya et al., NeurIPS 2019): the nodes of a batch look for near ones in the graph so far, robust pruning
+// (graph_pruning.hpp) chooses links among those, and whoever is linked to links back. Rows have room for a quarter more
+// links than they end with, so that one pruning makes room for several. In the end rows are cut to their degree, and every
+// node is made reachable.
 //
-// Distances are squared L2 between the vectors that the builder is given, in halves: unit vectors for cosine; for inner
-// products vectors with a further dimension that makes all of them equally long.
-//
-// The same vectors and candidates give the same graph, whatever the number of threads.
+// The same vectors, order and entries give the same graph, whatever the number of threads.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "codecs/float_rows.hpp"
-#include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
-#include "structures/top_k.hpp"
+#include "structures/graph_links.hpp"
 #include "support/aligned_buffer.hpp"
 
 namespace annbench {
 
-class GraphBuilder {
+// Vectors in halves: for a build where nothing else keeps them finely enough. 2·dim bytes each.
+class HalfVectors final : public NodeVectors {
  public:
-  // For `nodes` vectors of `dim` dimensions. Of two neighbours of a node the farther is left out where
-  // alpha·d(nearer, farther) <= d(node, farther), on squared distances. `scale` is that of the halves
-  // (FloatRows::scale_for). Takes nodes·(2·dim + 4·degree) bytes, and as much as the links again in finish(). Throws
-  // std::invalid_argument.
-  GraphBuilder(std::size_t nodes, std::size_t dim, std::size_t degree, float alpha, float scale,
-               const KernelTable* kernels = nullptr);
+  // `scale` is that of the halves (FloatRows::scale_for).
+  HalfVectors(std::size_t nodes, std::size_t dim, float scale);
 
-  std::size_t size() const { return graph_.size(); }
-  std::size_t dim() const { return rows_.dim(); }
-
+  std::size_t dim() const override { return rows_.dim(); }
+  void read(std::uint32_t node, float* vector) const override;
   // The vectors of nodes first … first + count − 1. Throws std::invalid_argument.
   void put(std::size_t first, const float* vectors, std::size_t count);
-  // Chooses the links of nodes first … first + count − 1 among candidates (count × per_node; other numbers than those of
-  // nodes are passed over), once all vectors are there.
-  void link(std::size_t first, std::size_t count, const std::int64_t* candidates, std::size_t per_node,
-            std::size_t threads);
-  // Adds links back, makes every node reachable from the entries, and gives the graph away; the builder is of no use
-  // then. Where no link can be replaced, a node becomes an entry itself.
-  Graph finish(std::span<const std::uint32_t> entries, std::size_t threads);
-
-  // Nodes that finish() had to make reachable.
-  std::size_t repaired() const { return repaired_; }
 
  private:
-  struct Scratch;
-
-  void measure(std::uint32_t node, Scratch& scratch) const;
-  void choose(Scratch& scratch, std::span<std::uint32_t> row) const;
-  Graph with_links_back(std::size_t threads) const;
-  void make_reachable(Graph& graph);
-  CodesView codes() const { return {vectors_.data(), nullptr}; }
-
+  std::size_t nodes_;
   FloatRows rows_;
-  float alpha_;
+  AlignedBuffer<std::uint8_t> values_;
+};
+
+struct GraphSettings {
+  std::size_t degree = 32;  // links of a node at most
+  float alpha = 1.2f;       // of the pruning
+  std::size_t candidates = 64;  // near nodes that the links of one are chosen among, by what is stored of the vectors
+  // The nearest that a search finds and that these are told among: many where how near they are to it, by codes or by inner
+  // product, says little of that; none for half as many again as candidates.
+  std::size_t measured = 0;
+};
+
+class GraphBuilder {
+ public:
+  // Near nodes in a graph of each of these: the way to look along the graph so far. The node itself may be among them.
+  using Near = std::function<std::vector<std::vector<std::uint32_t>>(
+      const Graph& graph, std::span<const std::uint32_t> nodes, std::size_t sight, std::size_t threads)>;
+
+  // `order` names every node once, entries first: `entries` of them, at least one of a graph that has nodes. Searches begin
+  // at those. Beside the vectors it takes 6 + 5·degree bytes a node, while rows are cut 4·degree more, and in the end 8
+  // more than the graph. Throws std::invalid_argument.
+  GraphBuilder(std::shared_ptr<const NodeVectors> vectors, Near near, const GraphSettings& settings,
+               std::vector<std::uint32_t> order, std::size_t entries, const KernelTable& kernels);
+
+  // Does a part of the work, a fraction of a second of it; false when there is nothing left to do.
+  bool step(std::size_t threads);
+  // Nodes that have got links, of all.
+  std::size_t linked() const { return linked_; }
+  std::size_t size() const { return order_.size(); }
+  // Nodes that had to be made reachable.
+  std::size_t repaired() const { return repaired_; }
+
+  // The graph, once step() has nothing left to do; the builder is of no use then. Throws std::invalid_argument before.
+  Graph take();
+
+ private:
+  enum class Phase { link, cut, reach, repair, done };
+
+  LinkChooser chooser() const { return {*vectors_, kernels_, settings_.alpha}; }
+  void link_batch(std::size_t threads);
+  void link_back(std::span<const std::uint32_t> batch, std::size_t threads);
+  void cut_rows(std::size_t threads);
+  void repair_some(std::size_t threads);
+
+  std::shared_ptr<const NodeVectors> vectors_;
+  Near near_;
+  GraphSettings settings_;
   const KernelTable& kernels_;
-  AlignedBuffer<std::uint8_t> vectors_;
-  Graph graph_;
-  std::size_t repaired_ = 0;
+  std::vector<std::uint32_t> order_;
+  std::vector<std::uint16_t> settled_;  // of a wide row, how many links are what pruning has left
+  Graph wide_, graph_;  // with room for links back; as it will be
+  Ways ways_;
+  Phase phase_ = Phase::link;
+  std::size_t entries_, linked_ = 0, cut_ = 0, repaired_ = 0;
+  std::uint32_t next_ = 0, roomy_ = 0;
 };
 
 }  // namespace annbench

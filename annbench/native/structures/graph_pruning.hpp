@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,33 +15,36 @@
 
 namespace annbench {
 
-// Room to prune in, made once and used for many nodes.
+// Room to prune in, made once and used for many nodes: of the pool, who is kept, and to whom one is compared.
 struct PruneScratch {
-  std::vector<std::uint8_t> dropped;
-  std::vector<std::uint32_t> others, left;
-  std::vector<float> scores;
+  std::vector<std::uint32_t> kept, others;
 };
 
 // The robust pruning of a pool of scored nodes, nearest first, into a row of links: of two the farther is left out where
 // alpha·d(nearer, farther) <= d(node, farther), on squared distances. `between(i, others, scores)` writes the scores of
-// pool entries `others` against entry i; scores are squared distances with the other sign.
-template <class Between>
+// pool entries `others`, at most prune_together, against entry i; scores are squared distances with the other sign. Two
+// entries that are `settled(i)` are known to leave each other in, from a pruning before.
+inline constexpr std::size_t prune_together = 8;
+
+template <class Between, class Settled>
 void prune(std::span<const Scored> pool, float alpha, std::span<std::uint32_t> row, PruneScratch& s,
-           const Between& between) {
+           const Between& between, const Settled& settled) {
   std::ranges::fill(row, Graph::none);
-  s.dropped.assign(pool.size(), 0);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < pool.size() && kept < row.size(); ++i) {
-    if (s.dropped[i]) continue;
-    row[kept++] = static_cast<std::uint32_t>(pool[i].id);
-    if (kept == row.size()) return;
-    s.left.clear();
-    for (std::size_t j = i + 1; j < pool.size(); ++j)
-      if (!s.dropped[j]) s.left.push_back(static_cast<std::uint32_t>(j));
-    s.scores.resize(s.left.size());
-    between(i, std::span<const std::uint32_t>(s.left), s.scores.data());
-    for (std::size_t j = 0; j < s.left.size(); ++j)
-      if (alpha * -s.scores[j] <= -pool[s.left[j]].score) s.dropped[s.left[j]] = 1;
+  s.kept.clear();
+  std::array<float, prune_together> scores;
+  for (std::uint32_t i = 0; i < pool.size() && s.kept.size() < row.size(); ++i) {
+    s.others.clear();
+    for (const std::uint32_t by : s.kept)
+      if (!(settled(i) && settled(by))) s.others.push_back(by);
+    bool left_out = false;
+    for (std::size_t first = 0; first < s.others.size() && !left_out; first += prune_together) {
+      const auto some = std::span<const std::uint32_t>(s.others).subspan(first, std::min(prune_together, s.others.size() - first));
+      between(i, some, scores.data());
+      for (std::size_t j = 0; j < some.size(); ++j) left_out = left_out || alpha * -scores[j] <= -pool[i].score;
+    }
+    if (left_out) continue;
+    row[s.kept.size()] = static_cast<std::uint32_t>(pool[i].id);
+    s.kept.push_back(i);
   }
 }
 
@@ -51,9 +55,22 @@ class Ways {
 
   Ways() = default;
   // Those of a graph, breadth first.
-  explicit Ways(const Graph& graph) : from_(graph.size(), unseen) {
-    for (const std::uint32_t entry : graph.entries) spread(graph, entry, root);
+  explicit Ways(const Graph& graph) {
+    begin(graph);
+    go_on(graph, graph.size());
     fresh_ = {};
+  }
+  // The same in parts: from the entries of a graph, and on by at most `most` nodes. False when there are no more.
+  void begin(const Graph& graph) {
+    from_.assign(graph.size(), unseen);
+    fresh_.clear();
+    next_ = 0;
+    for (const std::uint32_t entry : graph.entries) reach(entry, root);
+  }
+  bool go_on(const Graph& graph, std::size_t most) {
+    for (; next_ < fresh_.size() && most > 0; ++next_, --most)
+      for (const std::uint32_t to : graph.links(fresh_[next_])) reach(to, fresh_[next_]);
+    return next_ < fresh_.size();
   }
 
   std::uint32_t from(std::uint32_t node) const { return from_[node]; }
@@ -70,16 +87,10 @@ class Ways {
 
   // `node` is reached by `by`, and by it those that nothing else reaches yet. Needs memory for as many of those.
   void spread(const Graph& graph, std::uint32_t node, std::uint32_t by) {
-    if (from_[node] != unseen) return;
     fresh_.clear();
-    from_[node] = by;
-    fresh_.push_back(node);
-    for (std::size_t next = 0; next < fresh_.size(); ++next)
-      for (const std::uint32_t to : graph.links(fresh_[next]))
-        if (from_[to] == unseen) {
-          from_[to] = fresh_[next];
-          fresh_.push_back(to);
-        }
+    next_ = 0;
+    reach(node, by);
+    go_on(graph, graph.size());
   }
 
   // Puts a link from `near`, to which a way leads, to `node`, to which none does: in a gap, or in place of the farthest
@@ -102,16 +113,19 @@ class Ways {
   template <class FindNear>
   std::size_t complete(Graph& graph, const FindNear& find_near) {
     std::size_t without = 0;
-    std::uint32_t roomy = 0;  // none before it has room
+    std::uint32_t roomy = 0;
     for (std::uint32_t node = 0; node < graph.size(); ++node) {
       if (reaches(node)) continue;
       ++without;
-      if (!attach_near(graph, node, find_near(node)) && !attach_anywhere(graph, node, roomy)) {
-        graph.entries.push_back(node);
-        spread(graph, node, root);
-      }
+      lead_to(graph, node, find_near(node), roomy);
     }
     return without;
+  }
+  // The same for one node. No node before the one numbered `roomy` has room.
+  void lead_to(Graph& graph, std::uint32_t node, std::span<const std::uint32_t> near, std::uint32_t& roomy) {
+    if (attach_near(graph, node, near) || attach_anywhere(graph, node, roomy)) return;
+    graph.entries.push_back(node);
+    spread(graph, node, root);
   }
 
   bool attach_near(Graph& graph, std::uint32_t node, std::span<const std::uint32_t> near) {
@@ -130,11 +144,17 @@ class Ways {
   void replace(Graph& graph, std::uint32_t node, std::span<const std::uint32_t> links) noexcept;
 
  private:
+  void reach(std::uint32_t node, std::uint32_t by) {
+    if (from_[node] != unseen) return;
+    from_[node] = by;
+    fresh_.push_back(node);
+  }
   bool passes(std::uint32_t node, std::uint32_t through) const;
   bool lead_another_way(const Graph& graph, std::uint32_t node, std::uint32_t to) noexcept;
 
   std::vector<std::uint32_t> from_;
   std::vector<std::uint32_t> fresh_;  // whom spread() has reached: kept for its memory
+  std::size_t next_ = 0;              // of those, which one is gone on from
 };
 
 }  // namespace annbench

@@ -1,8 +1,7 @@
 // Changing a graph that searches go along: new nodes are linked in, dead ones are cleared out.
 //
 // What is to be done is found out beside the graph, while searches go on; doing it needs no memory and little time. Both
-// give the same graph whatever the number of threads. Distances are those of graph_builder.hpp, between what is stored of
-// the vectors.
+// give the same graph whatever the number of threads.
 #pragma once
 
 #include <cstddef>
@@ -14,24 +13,14 @@
 #include <vector>
 
 #include "kernels/dispatch.hpp"
-#include "structures/equal_lengths.hpp"
 #include "structures/graph.hpp"
+#include "structures/graph_links.hpp"
 #include "structures/graph_pruning.hpp"
 
 namespace annbench {
 
-// The vectors behind the nodes.
-class NodeVectors {
- public:
-  virtual ~NodeVectors() = default;
-  virtual std::size_t dim() const = 0;
-  // dim() floats; of any node that has a code, linked or not.
-  virtual void read(std::uint32_t node, float* vector) const = 0;
-};
-
 // How a graph is made larger: alpha as in graph_pruning.hpp, the near nodes that links are chosen among, and the entries
-// that it gets, one for every 256 nodes, until it has so many; for inner products also vectors longer than any before,
-// until it has twice as many.
+// that it gets, one for every 256 nodes, until it has so many.
 struct GraphGrowth {
   float alpha = 1.2f;
   std::size_t candidates = 64;
@@ -55,13 +44,11 @@ struct Clearing {
 
 class GraphUpdates {
  public:
-  // With `equally_long` all vectors are read, for their lengths.
-  GraphUpdates(const Graph& graph, std::unique_ptr<const NodeVectors> vectors, const KernelTable& kernels,
-               bool equally_long);
+  // `by_direction`: vectors are scaled to length 1, and how near they are is no matter of that alone.
+  GraphUpdates(std::shared_ptr<const NodeVectors> vectors, const KernelTable& kernels, bool by_direction)
+      : vectors_(std::move(vectors)), kernels_(kernels), by_direction_(by_direction) {}
 
-  // Null unless vectors are made equally long. Longer new ones make all of them longer.
-  const EqualLengths* lengths() const { return equally_long_ ? &lengths_ : nullptr; }
-  std::size_t nbytes() const { return ways_.nbytes() + lengths_.squares.capacity() * sizeof(float); }
+  std::size_t nbytes() const { return ways_.nbytes(); }
 
   // Whether it is known how every node is reached, as it must be before the first insertion.
   bool ways_known() const { return ways_known_; }
@@ -70,8 +57,6 @@ class GraphUpdates {
 
   // Memory for `count` nodes more, so that insert() needs none. Throws std::bad_alloc and changes nothing.
   void prepare(Graph& graph, std::size_t count);
-  // Reads the lengths of nodes that have got codes.
-  void enter(const Graph& graph, std::size_t count);
   // How the nodes behind the graph's end, each with the near living ones in it, are to be linked: with those, with each
   // other, and back.
   Insertion plan(const Graph& graph, const GraphGrowth& growth, std::vector<std::vector<std::uint32_t>> near,
@@ -84,18 +69,12 @@ class GraphUpdates {
   void replace(Graph& graph, Clearing clearing) noexcept;
 
  private:
-  struct Scratch;
-
-  void measure(std::uint32_t node, Scratch& scratch) const;
-  void choose(const GraphGrowth& growth, Scratch& scratch, std::span<std::uint32_t> row) const;
+  LinkChooser chooser(const GraphGrowth& growth) const { return {*vectors_, kernels_, growth.alpha}; }
   void link_back(const Graph& graph, const GraphGrowth& growth, Insertion& insertion, std::size_t threads) const;
-  bool longest(std::uint32_t node) const;
-  void gather_living(const Graph& graph, std::uint32_t node, Scratch& scratch) const;
 
-  std::unique_ptr<const NodeVectors> vectors_;
+  std::shared_ptr<const NodeVectors> vectors_;
   const KernelTable& kernels_;
-  bool equally_long_;
-  EqualLengths lengths_;
+  bool by_direction_;
   Ways ways_;
   bool ways_known_ = false;
   std::uint32_t roomy_ = 0;  // before it, no node has had room for another

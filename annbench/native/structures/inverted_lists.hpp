@@ -21,7 +21,6 @@
 #include "codecs/codec.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/code_list.hpp"
-#include "structures/equal_lengths.hpp"
 #include "structures/graph_walk.hpp"
 #include "structures/top_k.hpp"
 
@@ -64,9 +63,10 @@ class Lists {
 
   // Makes room for `count` codes in a list, without anything to spare.
   virtual void reserve_codes(std::size_t list, std::size_t count) = 0;
-  // Codes `count` vectors at the end of a list; room is there. ids are the caller's to append.
-  virtual void encode(std::size_t list, const float* vectors, const float* bias, const float* anchor,
-                      std::size_t count) = 0;
+  // Codes `count` vectors into places first … of a list that has room for them; ids are the caller's to append. Several
+  // threads may code into one list where first is a multiple of 256.
+  virtual void encode(std::size_t list, const float* vectors, const float* bias, const float* anchor, std::size_t count,
+                      std::size_t first) = 0;
   // The code at `from` also at `to`.
   virtual void move(std::size_t list, std::size_t from, std::size_t to) = 0;
   // Bytes that part p of `count` codes takes.
@@ -79,9 +79,6 @@ class Lists {
   // Offers what the queries of the task find to best[q]; walk() in a graph over the first list.
   virtual WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
                           std::span<TopK> best) const = 0;
-  // The same for near vectors where scores are inner products: queries have their squared length after their values.
-  virtual void walk_near(const KernelTable& kernels, const Graph& graph, const WalkTask& task, const EqualLengths& lengths,
-                         std::span<TopK> best) const = 0;
   virtual void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
   // The same, by scoring what passes the filter code by code and nothing else.
   virtual void scan_passing(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
@@ -107,10 +104,10 @@ class ListsOf final : public Lists {
   ListsOf(std::size_t count, C codec) : Lists(count), codec_(std::move(codec)) {}
 
   void reserve_codes(std::size_t list, std::size_t count) override { reserve(codec_, all()[list].codes, count); }
-  void encode(std::size_t list, const float* vectors, const float* bias, const float* anchor,
-              std::size_t count) override {
-    CodeList& into = all()[list];
-    codec_.encode(vectors, bias, anchor, count, view(into.codes), into.size());
+  void encode(std::size_t list, const float* vectors, const float* bias, const float* anchor, std::size_t count,
+              std::size_t first) override {
+    static_assert(256 % C::granule == 0);
+    codec_.encode(vectors, bias, anchor, count, view(all()[list].codes), first);
   }
   void move(std::size_t list, std::size_t from, std::size_t to) override { codec_.move(view(all()[list].codes), from, to); }
   std::size_t code_bytes(std::size_t part, std::size_t count) const override { return codec_.bytes(part, count); }
@@ -127,11 +124,6 @@ class ListsOf final : public Lists {
   WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
                   std::span<TopK> best) const override {
     return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best, memories());
-  }
-
-  void walk_near(const KernelTable& kernels, const Graph& graph, const WalkTask& task, const EqualLengths& lengths,
-                 std::span<TopK> best) const override {
-    annbench::walk(EquallyLong<C>(codec_, lengths), kernels, graph, view(all().front().codes), task, best, memories());
   }
 
   void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {

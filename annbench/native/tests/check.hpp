@@ -75,6 +75,7 @@ void test_graph();
 void test_graph_update_threads();
 void test_graph_updates();
 void test_graph_walk();
+void test_half_values();
 void test_hamming();
 void test_hamming_tables();
 void test_id_list();

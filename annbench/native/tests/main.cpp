@@ -31,6 +31,7 @@ constexpr Test tests[] = {
     {"exact_distance", annbench::tests::test_exact_distance},
     {"fast_rotation", annbench::tests::test_fast_rotation},
     {"float_distance", annbench::tests::test_float_distance},
+    {"half_values", annbench::tests::test_half_values},
     {"hamming", annbench::tests::test_hamming},
     {"hamming_tables", annbench::tests::test_hamming_tables},
     {"code_dot", annbench::tests::test_code_dot},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <new>
 #include <random>
 #include <set>
 #include <stdexcept>
@@ -12,6 +13,7 @@
 #include "structures/graph_walk.hpp"
 #include "tests/check.hpp"
 #include "tests/codec_checks.hpp"
+#include "tests/failing_new.hpp"
 #include "tests/hard_sets.hpp"
 
 namespace annbench::tests {
@@ -19,22 +21,50 @@ namespace {
 
 using Nodes = std::vector<std::uint32_t>;
 
-// Of every row the `count` nearest rows, itself among them, by brute force.
-std::vector<std::int64_t> candidates_of(const Vector& rows, std::size_t dim, std::size_t count) {
-  const std::size_t n = rows.size() / dim;
-  std::vector<std::int64_t> found;
-  for (std::size_t i = 0; i < n; ++i) {
-    std::vector<double> distances(n);
-    for (std::size_t j = 0; j < n; ++j)
-      for (std::size_t d = 0; d < dim; ++d)
-        distances[j] += std::pow(static_cast<double>(rows[i * dim + d]) - rows[j * dim + d], 2);
-    std::vector<std::int64_t> order(n);
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, {}, [&](std::int64_t j) { return distances[static_cast<std::size_t>(j)]; });
-    order.resize(count, -1);
-    found.insert(found.end(), order.begin(), order.end());
+class Rows final : public NodeVectors {
+ public:
+  Rows(const Vector& rows, std::size_t dim) : rows_(rows), dim_(dim) {}
+  std::size_t dim() const override { return dim_; }
+  void read(std::uint32_t node, float* vector) const override {
+    std::copy_n(rows_.begin() + static_cast<std::ptrdiff_t>(node * dim_), dim_, vector);
   }
-  return found;
+
+ private:
+  Vector rows_;
+  std::size_t dim_;
+};
+
+// Near nodes by a walk over the rows themselves.
+GraphBuilder::Near near_by(const Vector& rows, std::size_t dim) {
+  return [&rows, dim](const Graph& graph, std::span<const std::uint32_t> nodes, std::size_t sight, std::size_t) {
+    const FloatRows codec(dim, FloatType::float32, FloatScore::squared_l2, 1);
+    const CodesView codes{reinterpret_cast<const std::uint8_t*>(rows.data()), nullptr};
+    std::vector<Nodes> near;
+    WalkMemories memories;
+    for (const std::uint32_t node : nodes) {
+      std::vector<TopK> best(1, TopK(sight));
+      walk(codec, active_kernels(), graph, codes, {rows.data() + node * dim, sight, 1}, best, memories);
+      near.emplace_back();
+      for (const Scored& one : best[0].take()) near.back().push_back(static_cast<std::uint32_t>(one.id));
+    }
+    return near;
+  };
+}
+
+struct Recipe {
+  std::size_t degree = 8;
+  float alpha = 1.2f;
+  std::size_t candidates = 24, entries = 1, threads = 1;
+};
+
+GraphBuilder builder_of(const Vector& rows, std::size_t dim, const Recipe& how) {
+  const std::size_t n = rows.size() / dim;
+  Nodes order(n);
+  std::iota(order.begin(), order.end(), 0u);
+  std::mt19937 random(5);
+  std::ranges::shuffle(order.begin() + 1, order.end(), random);  // so that the first is an entry
+  return {std::make_shared<Rows>(rows, dim), near_by(rows, dim), {how.degree, how.alpha, how.candidates}, order, how.entries,
+          active_kernels()};
 }
 
 struct Built {
@@ -42,14 +72,11 @@ struct Built {
   std::size_t repaired;
 };
 
-Built build(const Vector& rows, std::size_t dim, std::size_t degree, float alpha, std::size_t per_node,
-            std::size_t threads = 1) {
-  const std::size_t n = rows.size() / dim;
-  GraphBuilder builder(n, dim, degree, alpha, 1);
-  builder.put(0, rows.data(), n);
-  builder.link(0, n, candidates_of(rows, dim, per_node).data(), per_node, threads);
-  Graph graph = builder.finish(Nodes{0}, threads);
-  return {std::move(graph), builder.repaired()};
+Built build(const Vector& rows, std::size_t dim, const Recipe& how = {}) {
+  GraphBuilder builder = builder_of(rows, dim, how);
+  for (std::size_t linked = 0; builder.step(how.threads); linked = builder.linked())
+    check(builder.linked() >= linked && builder.linked() <= builder.size(), "what is done does not shrink");
+  return {builder.take(), builder.repaired()};
 }
 
 std::size_t links_in(const Graph& graph) {
@@ -82,33 +109,111 @@ void check_builds() {
   std::mt19937 random(7);
   constexpr std::size_t n = 600, dim = 6;
   for (const auto& [name, rows] : hard_sets(n, dim, random)) {
-    const Built one = build(rows, dim, 8, 1.2f, 24);
+    const Built one = build(rows, dim);
     check_sound(one.graph, name);
     check(one.graph.entries == Nodes{0}, name + ": no node had to become an entry");
     for (const std::size_t threads : {2, 8}) {
-      const Built more = build(rows, dim, 8, 1.2f, 24, threads);
+      const Built more = build(rows, dim, {.threads = threads});
       for (std::size_t node = 0; node < n; ++node)
         check(std::ranges::equal(one.graph.row(node), more.graph.row(node)), name + ": the same whatever the threads");
       check(one.graph.entries == more.graph.entries && one.repaired == more.repaired, name + ": the same repairs");
     }
   }
+  // Several entries begin it, and more batches than one.
+  const Vector rows = normal_values(5000 * dim, random);
+  check_sound(build(rows, dim, {.entries = 70, .threads = 3}).graph, "many entries");
+}
+
+// Without memory at any moment of it, a build ends with std::bad_alloc and leaves nothing behind.
+void check_memory() {
+  std::mt19937 random(12);
+  constexpr std::size_t dim = 3;
+  const Vector rows = normal_values(60 * dim, random);
+  build(rows, dim);  // what threads keep for themselves
+  bool failed = true;
+  for (std::size_t at = 0; failed; at += 1 + at / 40) {
+    const std::int64_t before = live_allocations();
+    bool thrown = false;
+    {
+      const FailAllocation failure(at);
+      try {
+        build(rows, dim);
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+      failed = failure.happened();
+    }
+    check(thrown == failed, "a build without memory: std::bad_alloc, allocation " + std::to_string(at));
+    check(live_allocations() == before, "a build without memory leaves nothing behind, allocation " + std::to_string(at));
+  }
+}
+
+// The row that pruning leaves of all others of a node.
+Nodes pruned(const Vector& rows, std::size_t dim, std::uint32_t node, std::size_t degree, float alpha) {
+  const Rows vectors(rows, dim);
+  LinkChooser chooser(vectors, active_kernels(), alpha);
+  chooser.nodes.resize(rows.size() / dim);
+  std::iota(chooser.nodes.begin(), chooser.nodes.end(), 0u);
+  Nodes row(degree);
+  chooser.measure(node);
+  chooser.choose(row);
+  const auto links = filled(row);
+  return {links.begin(), links.end()};
+}
+
+// As the definition has it, in double.
+Nodes pruned_plainly(const Vector& rows, std::size_t dim, std::uint32_t node, std::size_t degree, float alpha) {
+  const std::size_t n = rows.size() / dim;
+  const auto apart = [&](std::size_t a, std::size_t b) {
+    double sum = 0;
+    for (std::size_t j = 0; j < dim; ++j) sum += std::pow(static_cast<double>(rows[a * dim + j]) - rows[b * dim + j], 2);
+    return sum;
+  };
+  Nodes order(n), kept;
+  std::iota(order.begin(), order.end(), 0u);
+  std::erase(order, node);
+  std::ranges::stable_sort(order, {}, [&](std::uint32_t other) { return apart(node, other); });
+  for (const std::uint32_t one : order)
+    if (kept.size() < degree && std::ranges::none_of(kept, [&](std::uint32_t by) { return alpha * apart(by, one) <= apart(node, one); }))
+      kept.push_back(one);
+  return kept;
 }
 
 void check_pruning() {
-  // On a line, with alpha 1, a node keeps its neighbour on either side.
+  // On a line, a node has its neighbour on either side.
   Vector line(50);
   std::iota(line.begin(), line.end(), 0.0f);
-  const Graph graph = build(line, 1, 4, 1, 10).graph;
+  const Graph graph = build(line, 1, {.degree = 4, .alpha = 1, .candidates = 10}).graph;
   for (std::uint32_t node = 1; node + 1 < 50; ++node) {
-    const Nodes links(graph.links(node).begin(), graph.links(node).end());
-    check(std::ranges::is_permutation(links, Nodes{node - 1, node + 1}), "a node of a line has both its neighbours");
+    const auto links = graph.links(node);
+    for (const std::uint32_t beside : {node - 1, node + 1})
+      check(std::ranges::find(links, beside) != links.end(), "a node of a line has both its neighbours");
   }
-  // On one side of a segment only the nearest is kept.
-  const Graph segment = build({0, 1, 2, 4, 8}, 1, 4, 1, 5).graph;
-  check(segment.links(0).size() == 1 && segment.links(0)[0] == 1, "farther nodes on one side are left out");
+  check(pruned({0, 1, 2, 4, 8}, 1, 0, 4, 1) == Nodes{1}, "on one side of a segment only the nearest is kept");
   std::mt19937 random(8);
-  const Vector rows = normal_values(800 * 8, random);
-  check(links_in(build(rows, 8, 32, 1, 40).graph) < links_in(build(rows, 8, 32, 1.4f, 40).graph), "alpha leaves more");
+  const Vector rows = normal_values(300 * 8, random);
+  for (const float alpha : {1.0f, 1.2f, 2.0f})
+    for (const std::size_t degree : {3, 32, 200}) {
+      const Nodes expected = pruned_plainly(rows, 8, 7, degree, alpha);
+      check(pruned(rows, 8, 7, degree, alpha) == expected, "pruning as it is defined");
+    }
+  // A row that pruning has left, and more: the same as all of it anew.
+  const Rows vectors(rows, 8);
+  LinkChooser chooser(vectors, active_kernels(), 1.2f);
+  const Nodes before = pruned(rows, 8, 7, 12, 1.2f);
+  for (const std::size_t settled : {std::size_t{0}, before.size()}) {
+    chooser.nodes = before;
+    for (std::uint32_t more = 20; more < 60; ++more)
+      if (std::ranges::find(before, more) == before.end()) chooser.nodes.push_back(more);
+    Nodes row(16), anew(16);
+    check(chooser.choose_where_needed(7, row, 12, settled) == filled(row).size(), "what is left is settled");
+    chooser.measure(7);
+    chooser.choose(std::span(anew).first(12));
+    std::ranges::fill(std::span(anew).subspan(12), Graph::none);
+    check(row == anew, "settled links are left out by others only");
+  }
+  check(links_in(build(rows, 8, {.degree = 32, .alpha = 1, .candidates = 40}).graph) <
+            links_in(build(rows, 8, {.degree = 32, .alpha = 1.4f, .candidates = 40}).graph), "alpha leaves more");
 }
 
 // With all codes in sight, the nearest are found; one by one or in turns, with the same answers.
@@ -116,7 +221,7 @@ template <Codec C>
 void check_walks(const C& codec, const Vector& rows, const std::string& name) {
   std::mt19937 random(9);
   const std::size_t dim = codec.dim(), n = rows.size() / dim;
-  const Graph graph = build(rows, dim, 8, 1.2f, 24).graph;
+  const Graph graph = build(rows, dim).graph;
   AlignedBuffer<std::uint8_t> first(codec.bytes(0, n)), second(codec.bytes(1, n));
   const Vector bias(n, 0.0f);
   codec.encode(rows.data(), bias.data(), nullptr, n, {first.data(), second.data()}, 0);
@@ -163,20 +268,27 @@ void check_walks(const C& codec, const Vector& rows, const std::string& name) {
 
 void check_arguments() {
   const float value = 1;
-  check(refuses([] { GraphBuilder(3, 2, 0, 1.2f, 1); }), "a degree of 0 is refused");
-  check(refuses([] { GraphBuilder(3, 2, 2000, 1.2f, 1); }), "a degree of 2000 is refused");
-  check(refuses([] { GraphBuilder(3, 2, 4, 0.5f, 1); }), "an alpha below 1 is refused");
-  check(refuses([] { GraphBuilder(std::size_t{1} << 40, 2, 4, 1, 1); }), "2^40 nodes are refused");
-  GraphBuilder builder(3, 1, 4, 1.2f, 1);
-  check(refuses([&] { builder.put(3, &value, 1); }), "a vector too many is refused");
-  check(refuses([&] { builder.finish({}, 1); }), "a graph without entries is refused");
-  check(refuses([&] { builder.finish(Nodes{3}, 1); }), "an entry that is no node is refused");
-  const std::vector<std::int64_t> strange = {-5, 99, 1, 2, 0, std::int64_t{1} << 40, 0, 1, 2};
   const Vector rows = {1, 2, 4};
-  builder.put(0, rows.data(), 3);
-  builder.link(0, 3, strange.data(), 3, 1);
-  check_sound(builder.finish(Nodes{0, 0}, 1), "candidates that are no nodes");
-  check(GraphBuilder(0, 1, 4, 1.2f, 1).finish({}, 1).size() == 0, "a graph of nothing");
+  const auto make = [&](const Recipe& how, Nodes order, std::size_t entries) {
+    GraphBuilder(std::make_shared<Rows>(rows, 1), near_by(rows, 1), {how.degree, how.alpha, how.candidates}, std::move(order),
+                 entries, active_kernels());
+  };
+  make({}, {2, 0, 1}, 1);
+  check(refuses([&] { make({.degree = 0}, {0, 1, 2}, 1); }), "a degree of 0 is refused");
+  check(refuses([&] { make({.degree = 2000}, {0, 1, 2}, 1); }), "a degree of 2000 is refused");
+  check(refuses([&] { make({.alpha = 0.5f}, {0, 1, 2}, 1); }), "an alpha below 1 is refused");
+  check(refuses([&] { make({.candidates = 1}, {0, 1, 2}, 1); }), "a single candidate is refused");
+  check(refuses([&] { make({}, {0, 1, 2}, 0); }), "a graph without entries is refused");
+  check(refuses([&] { make({}, {0, 1, 2}, 4); }), "more entries than nodes are refused");
+  check(refuses([&] { make({}, {0, 1, 3}, 1); }), "an entry that is no node is refused");
+  check(refuses([&] { make({}, {0, 1, 1}, 1); }), "a node named twice is refused");
+  HalfVectors halves(3, 1, 1);
+  check(refuses([&] { halves.put(3, &value, 1); }), "a vector too many is refused");
+  GraphBuilder early = builder_of(rows, 1, {});
+  check(refuses([&] { early.take(); }), "a graph is not given away before it is made");
+  GraphBuilder nothing = builder_of({}, 1, {.entries = 0});
+  while (nothing.step(1)) {}
+  check(nothing.take().size() == 0, "a graph of nothing");
 }
 
 }  // namespace
@@ -184,6 +296,7 @@ void check_arguments() {
 void test_graph() {
   check_builds();
   check_pruning();
+  check_memory();
   std::mt19937 random(11);
   const Vector rows = normal_values(500 * 20, random);
   check_walks(FloatRows(20, FloatType::float32, FloatScore::squared_l2, 1), rows, "float32");

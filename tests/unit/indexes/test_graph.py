@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from index_data import DIM, PCA, SEED, K, N, Q, X, draw, recall, truth
 
 from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.index import Index
-from annbench.indexes.presets import FLAT_ROWS
 from annbench.indexes.spec import METRICS
 
 NONE = 2**32 - 1
@@ -91,12 +91,47 @@ def test_turns_and_threads_change_no_answer() -> None:
     assert np.array_equal(index.search(Q[0], K, threads=3)[0], alone[0])
 
 
-def test_the_same_graph_whatever_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert FLAT_ROWS > 3000
-    monkeypatch.setattr("annbench.indexes.graphs.FLAT_ROWS", 1000)  # neighbours by lists
-    monkeypatch.setattr("annbench.indexes.presets.FLAT_ROWS", 1000)
-    one, two = (links_of(graph_index(draw(3000, 4), threads=threads)) for threads in (1, 2))
-    assert np.array_equal(one, two)
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", ["float32", "codes"])
+def test_the_same_graph_whatever_the_threads(metric: str, name: str) -> None:
+    slots = {} if name == "float32" else CODES
+    one, other = (graph_index(draw(3000, 4), metric, threads=threads, **slots) for threads in (1, 3))
+    assert np.array_equal(links_of(one), links_of(other))
+    for mine, others in zip(one.search(Q, K), other.search(Q, K), strict=True):
+        assert np.array_equal(mine, others)
+
+
+def test_another_seed_is_another_graph() -> None:
+    one, other = (links_of(graph_index(X, seed=seed)) for seed in (1, 2))
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("phase", ["add", "links", "last"])
+def test_an_interrupt_is_heard_between_two_steps(phase: str) -> None:
+    told: list[tuple[str, int]] = []
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        assert done <= total == N
+        told.append((name, done))
+        if (phase == "last" and done == N and name == "links") or (name == phase and len(told) > 3):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        graph_index(X, progress=interrupt)
+    assert told[-1][0] == ("links" if phase == "last" else phase)
+
+
+def test_a_build_comes_back_after_every_batch() -> None:
+    steps = [done for name, done in told_by(X) if name == "links"]
+    assert steps == sorted(steps)
+    assert max(np.diff(steps)) <= N / 20
+    assert steps.count(N) >= 2  # cutting rows, and making nodes reachable
+
+
+def told_by(x: np.ndarray) -> list[tuple[str, int]]:
+    told: list[tuple[str, int]] = []
+    graph_index(x, progress=lambda name, done, total: told.append((name, done)))
+    return told
 
 
 def test_links_are_sound_and_few() -> None:

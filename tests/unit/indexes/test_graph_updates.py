@@ -211,7 +211,7 @@ def test_what_cannot_be_added_changes_nothing(name: str) -> None:
 
 
 def test_an_interrupt_takes_back_what_was_added(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annbench.indexes.building.LINKED_ROWS", 100)
+    monkeypatch.setattr("annbench.indexes.building.ADDED_ROWS", 100)
     index = graph_index(X[:500])
     native = index.native
     steps = iter(range(3))
