@@ -22,9 +22,7 @@ ENTRY_ROWS = 256  # sampled for each entry
 MOST_HALF_BYTES = 1 << 30  # beyond, what 8 bits stand for does: read more slowly, and as good to choose links by
 
 
-def add_graph(
-    native: ComposedIndex, vectors: NDArray[Any], about: About, threads: int, progress: Progress
-) -> None:
+def add_graph(native: ComposedIndex, vectors: NDArray[Any], about: About, threads: int, progress: Progress) -> None:
     """Give `native`, which was filled with checked `vectors` (n, dim), the graph that its spec asks for.
 
     Near vectors are found along the graph so far, by the index's own codes. Links are chosen among them by what it

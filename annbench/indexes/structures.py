@@ -67,9 +67,10 @@ class GraphStructure(Structure):
     """Every vector is linked to near ones, at most `degree` of them; a search goes from link to link (Vamana;
     Subramanya et al., DiskANN, NeurIPS 2019).
 
-    Vectors come in at random. Links are chosen among the `candidates` nearest that a search along the graph so far finds:
-    of two the farther one is left out where `alpha` times their squared distance does not exceed its own. A search begins at `entries` vectors in the
-    middle of clusters and expands the `ef_search` nearest that it finds.
+    Vectors come in at random. Links are chosen among the `candidates` nearest that a search along the graph so far
+    finds: of two the farther one is left out where `alpha` times their squared distance does not exceed its own; for
+    inner products they are chosen by direction among the candidates. A search begins at `entries` vectors in the middle
+    of clusters and expands the `ef_search` nearest that it finds.
     """
 
     kind: Literal["graph"] = "graph"
