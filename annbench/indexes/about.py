@@ -96,8 +96,8 @@ class About:
         centroids = arrays["centroids"]
         return None if centroids is None else Assigner(centroids, self.spec.assignments)
 
-    def describe(self, n: int, parts: Mapping[str, int]) -> str:
-        """Several lines for people."""
+    def describe(self, n: int, parts: Mapping[str, int], on_disk: Mapping[str, int]) -> str:
+        """Several lines for people; `parts` are bytes in memory."""
         total = sum(parts.values())
         head = f"annbench.Index: {n:,} × {self.dim:,}, {self.metric}"
         rows = [head, f"  {self._chain()}"]
@@ -108,6 +108,9 @@ class About:
             rows.append(f"  {_size(total)}: {each:,.0f} bytes a vector, {versus}")
             kept = sorted(((part, size) for part, size in parts.items() if size), key=lambda item: -item[1])
             rows.append("    " + ", ".join(f"{part} {_size(size)}" for part, size in kept))
+        if on_disk:
+            left = ", ".join(f"{part} {_size(size)}" for part, size in on_disk.items())
+            rows.append(f"  on disk, for searches only: {left}")
         rows += self._notes()
         return "\n".join(rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from annbench.indexes.about import About
 from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.filters import as_filter
+from annbench.indexes.on_disk import DEFAULT_CACHE_BYTES, file_error, load_native, require_in_memory
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
@@ -50,7 +51,7 @@ class Index:
         index.add(x[:3] * 0.5, ids=[900_001, 900_002, 900_003])
         index.remove([900_002])
         index.save("vectors.index")
-        index = annbench.Index.load("vectors.index")     # in any process: the same answers
+        index = annbench.Index.load("vectors.index")     # in any process: the same answers; on_disk= for large ones
 
     An index is a choice in each of four slots, and every slot has a default:
 
@@ -169,14 +170,26 @@ class Index:
         return index
 
     @classmethod
-    def load(cls, path: str | Path) -> Index:
-        """Read an index that `save` wrote. Raises IndexFileError for a file that is none, or not an intact one."""
-        isa()
-        try:
-            native = ComposedIndex.load(_file_name(path))
-        except NativeIndexFileError as error:
-            where, message, remedy = error.args
-            raise IndexFileError(message, where=where, remedy=remedy) from None
+    def load(
+        cls, path: str | Path, *, on_disk: str | Sequence[str] = (), cache_bytes: int = DEFAULT_CACHE_BYTES
+    ) -> Index:
+        """Read an index that `save` wrote.
+
+        Args:
+            path: the file. All of it is checked, whatever stays there.
+            on_disk: parts that are left in the file and read as searches need them: "rerank", the finer copy of the
+                vectors; "links", those of a graph; or both. Answers are the same. Such an index is for searches only:
+                `add`, `remove`, `compact` and `save` raise UsageError. The file stays open: deleting or replacing it
+                does no harm. Writing into it or cutting it short does: searches that come upon it raise IndexFileError.
+            cache_bytes: how much memory keeps what was read of them; besides, a thread that searches takes up to 4 MiB
+                while it reads. The system's own cache of files is not in it: that gives way where memory is wanted.
+
+        Raises:
+            IndexFileError: a file that is none, or not an intact one.
+            UsageError: parts that the index does not have.
+            UnknownNameError: names that are no parts.
+        """
+        native = load_native(_file_name(path), on_disk, cache_bytes)
         try:
             description = native.description
         except UnicodeDecodeError:
@@ -195,13 +208,14 @@ class Index:
     def save(self, path: str | Path) -> None:
         """Write the index to one file, with checksums; a file that is there is replaced at once or not at all.
 
-        A graph is cleared of removed vectors first, as by `compact`. Raises IndexFileError.
+        A graph is cleared of removed vectors first, as by `compact`. Raises IndexFileError; UsageError where parts of
+        the index are on disk.
         """
+        require_in_memory(self._native)
         try:
             self._native.save(_file_name(path), description=self._about.json())
         except NativeIndexFileError as error:
-            where, message, remedy = error.args
-            raise IndexFileError(message, where=where, remedy=remedy) from None
+            raise file_error(error) from None
 
     def search(
         self,
@@ -239,6 +253,7 @@ class Index:
         Raises:
             UsageError: a query of another dim or dtype, or a parameter that cannot be.
             DatasetError: NaN, infinite or too large values, with the first row.
+            IndexFileError: parts on disk that cannot be read, or were altered.
         """
         if nprobe is None:
             nprobe = self._nprobe
@@ -251,6 +266,8 @@ class Index:
                 return self._search_one(q, k, nprobe, rerank_k, epsilon, threads, ef_search, patience, only)
         except (TypeError, ValueError):
             pass
+        except NativeIndexFileError as error:
+            raise file_error(error) from None
         return self._search_converted(q, k, nprobe, rerank_k, ef_search, patience, epsilon, threads, only)
 
     def add(self, x: Any, ids: Any = None, *, threads: int = 1) -> Ids:
@@ -265,6 +282,7 @@ class Index:
         on the graph takes 4 bytes a vector more, 8 under inner product, until `compact`.
         """
         threads = _checked_threads(threads)
+        require_in_memory(self._native)
         vectors = as_matrix(x, "x", self.dim)
         m = len(vectors)
         zero = _checked_rows(vectors, self._about)
@@ -310,6 +328,7 @@ class Index:
         takes the links once more in memory; searches run meanwhile.
         """
         threads = _checked_threads(threads)
+        require_in_memory(self._native)
         given = np.atleast_1d(np.asarray(ids))
         own_ids = as_ids(given, len(given))
         with self._changing:
@@ -326,6 +345,7 @@ class Index:
         A graph is cleared of removed vectors, as `remove` does when they are many.
         """
         threads = _checked_threads(threads)
+        require_in_memory(self._native)
         with self._changing:
             self._native.compact(threads)
 
@@ -356,13 +376,18 @@ class Index:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the index takes in memory."""
+        """Bytes that the index takes in memory, a cache of parts on disk included."""
         return sum(self._native.nbytes.values())
 
     @property
     def nbytes_by_part(self) -> dict[str, int]:
         """Bytes in memory by what they are for: codes, rerank, ids, lists, centroids, maps, tables …"""
         return dict(self._native.nbytes)
+
+    @property
+    def disk_nbytes_by_part(self) -> dict[str, int]:
+        """Bytes that stay in the file: of rerank, of links; nothing where `load` was not told so."""
+        return dict(self._native.disk_nbytes)
 
     @property
     def zero_ids(self) -> Ids:
@@ -378,7 +403,7 @@ class Index:
 
     def __repr__(self) -> str:
         """What it is made of, and what that takes."""
-        return self._about.describe(len(self), self._native.nbytes)
+        return self._about.describe(len(self), self._native.nbytes, self._native.disk_nbytes)
 
     def _search_converted(
         self,
@@ -416,6 +441,8 @@ class Index:
                 patience=patience,
                 filter=allowed,
             )
+        except NativeIndexFileError as error:
+            raise file_error(error) from None
         except ValueError as error:  # everything else was looked at above
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
 

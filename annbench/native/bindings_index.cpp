@@ -165,9 +165,9 @@ auto rotated(Matrix<const float> rows, std::uint32_t seed) {
   return owned_by_numpy(std::move(turned), n, dim);
 }
 
-nb::dict nbytes(const ComposedIndex& self) {
+nb::dict by_part(const std::vector<std::pair<std::string, std::size_t>>& bytes) {
   nb::dict parts;
-  for (const auto& [name, bytes] : self.nbytes()) parts[nb::str(name.c_str())] = bytes;
+  for (const auto& [name, count] : bytes) parts[nb::str(name.c_str())] = count;
   return parts;
 }
 
@@ -257,16 +257,23 @@ void bind_composed_index(nb::module_& m) {
             found["distances"] = counts.scored;
             found["reranked"] = counts.reranked;
             found["bytes"] = counts.bytes;
+            found["cache_hits"] = counts.cache_hits;
+            found["cache_misses"] = counts.cache_misses;
+            found["bytes_read"] = counts.bytes_read;
             return found;
           })
       .def("reset_counts", &ComposedIndex::reset_counts)
       .def("__len__", &ComposedIndex::size)
       .def("save", &ComposedIndex::save, "path"_a, nb::kw_only(), "description"_a = nb::none(),
            nb::call_guard<nb::gil_scoped_release>())
-      .def_static("load", [](const std::string& path, std::optional<std::string_view> isa) {
-            return ComposedIndex::load(path, isa ? &kernels_named(*isa) : nullptr);
-          }, "path"_a, "isa"_a = nb::none(), nb::call_guard<nb::gil_scoped_release>())
-      .def_prop_ro("nbytes", nbytes)
+      .def_static("load", [](const std::string& path, std::optional<std::string_view> isa, bool rerank_on_disk,
+                             bool links_on_disk, std::size_t cache_bytes) {
+            return ComposedIndex::load(path, isa ? &kernels_named(*isa) : nullptr,
+                                       {rerank_on_disk, links_on_disk, cache_bytes});
+          }, "path"_a, "isa"_a = nb::none(), nb::kw_only(), "rerank_on_disk"_a = false, "links_on_disk"_a = false,
+          "cache_bytes"_a = 0, nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("nbytes", [](const ComposedIndex& self) { return by_part(self.nbytes()); })
+      .def_prop_ro("disk_nbytes", [](const ComposedIndex& self) { return by_part(self.disk_nbytes()); })
       .def_prop_ro("nlist", &ComposedIndex::nlist)
       .def_prop_ro("description", [](const ComposedIndex& self) { return self.settings().description; })
       .def_prop_ro("maps", maps)

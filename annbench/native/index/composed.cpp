@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <unordered_set>
 
+#include "index/on_disk.hpp"
 #include "index/reranker.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
@@ -110,6 +111,7 @@ void ComposedIndex::code_centroids() {
 
 void ComposedIndex::add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
                         const std::int64_t* ids, std::size_t n, bool check_ids, std::size_t threads) {
+  require_in_memory();
   const std::lock_guard changing(changing_);
   {
     const auto lock = stop_searches();
@@ -202,7 +204,7 @@ void ComposedIndex::make_room(std::size_t l, std::size_t count, std::int64_t lar
   if (needed > room) {
     room = list.size() == 0 ? needed : std::max(needed, list.size() + list.size() / 2);
     lists_->reserve_codes(l, room);
-    if (reranker_) reranker_->reserve_codes(list, room);
+    if (reranker_ && !on_disk_) reranker_->reserve_codes(list, room);
   }
   list.ids.reserve(room, largest_id);
   list.room = room;
@@ -241,7 +243,12 @@ void ComposedIndex::encode(std::size_t l, const float* originals, const float* m
   if (reranker_) reranker_->encode(list, finer.data(), finer_bias.data(), block, first);
 }
 
+void ComposedIndex::require_in_memory() const {
+  require(on_disk_ == nullptr, "an index with parts on disk does not change: load it into memory");
+}
+
 void ComposedIndex::compact(std::size_t threads) {
+  require_in_memory();
   const std::lock_guard changing(changing_);
   clear_graph(threads);
   const auto lock = stop_searches();
@@ -276,6 +283,7 @@ void ComposedIndex::need_places() const {
 }
 
 void ComposedIndex::remove(const std::int64_t* ids, std::size_t n, std::size_t threads) {
+  require_in_memory();
   const std::lock_guard changing(changing_);
   auto lock = stop_searches();
   need_places();
@@ -348,7 +356,9 @@ std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
           {"graph", (graph_ ? graph_->nbytes() : 0) + (updates_ ? updates_->nbytes() : 0)},
           {"centroids", centroids},
           {"maps", maps},
-          {"tables", s.codec.tables.size() * sizeof(float) + s.codec.table_bits.size() + s.description.size()}};
+          {"tables", s.codec.tables.size() * sizeof(float) + s.codec.table_bits.size() + s.description.size()},
+          {"cache", on_disk_ ? on_disk_->cache_bytes() : 0},
+          {"checksums", on_disk_ ? on_disk_->table_bytes() : 0}};
 }
 
 }  // namespace annbench

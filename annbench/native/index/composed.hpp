@@ -100,15 +100,26 @@ struct SearchSettings {
 };
 
 // What searches along a graph have cost: nodes expanded, codes scored, vectors re-ranked, and the bytes of links, codes and
-// vectors that this looked at.
+// vectors that this looked at. And of parts on disk: the blocks that were in the cache and that were not, and the bytes that
+// were read for these.
 struct SearchCounts {
   std::uint64_t hops = 0, scored = 0, reranked = 0, bytes = 0;
+  std::uint64_t cache_hits = 0, cache_misses = 0, bytes_read = 0;
+};
+
+// Which parts of an index stay in its file, and what memory there is for what was read of them.
+struct LoadSettings {
+  bool rerank_on_disk = false, links_on_disk = false;
+  std::size_t cache_bytes = 0;
+
+  bool any_on_disk() const { return rerank_on_disk || links_on_disk; }
 };
 
 class GraphBuilder;
 struct GraphSettings;
 class HalfVectors;
 class Reranker;
+class OnDisk;
 
 // Thread-safe: searches run side by side; add, remove, compact and save come one after the other. While vectors are added,
 // removed or moved, nothing is searched; of a graph's changes that is the smallest part.
@@ -178,7 +189,14 @@ class ComposedIndex {
   // where one is given. Clears a graph of removed vectors first. Throws IndexFileError.
   void save(const std::string& path, const std::optional<std::string>& description = {});
   // Throws IndexFileError for a file that is no index or not intact, std::bad_alloc.
-  static std::unique_ptr<ComposedIndex> load(const std::string& path, const KernelTable* kernels = nullptr);
+  //
+  // An index with parts on disk answers as any other; its searches throw IndexFileError where the file cannot be read or was
+  // altered. It does not change: add, remove, compact, set_graph and save throw std::invalid_argument; so does load() where
+  // the file does not have such a part.
+  static std::unique_ptr<ComposedIndex> load(const std::string& path, const KernelTable* kernels = nullptr,
+                                             const LoadSettings& how = {});
+  // Bytes of the parts that stay in the file; none of most indexes.
+  std::vector<std::pair<std::string, std::size_t>> disk_nbytes() const;
 
  private:
   struct Prepared;
@@ -207,6 +225,8 @@ class ComposedIndex {
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
   void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
                     const PlaceFilter* filter, std::int64_t* ids, float* distances) const;
+  std::vector<std::vector<Scored>> rerank_on_disk(const Prepared& prepared, std::span<TopK> best) const;
+  void require_in_memory() const;
   void find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter, std::span<TopK> best) const;
   bool passing_are_few(const SearchSettings& how, const PlaceFilter& filter) const;
   std::unique_lock<std::shared_mutex> stop_searches();
@@ -237,6 +257,7 @@ class ComposedIndex {
   std::optional<UniformRows> centroid_coder_;
   AlignedBuffer<std::uint8_t> centroid_codes_;
   std::unique_ptr<Reranker> reranker_;
+  std::unique_ptr<OnDisk> on_disk_;  // null where all is in memory
   mutable std::atomic<std::uint64_t> hops_ = 0, scored_ = 0, reranked_ = 0;
   std::size_t size_ = 0;
   std::size_t assignments_ = 1;

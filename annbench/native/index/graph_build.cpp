@@ -11,6 +11,7 @@
 namespace annbench {
 
 void ComposedIndex::reserve(std::size_t n, std::int64_t largest_id) {
+  require_in_memory();
   const std::lock_guard changing(changing_);
   const auto lock = stop_searches();
   require(nlist() == 1 && size_ == 0, "memory is reserved for the first vectors of one list");
@@ -27,6 +28,7 @@ bool ComposedIndex::keeps_vectors() const {
 std::unique_ptr<GraphBuilder> ComposedIndex::graph_builder(const GraphSettings& settings, std::vector<std::uint32_t> order,
                                                            std::size_t entries,
                                                            std::shared_ptr<const HalfVectors> halves) const {
+  require_in_memory();
   std::shared_lock lock(mutex_);
   require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");
   require(order.size() == size_, "a graph has a node a vector");
@@ -51,6 +53,7 @@ std::unique_ptr<GraphBuilder> ComposedIndex::graph_builder(const GraphSettings& 
 }
 
 void ComposedIndex::set_graph(Graph graph) {
+  require_in_memory();
   const std::lock_guard changing(changing_);
   const auto lock = stop_searches();
   require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");

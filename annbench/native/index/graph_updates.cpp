@@ -29,6 +29,14 @@ void ComposedIndex::set_growth(const GraphGrowth& growth) {
 std::vector<std::uint32_t> ComposedIndex::links() const {
   std::shared_lock lock(mutex_);
   if (!graph_) return {};
+  if (const StoredLinks* stored = graph_->stored()) {
+    std::vector<std::uint32_t> all(graph_->size() * graph_->degree());
+    std::vector<StoredLinks::Request> requests;
+    for (std::uint32_t node = 0; node < graph_->size(); ++node)
+      requests.push_back({node, all.data() + node * graph_->degree()});
+    stored->read(requests);
+    return all;
+  }
   const std::uint32_t* first = graph_->row(0).data();
   return {first, first + graph_->size() * graph_->degree()};
 }

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "index/composed.hpp"
+#include "index/on_disk.hpp"
 #include "index/reranker.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
@@ -210,8 +211,17 @@ void ComposedIndex::search(const float* queries, std::size_t count, std::size_t 
 
 SearchCounts ComposedIndex::counts() const {
   std::shared_lock lock(mutex_);
-  SearchCounts found{hops_.load(), scored_.load(), reranked_.load(), 0};
+  SearchCounts found;
+  if (on_disk_) {
+    const auto [hits, misses, bytes_read] = on_disk_->counts();
+    found.cache_hits = hits;
+    found.cache_misses = misses;
+    found.bytes_read = bytes_read;
+  }
   if (!graph_) return found;
+  found.hops = hops_.load();
+  found.scored = scored_.load();
+  found.reranked = reranked_.load();
   constexpr std::size_t some = 64;  // codes: those of some codecs lie in blocks
   const std::size_t code_bytes = (lists_->code_bytes(0, some) + lists_->code_bytes(1, some)) / some;
   found.bytes = found.scored * code_bytes + found.hops * graph_->degree() * sizeof(std::uint32_t);
@@ -219,7 +229,10 @@ SearchCounts ComposedIndex::counts() const {
   return found;
 }
 
-void ComposedIndex::reset_counts() { hops_ = scored_ = reranked_ = 0; }
+void ComposedIndex::reset_counts() {
+  hops_ = scored_ = reranked_ = 0;
+  if (on_disk_) on_disk_->reset_counts();
+}
 
 std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const {
   const std::size_t wanted = reranker_ == nullptr ? k : std::max(k, how.rerank_k);
@@ -233,9 +246,11 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   prepare(queries, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
   find(prepared, how, filter, best);
+  std::vector<std::vector<Scored>> decided;
+  if (on_disk_ && on_disk_->has_rerank()) decided = rerank_on_disk(prepared, best);
   std::size_t reranked = 0;
   for (std::size_t q = 0; q < count; ++q) {
-    std::vector<Scored> found = best[q].take();
+    std::vector<Scored> found = decided.empty() ? best[q].take() : std::move(decided[q]);
     reranked += found.size();
     answer(prepared, q, std::move(found), k, ids + q * k, distances + q * k);
   }
@@ -303,14 +318,27 @@ void ComposedIndex::search_split(const float* query, std::size_t k, const Search
   TopK all(kept(k, how));
   for (TopK& part : best)
     for (const Scored& one : part.take()) all.push(one.score, one.id);
-  answer(prepared, 0, all.take(), k, ids, distances);
+  if (on_disk_ && on_disk_->has_rerank())
+    answer(prepared, 0, std::move(rerank_on_disk(prepared, {&all, 1}).front()), k, ids, distances);
+  else
+    answer(prepared, 0, all.take(), k, ids, distances);
 }
 
-// `found` as ids and distances; re-ranked where there is something to do it with.
+// What queries have found, with the scores of their finer copies.
+std::vector<std::vector<Scored>> ComposedIndex::rerank_on_disk(const Prepared& prepared, std::span<TopK> best) const {
+  std::vector<std::vector<Scored>> found;
+  found.reserve(best.size());
+  for (TopK& one : best) found.push_back(one.take());
+  const float* queries = reranker_->centred() ? prepared.without_mean() : prepared.raw.data();
+  on_disk_->rescore(kernels_, *reranker_, lists_->all(), queries, settings_.dim_in, found);
+  return found;
+}
+
+// `found` as ids and distances; re-ranked where there is something to do it with, and that was not done.
 void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k,
                            std::int64_t* ids, float* distances) const {
   const auto& lists = lists_->all();
-  if (reranker_ != nullptr) {
+  if (reranker_ != nullptr && !(on_disk_ && on_disk_->has_rerank())) {
     const float* query = (reranker_->centred() ? prepared.without_mean() : prepared.raw.data()) + q * settings_.dim_in;
     reranker_->rescore(kernels_, query, lists, found);
   }

@@ -37,15 +37,28 @@ class RerankerOf final : public Reranker {
     for (std::size_t i = 0; i < std::min(rows_ahead, found.size()); ++i) ask_for(lists, found[i]);
     for (std::size_t i = 0; i < found.size(); ++i) {
       if (i + rows_ahead < found.size()) ask_for(lists, found[i + rows_ahead]);
-      const auto place = static_cast<std::uint32_t>(place_of(found[i].id));
-      float score = 0;
-      codec_.refine(kernels, prepared, {}, view(lists[list_of(found[i].id)].rerank), &place, 1, &score);
-      found[i].score = score == score ? score : -std::numeric_limits<float>::infinity();
+      found[i].score = score(kernels, prepared, view(lists[list_of(found[i].id)].rerank), place_of(found[i].id));
     }
     std::ranges::sort(found, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
   }
 
+  void rescore_rows(const KernelTable& kernels, const float* query, const CodesView& rows,
+                    std::span<Scored> found) const override {
+    typename C::Query prepared;
+    codec_.prepare(query, prepared);
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].score = score(kernels, prepared, rows, i);
+  }
+
  private:
+  // Of one code: what it is does not depend on those that are looked at with it.
+  float score(const KernelTable& kernels, const typename C::Query& query, const CodesView& codes,
+              std::size_t place) const {
+    const auto at = static_cast<std::uint32_t>(place);
+    float score = 0;
+    codec_.refine(kernels, query, {}, codes, &at, 1, &score);
+    return score == score ? score : -std::numeric_limits<float>::infinity();
+  }
+
   void ask_for(const std::vector<CodeList>& lists, const Scored& one) const {
     const std::size_t place = place_of(one.id), begin = codec_.bytes(0, place);
     prefetch(lists[list_of(one.id)].rerank[0].data() + begin, codec_.bytes(0, place + 1) - begin);

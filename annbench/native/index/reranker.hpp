@@ -26,6 +26,9 @@ class Reranker {
   // Replaces the scores of what is found by its own, and sorts it.
   virtual void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
                        std::span<Scored> found) const = 0;
+  // Gives what is found the scores of `rows`, one after the other; in no order.
+  virtual void rescore_rows(const KernelTable& kernels, const float* query, const CodesView& rows,
+                            std::span<Scored> found) const = 0;
   // Whether vectors and queries come without the mean; else as they are.
   virtual bool centred() const = 0;
   // Whether scores are −‖q − x‖², or ⟨q, x⟩, as they are.

@@ -15,9 +15,12 @@
 #include <stdexcept>
 
 #include "index/composed.hpp"
+#include "index/link_checks.hpp"
+#include "index/on_disk.hpp"
 #include "index/reranker.hpp"
 #include "io/checked_math.hpp"
 #include "io/index_file.hpp"
+#include "support/require.hpp"
 
 namespace annbench {
 namespace {
@@ -108,31 +111,31 @@ void add_ids(IndexFileWriter& writer, const std::vector<CodeList>& lists, std::u
   writer.add("ids", wide ? DType::i64 : DType::u32, {codes}, pieces);
 }
 
+Graph with_entries(IndexFileReader& reader, Graph graph) {
+  graph.entries = reader.read_vector<std::uint32_t>("entries", graph.size());
+  if (graph.entries.empty() && graph.size() > 0) reader.reject("entries", "there are none");
+  for (const std::uint32_t entry : graph.entries)
+    if (entry >= graph.size()) reader.reject("entries", "node " + std::to_string(entry) + " does not exist");
+  return graph;
+}
+
 // A graph over `codes` codes: every link and every entry is one of them, and no row goes on after its end.
-std::optional<Graph> read_graph(IndexFileReader& reader, std::uint64_t codes) {
+std::optional<Graph> read_graph(IndexFileReader& reader, std::uint64_t codes, OnDisk* on_disk) {
   if (!reader.has("links")) return {};
   const Section& section = reader.section("links", DType::u32, 2);
   if (section.shape[0] != codes || codes > Graph::max_nodes) reader.reject("links", "there is not a row a code");
   if (section.shape[1] > Graph::max_degree) reader.reject("links", "its rows are longer than a node's links can be");
+  if (on_disk != nullptr) return with_entries(reader, on_disk->keep_graph(reader, section, codes));
   Graph graph(codes, section.shape[1]);
   reader.read(section, graph.row(0).data());
-  for (std::size_t node = 0; node < graph.size(); ++node) {
-    const auto row = graph.row(node);
-    const std::size_t count = graph.links(node).size();
-    for (std::size_t i = 0; i < row.size(); ++i)
-      if (i < count ? row[i] >= codes : row[i] != Graph::none)
-        reader.reject("links", "node " + std::to_string(node) + " has a link to " + std::to_string(row[i]));
-  }
-  graph.entries = reader.read_vector<std::uint32_t>("entries", codes);
-  if (graph.entries.empty() && codes > 0) reader.reject("entries", "there are none");
-  for (const std::uint32_t entry : graph.entries)
-    if (entry >= codes) reader.reject("entries", "node " + std::to_string(entry) + " does not exist");
-  return graph;
+  LinkChecks(reader, codes, graph.degree())({reinterpret_cast<const unsigned char*>(graph.row(0).data()), section.bytes});
+  return with_entries(reader, std::move(graph));
 }
 
 }  // namespace
 
 void ComposedIndex::save(const std::string& path, const std::optional<std::string>& description) {
+  require_in_memory();
   const std::lock_guard changing(changing_);
   clear_graph(1);
   std::shared_lock lock(mutex_);
@@ -175,7 +178,12 @@ void ComposedIndex::save(const std::string& path, const std::optional<std::strin
   writer.commit();
 }
 
-std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, const KernelTable* kernels) {
+std::vector<std::pair<std::string, std::size_t>> ComposedIndex::disk_nbytes() const {
+  return on_disk_ ? on_disk_->nbytes() : std::vector<std::pair<std::string, std::size_t>>();
+}
+
+std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, const KernelTable* kernels,
+                                                   const LoadSettings& how) {
   IndexFileReader reader(path);
   Packed packed;
   reader.read(reader.section("settings", DType::u64, Shape{settings_count}), packed.data());
@@ -201,6 +209,10 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   } catch (const std::invalid_argument& error) {
     reader.reject("settings", error.what());
   }
+  require(!how.rerank_on_disk || index->reranker_ != nullptr, "the index has no rerank that could stay on disk");
+  require(!how.links_on_disk || reader.has("links"), "the index has no graph whose links could stay on disk");
+  if (how.any_on_disk()) index->on_disk_ = std::make_unique<OnDisk>();
+  OnDisk* const rerank_on_disk = how.rerank_on_disk ? index->on_disk_.get() : nullptr;
   const auto sizes = reader.read_vector<std::uint64_t>("list_sizes", nlist);
   if (sizes.size() != nlist) reader.reject("list_sizes", "there are " + std::to_string(sizes.size()) + " for " + std::to_string(nlist) + " lists");
   const std::uint64_t limit = reader.file_bytes();
@@ -230,6 +242,9 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   std::vector<MutablePiece> pieces;
   for (std::size_t l = 0; l < nlist; ++l) {
     index->make_room(l, sizes[l], 0);
+    if (reranker != nullptr && how.any_on_disk())
+      for (std::size_t part = how.rerank_on_disk ? 1 : 0; part < max_parts; ++part)
+        lists[l].rerank[part].reserve(reranker->code_bytes(part, sizes[l]));
     lists[l].ids = IdList(sizes[l], wide);
     pieces.push_back({lists[l].ids.data(), sizes[l] * lists[l].ids.width()});
   }
@@ -247,16 +262,22 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
     };
     read(*scanned_sections[part], [&](std::size_t n) { return index->lists_->code_bytes(part, n); },
          [&](CodeList& list) { return list.codes[part].data(); });
+    if (part == 0 && rerank_on_disk != nullptr) {
+      rerank_on_disk->keep_rerank(reader, *finer_sections[0], *reranker, sizes);
+      continue;
+    }
     read(*finer_sections[part], [&](std::size_t n) { return reranker == nullptr ? 0 : reranker->code_bytes(part, n); },
          [&](CodeList& list) { return list.rerank[part].data(); });
   }
   index->size_ = codes / assignments;
   index->assignments_ = assignments;
-  if (std::optional<Graph> graph = read_graph(reader, codes)) {
+  OnDisk* const links_on_disk = how.links_on_disk ? index->on_disk_.get() : nullptr;
+  if (std::optional<Graph> graph = read_graph(reader, codes, links_on_disk)) {
     if (nlist > 1 || !index->settings_.centroids.empty()) reader.reject("links", "a graph has no lists");
     index->graph_ = std::move(*graph);
   }
   reader.require_all_read();
+  if (index->on_disk_) index->on_disk_->open(reader, how.cache_bytes);
   return index;
 }
 

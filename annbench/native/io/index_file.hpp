@@ -19,11 +19,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "io/file_descriptor.hpp"
@@ -173,8 +175,10 @@ class IndexFileReader {
   void read(const Section& section, const MutablePiece (&pieces)[n]) {
     read(section, std::span<const MutablePiece>(pieces));
   }
-  // Reads a section just to compare its CRC.
-  void verify(const Section& section);
+  // Reads a section just to compare its CRC. `visit` sees its bytes on the way, a part at a time, each but the last of a
+  // multiple of 4,096 bytes; they are the section's only if nothing is thrown.
+  using Visitor = std::function<void(std::span<const unsigned char>)>;
+  void verify(const Section& section, const Visitor& visit = {});
 
   // A section of rank 1 with at most `max_count` elements of T.
   template <class T>
@@ -190,6 +194,8 @@ class IndexFileReader {
   // Throws IndexFileError where a section was neither read nor verified: a loader ends with it, so that whatever was
   // damaged was noticed, and what it does not know was not ignored.
   void require_all_read() const;
+  // The open file, for who reads on from what was verified; the reader can read no more.
+  FileDescriptor take_file() { return std::move(file_); }
 
   // Raises the error of a section whose contents cannot be: reject("lists", "list 3 begins at 90, list 2 ends at 100").
   [[noreturn]] void reject(std::string_view section, const std::string& found) const;

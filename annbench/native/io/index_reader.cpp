@@ -11,13 +11,13 @@
 
 #include "io/checked_math.hpp"
 #include "io/index_format.hpp"
+#include "io/read_runs.hpp"
 #include "kernels/dispatch.hpp"
 
 namespace annbench {
 namespace {
 
 constexpr std::size_t chunk_bytes = std::size_t{1} << 18;  // read, then summed while it is in cache
-constexpr const char* rebuild = "the file is damaged or was altered: copy it again or rebuild the index";
 
 std::string quoted(std::string_view name) { return "section '" + std::string(name) + "'"; }
 
@@ -70,7 +70,7 @@ IndexFileReader::IndexFileReader(std::string path) : path_(std::move(path)) {
 }
 
 void IndexFileReader::fail(const std::string& field, const std::string& found) const {
-  throw IndexFileError(path_ + ": " + field, found, rebuild);
+  throw IndexFileError(path_ + ": " + field, found, damaged_file);
 }
 
 void IndexFileReader::reject(std::string_view section, const std::string& found) const { fail(quoted(section), found); }
@@ -92,16 +92,7 @@ void IndexFileReader::open() {
 }
 
 void IndexFileReader::read_exactly(std::uint64_t offset, void* data, std::size_t bytes) const {
-  auto* to = static_cast<unsigned char*>(data);
-  for (std::size_t done = 0; done < bytes;) {
-    const ssize_t got = ::pread(file_.number(), to + done, bytes - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
-      throw IndexFileError(path_, "cannot be read: " + std::generic_category().message(errno),
-                           "try again or copy the file to another disk");
-    if (got == 0) fail("file", "ended at byte " + std::to_string(offset + done) + " while it was read");
-    done += static_cast<std::size_t>(got);
-  }
+  read_at({file_.number(), path_}, {offset, bytes, static_cast<std::uint8_t*>(data)});
 }
 
 // All that is in the header is believed only if its CRC is right; so a version or a byte order that is named was
@@ -256,7 +247,7 @@ void IndexFileReader::read(const Section& section, void* data) {
   read(section, std::span(&all, 1));
 }
 
-void IndexFileReader::verify(const Section& section) {
+void IndexFileReader::verify(const Section& section, const Visitor& visit) {
   std::vector<unsigned char> buffer(std::min<std::uint64_t>(section.bytes, chunk_bytes));
   const Crc32cFn crc32c = active_kernels().crc32c;
   std::uint32_t crc = 0;
@@ -264,6 +255,7 @@ void IndexFileReader::verify(const Section& section) {
     const std::size_t chunk = std::min<std::uint64_t>(section.bytes - done, buffer.size());
     read_exactly(section.offset + done, buffer.data(), chunk);
     crc = crc32c(crc, buffer.data(), chunk);
+    if (visit) visit({buffer.data(), chunk});
     done += chunk;
   }
   check_crc(section, crc);

@@ -4,12 +4,27 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "support/aligned_buffer.hpp"
 
 namespace annbench {
+
+// Links that are not in memory. Thread-safe.
+class StoredLinks {
+ public:
+  virtual ~StoredLinks() = default;
+
+  // The rows of several nodes, each to where its pointer says; every link in them is a node or Graph::none. Throws.
+  struct Request {
+    std::uint32_t node;
+    std::uint32_t* row;
+  };
+  virtual void read(std::span<const Request> requests) const = 0;
+};
 
 // Nodes are places in the list. A node has at most degree() links, which lie side by side, nearest first where a builder
 // has made them, filled up with `none`. A dead node is one that a search goes through and never finds.
@@ -22,6 +37,12 @@ class Graph {
   Graph(std::size_t nodes, std::size_t degree) : nodes_(nodes), degree_(degree), links_(nodes * degree) {
     std::fill_n(links_.data(), links_.size(), none);
   }
+  // One whose links are elsewhere: it has no rows, and does not change.
+  Graph(std::size_t nodes, std::size_t degree, std::unique_ptr<const StoredLinks> stored)
+      : nodes_(nodes), degree_(degree), stored_(std::move(stored)) {}
+
+  // Null where links are in memory.
+  const StoredLinks* stored() const { return stored_.get(); }
 
   std::size_t size() const { return nodes_; }
   std::size_t degree() const { return degree_; }
@@ -79,6 +100,7 @@ class Graph {
  private:
   std::size_t nodes_, degree_;
   AlignedBuffer<std::uint32_t> links_;
+  std::unique_ptr<const StoredLinks> stored_;
   std::vector<std::uint64_t> graves_;  // a bit a node; empty until one may die
   std::size_t dead_ = 0;
 };

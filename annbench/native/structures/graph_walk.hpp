@@ -24,6 +24,7 @@
 #include "codecs/codec.hpp"
 #include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
+#include "structures/links_ahead.hpp"
 #include "structures/place_filter.hpp"
 #include "structures/place_scan.hpp"
 #include "structures/top_k.hpp"
@@ -61,7 +62,8 @@ template <Codec C>
 class Walker {
  public:
   Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes, WalkMemory memory = {})
-      : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)) {
+      : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)),
+        ahead_(graph.degree()) {
     if (memory_.seen.size() * 64 < graph.size()) memory_.seen.resize((graph.size() + 63) / 64);
   }
   // What it was given, for the next one.
@@ -81,13 +83,19 @@ class Walker {
     take(graph_.entries);
   }
 
+  // What should be read of a graph that is stored before gather() is called.
+  void need_links(std::vector<StoredLinks::Request>& requests) {
+    std::array<std::uint32_t, LinksAhead::most> room;
+    ahead_.need(memory_.pool.next(room), requests);
+  }
+
   // Expands the nearest node; false when the search is over.
   bool gather() {
     if (in_vain_ >= patience_) return false;
     const std::uint32_t node = memory_.pool.expand();
     if (node == Graph::none) return false;
     ++counts_.hops;
-    take(graph_.row(node));
+    take(graph_.stored() == nullptr ? graph_.row(node) : ahead_.row(*graph_.stored(), node));
     ask_for_next();  // often it is, whatever the scores will be
     return true;
   }
@@ -142,6 +150,7 @@ class Walker {
 
   // Asks for the links of the node that is expanded next, as it seems now.
   void ask_for_next() {
+    if (graph_.stored() != nullptr) return;
     if (const std::uint32_t next = memory_.pool.next(); next != Graph::none) {
       const auto row = graph_.row(next);
       prefetch(row.data(), row.size_bytes());
@@ -159,6 +168,7 @@ class Walker {
   CodesView codes_;
   typename C::Query query_;
   WalkMemory memory_;
+  LinksAhead ahead_;
   std::size_t fresh_ = 0;    // places that are to be scored
   std::size_t touches_ = 0;  // words of memory_.touched
   std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
@@ -216,12 +226,14 @@ class Walks {
       at_work.push_back(w);
       begin(walks_[w]);
     }
-    while (!at_work.empty())
+    while (!at_work.empty()) {
+      if (graph_.stored() != nullptr) read_links(*graph_.stored(), at_work);
       for (std::size_t i = 0; i < at_work.size();)
         if (goes_on(walks_[at_work[i]]))
           ++i;
         else
           at_work.erase(at_work.begin() + static_cast<std::ptrdiff_t>(i));
+    }
     for (Walk& walk : walks_) {
       counts_.hops += walk.walker.counts().hops;
       counts_.scored += walk.walker.counts().scored;
@@ -246,6 +258,14 @@ class Walks {
       return true;
     }
   };
+
+  // The links of a stored graph for all searches that expand a node at their next turn.
+  void read_links(const StoredLinks& stored, std::span<const std::size_t> at_work) {
+    requests_.clear();
+    for (const std::size_t w : at_work)
+      if (!walks_[w].to_score) walks_[w].walker.need_links(requests_);
+    if (!requests_.empty()) stored.read(requests_);
+  }
 
   // Of what may be found, enough to find `wanted` among all: there is more in sight, by the share of what passes.
   std::size_t among_all(std::size_t wanted) const {
@@ -328,6 +348,7 @@ class Walks {
   std::size_t passing_;
   const std::uint64_t* barred_;  // a bit a node, or null
   std::vector<Walk> walks_;
+  std::vector<StoredLinks::Request> requests_;
   std::size_t begun_ = 0;
   WalkCounts counts_;
 };

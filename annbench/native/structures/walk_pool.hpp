@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,15 @@ class WalkPool {
   std::uint32_t next() {
     skip_expanded();
     return next_ == size_ || over() ? Graph::none : node_of(keys_[next_]);
+  }
+
+  // The nodes that expand() will name, one after the other, if nothing nearer is offered; as many as there is room for.
+  std::span<const std::uint32_t> next(std::span<std::uint32_t> room) {
+    std::size_t count = 0;
+    if (next() == Graph::none) return {};
+    for (std::size_t i = next_; i < size_ && count < room.size(); ++i)
+      if ((keys_[i] & 1) == 0) room[count++] = node_of(keys_[i]);
+    return room.first(count);
   }
 
   std::size_t size() const { return size_; }
