@@ -59,7 +59,11 @@ inline std::vector<const KernelTable*> available_kernels() {
   return found;
 }
 
+void test_block_cache();
+void test_block_cache_threads();
 void test_code_dot();
+void test_on_disk();
+void test_on_disk_threads();
 void test_packed_dot();
 void test_crc32c();
 void test_composed();
@@ -90,6 +94,8 @@ void test_projection();
 void test_sign_scan();
 void test_sign_tables();
 void test_staged_rows();
+void test_stored_section_threads();
+void test_stored_sections();
 void test_table_scan();
 void test_two_level_rows();
 void test_uniform();
