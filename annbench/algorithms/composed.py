@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -71,6 +71,9 @@ class ComposedSearch(Params):
     finer copy decides among `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take
     turns in a graph. `patience` is after how many nodes in a row that bring nothing new such a walk ends; 0 for never.
 
+    `on_disk` leaves parts in the index' file (see Index.load), with a cache of `cache_mb` megabytes (10⁶ bytes) for
+    what is read of them; None for all in memory.
+
     `epsilon` is how many standard errors a 1-bit scan allows for. `shared` tells a batch to take a list with all
     queries that probe it, or one query after the other; None for what is faster with lists of their length.
     """
@@ -80,6 +83,8 @@ class ComposedSearch(Params):
     ef_search: int | None = Field(default=None, ge=1)
     interleave: int = Field(default=4, ge=1, le=64)
     patience: int = Field(default=0, ge=0)
+    on_disk: Literal["rerank", "links", "rerank+links"] | None = None
+    cache_mb: float | None = Field(default=None, ge=0, le=1e9)
     epsilon: float = Field(default=1.9, ge=0, le=100)
     shared: bool | None = None
 
@@ -145,6 +150,8 @@ class Composed(Updatable):
             return f"ef_search={search.ef_search} has no effect: there is no graph"
         if search.patience and not spec.has_graph:
             return f"patience={search.patience} has no effect: there is no graph"
+        if unfit := _misplaced(spec, search):
+            return unfit
         if search.rerank_k is None:
             return None
         if spec.rerank.kind == "none":
@@ -178,6 +185,8 @@ class Composed(Updatable):
 
     def __init__(self) -> None:
         self._queries: Vectors | None = None
+        self._file: Path | None = None  # that the index was loaded from
+        self._placed: tuple[str | None, float | None] = (None, None)  # what of it is on disk, and its cache
 
     def learn(self, queries: Vectors) -> None:
         """Keep them for `build`."""
@@ -219,7 +228,8 @@ class Composed(Updatable):
         return self._index.nbytes
 
     def configure(self, params: ComposedSearch, threads: int) -> None:
-        """Keep them for the calls."""
+        """Keep them for the calls; an index with other parts on disk is loaded again."""
+        self._place(params.on_disk, params.cache_mb)
         spec = self._index.spec
         self._nprobe = params.nprobe or spec.default_nprobe
         self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
@@ -227,6 +237,21 @@ class Composed(Updatable):
         self._ef, self._interleave = params.ef_search or DEFAULT_EF, params.interleave
         self._patience = params.patience
         self._search_one = self._index.native.search_one
+
+    def _place(self, on_disk: str | None, cache_mb: float | None) -> None:
+        if (on_disk, cache_mb) == self._placed:
+            return
+        if self._file is None:
+            raise UnsupportedError(
+                "an index that was not saved has no parts on disk", where="on_disk", remedy="leave it out"
+            )
+        from annbench.indexes.index import Index
+        from annbench.indexes.on_disk import DEFAULT_CACHE_BYTES
+
+        parts = on_disk.split("+") if on_disk else ()
+        cache_bytes = DEFAULT_CACHE_BYTES if cache_mb is None else int(cache_mb * 1e6)
+        self._index = Index.load(self._file, on_disk=parts, cache_bytes=cache_bytes)
+        self._placed = (on_disk, cache_mb)
 
     def search(self, query: Vectors, k: int) -> Ids:
         """One query, on the calling thread."""
@@ -252,7 +277,9 @@ class Composed(Updatable):
         self._index.native.reset_counts()
 
     def counters(self) -> dict[str, int]:
-        """Along a graph: hops, distances (codes scored), reranked vectors, and the bytes of all that."""
+        """Along a graph: hops, distances (codes scored), reranked vectors, and the bytes of all that. With parts on
+        disk: cache_hits and cache_misses, of blocks that were looked up, and bytes_read from the file.
+        """
         return {name: count for name, count in self._index.native.counts.items() if count}
 
     def save(self, folder: Path) -> None:
@@ -271,10 +298,22 @@ class Composed(Updatable):
         """Read the index' one file."""
         from annbench.indexes.index import Index
 
-        self._index = Index.load(folder / FILE)
+        self._file = folder / FILE
+        self._index = Index.load(self._file)
         if (self._index.metric, self._index.dim) != (metric, dim):
             raise UnsupportedError(
                 f"was built for {self._index.metric} and dim {self._index.dim}, not {metric} and {dim}",
-                where=str(folder / FILE),
+                where=str(self._file),
                 remedy="build it again",
             )
+
+
+def _misplaced(spec: IndexSpec, search: ComposedSearch) -> str | None:
+    """Why what should be on disk cannot be."""
+    if search.on_disk is None:
+        return None if search.cache_mb is None else f"cache_mb={search.cache_mb} has no effect: nothing is on_disk"
+    if "rerank" in search.on_disk and spec.rerank.kind == "none":
+        return f"on_disk={search.on_disk} is not possible: there is no rerank"
+    if "links" in search.on_disk and not spec.has_graph:
+        return f"on_disk={search.on_disk} is not possible: there is no graph"
+    return None

@@ -257,6 +257,7 @@ void bind_composed_index(nb::module_& m) {
             found["distances"] = counts.scored;
             found["reranked"] = counts.reranked;
             found["bytes"] = counts.bytes;
+            if (self.disk_nbytes().empty()) return found;
             found["cache_hits"] = counts.cache_hits;
             found["cache_misses"] = counts.cache_misses;
             found["bytes_read"] = counts.bytes_read;

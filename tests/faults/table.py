@@ -69,8 +69,12 @@ FAULTS: dict[int, tuple[str, str]] = {
         "memory runs out at any allocation",
         "`MemoryError`, no leak, the index and its file as they were",
     ),
+    36: (
+        "own index file with parts on disk: deleted, replaced, altered, cut short or unreadable while it is searched",
+        "the same answers or `IndexFileError`; never a signal, nothing out of bounds",
+    ),
 }
-REQUIRED = range(1, 36)
+REQUIRED = range(1, 37)
 
 HEAD = """\
 # Faults survived

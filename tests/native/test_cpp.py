@@ -23,7 +23,7 @@ def run(*command: str) -> str:
     return result.stdout
 
 
-@pytest.mark.fault(1, 2, 3, 4, 5, 6, 27, 35)
+@pytest.mark.fault(1, 2, 3, 4, 5, 6, 27, 35, 36)
 def test_native_core_builds_and_passes_without_python(tmp_path: Path) -> None:
     cmake, ctest = find_tool("cmake"), find_tool("ctest")
     if cmake is None or ctest is None:

@@ -45,7 +45,7 @@ def fuzzers(pytestconfig: pytest.Config) -> Path:
     return build(pytestconfig, "fuzz", *options) / "fuzz"
 
 
-@pytest.mark.fault(3, 4, 5)
+@pytest.mark.fault(3, 4, 5, 36)
 @pytest.mark.parametrize("target", ["kernels_agree", "load_then_search"])
 def test_a_short_fuzz_finds_nothing(target: str, fuzzers: Path, tmp_path: Path) -> None:
     said = run(str(fuzzers / f"fuzz_{target}"), "--seconds", str(SECONDS), "--seed", str(SEED), cwd=tmp_path)

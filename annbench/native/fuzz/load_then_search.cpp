@@ -1,5 +1,5 @@
-// Index files from a fuzzer: refused by IndexFileError, or else searched, changed, saved and loaded again, all of it
-// within its memory.
+// Index files from a fuzzer: refused by IndexFileError, or else searched, in memory and on disk, changed, saved and loaded
+// again, all of it within its memory.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -132,6 +132,24 @@ std::vector<std::int64_t> search(const ComposedIndex& index) {
   return all;
 }
 
+// The same from an index whose parts are on disk, of which a single block is kept; and nothing but an error where the file
+// is altered meanwhile.
+void search_on_disk(const std::string& path, const ComposedIndex& index, const std::vector<std::int64_t>& expected,
+                    std::uint8_t damage) {
+  const LoadSettings how{index.settings().rerank != RerankKind::none, index.degree() > 0, 4500};
+  if (!how.any_on_disk()) return;
+  const auto on_disk = ComposedIndex::load(path, nullptr, how);
+  if (search(*on_disk) != expected) fail("an index with parts on disk answers otherwise");
+  tests::FileBytes bytes = tests::bytes_of_file(path);
+  for (std::size_t at = sizeof(IndexHeader) + damage; at < bytes.size(); at += 512) bytes[at] ^= damage;
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (::pwrite(file.number(), bytes.data(), bytes.size(), 0) != std::ssize(bytes)) fail("the file cannot be altered");
+  try {
+    search(*on_disk);
+  } catch (const IndexFileError&) {
+  }
+}
+
 void change(ComposedIndex& index) {
   const std::size_t dim = std::max(index.settings().dim_in, index.settings().dim);
   const Vectors vector(dim, 0.25f);
@@ -179,6 +197,7 @@ void run(const std::uint8_t* data, std::size_t size) {
     fail(std::string("load throws another exception than IndexFileError: ") + error.what());
   }
   const std::vector<std::int64_t> before = search(*index);
+  search_on_disk(path, *index, before, size == 0 ? 0 : data[size - 1]);
   index->save(again);
   if (search(*ComposedIndex::load(again)) != before) fail("an index that was saved again answers otherwise");
   change(*index);

@@ -100,8 +100,8 @@ struct SearchSettings {
 };
 
 // What searches along a graph have cost: nodes expanded, codes scored, vectors re-ranked, and the bytes of links, codes and
-// vectors that this looked at. And of parts on disk: the blocks that were in the cache and that were not, and the bytes that
-// were read for these.
+// vectors that this looked at. And of parts on disk: the blocks that were in the cache and that were not, and the bytes
+// that were read for these.
 struct SearchCounts {
   std::uint64_t hops = 0, scored = 0, reranked = 0, bytes = 0;
   std::uint64_t cache_hits = 0, cache_misses = 0, bytes_read = 0;
@@ -190,9 +190,9 @@ class ComposedIndex {
   void save(const std::string& path, const std::optional<std::string>& description = {});
   // Throws IndexFileError for a file that is no index or not intact, std::bad_alloc.
   //
-  // An index with parts on disk answers as any other; its searches throw IndexFileError where the file cannot be read or was
-  // altered. It does not change: add, remove, compact, set_graph and save throw std::invalid_argument; so does load() where
-  // the file does not have such a part.
+  // An index with parts on disk answers as any other; its searches throw IndexFileError where the file cannot be read or
+  // was altered. It does not change: add, remove, compact, set_graph and save throw std::invalid_argument; so does load()
+  // where the file does not have such a part.
   static std::unique_ptr<ComposedIndex> load(const std::string& path, const KernelTable* kernels = nullptr,
                                              const LoadSettings& how = {});
   // Bytes of the parts that stay in the file; none of most indexes.

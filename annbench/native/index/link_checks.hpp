@@ -12,8 +12,8 @@
 
 namespace annbench {
 
-// Rejects the section `links` of a file at the first link that is no node, or that comes after the end of its row. Is given
-// all of the section's bytes in their order, in stretches of whole links.
+// Rejects the section `links` of a file at the first link that is no node, or that comes after the end of its row. Is
+// given all of the section's bytes in their order, in stretches of whole links.
 class LinkChecks {
  public:
   LinkChecks(const IndexFileReader& reader, std::size_t nodes, std::size_t degree)

@@ -14,7 +14,8 @@ constexpr std::size_t rows_at_once = 256, row_bytes_at_once = std::size_t{1} << 
 
 class LinksOnDisk final : public StoredLinks {
  public:
-  LinksOnDisk(const OnDisk& file, std::size_t nodes, std::size_t degree) : file_(file), nodes_(nodes), degree_(degree) {}
+  LinksOnDisk(const OnDisk& file, std::size_t nodes, std::size_t degree)
+      : file_(file), nodes_(nodes), degree_(degree) {}
   void read(std::span<const Request> requests) const override { file_.read_links(degree_, nodes_, requests); }
 
  private:

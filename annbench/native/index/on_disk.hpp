@@ -21,8 +21,8 @@ class OnDisk {
  public:
   // While the index is loaded: checks a section, which then stays in the file. Throw IndexFileError.
   //
-  // The first part of the finer copy, list by list as `reranker` says; the second, a few bytes a vector at most, belongs into
-  // memory.
+  // The first part of the finer copy, list by list as `reranker` says; the second, a few bytes a vector at most, belongs
+  // into memory.
   void keep_rerank(IndexFileReader& reader, const Section& section, const Reranker& reranker,
                    std::span<const std::uint64_t> list_sizes);
   // Rows of a graph over `codes` codes. The graph that comes out refers to this object.
@@ -31,8 +31,8 @@ class OnDisk {
   void open(IndexFileReader& reader, std::size_t cache_bytes) { sections_.open(reader, cache_bytes); }
 
   bool has_rerank() const { return rerank_.has_value(); }
-  // Gives what queries have found the scores of the finer copy and sorts it. Query q is at queries + q·stride. What is read
-  // of the file is read for several queries together. Throws IndexFileError, std::bad_alloc.
+  // Gives what queries have found the scores of the finer copy and sorts it. Query q is at queries + q·stride. What is
+  // read of the file is read for several queries together. Throws IndexFileError, std::bad_alloc.
   void rescore(const KernelTable& kernels, const Reranker& reranker, const std::vector<CodeList>& lists,
                const float* queries, std::size_t stride, std::span<std::vector<Scored>> found) const;
   void read_links(std::size_t degree, std::size_t nodes, std::span<const StoredLinks::Request> requests) const;

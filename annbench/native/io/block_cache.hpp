@@ -1,8 +1,8 @@
 // Blocks of a file in memory, as many as a budget allows: those asked for last stay, about.
 //
-// A block is found by its number. The cache is made of shards that threads lock one at a time, and a shard evicts by the
-// clock algorithm: its hand passes over blocks that were asked for since it came by last. All memory is taken when the
-// cache is made; nothing that it does later can fail.
+// A block is found by its number. The cache is made of shards that threads lock one at a time, and a shard evicts by
+// the clock algorithm: its hand passes over blocks that were asked for since it came by last. All memory is taken when
+// the cache is made; nothing that it does later can fail.
 #pragma once
 
 #include <cstddef>

@@ -175,8 +175,8 @@ class IndexFileReader {
   void read(const Section& section, const MutablePiece (&pieces)[n]) {
     read(section, std::span<const MutablePiece>(pieces));
   }
-  // Reads a section just to compare its CRC. `visit` sees its bytes on the way, a part at a time, each but the last of a
-  // multiple of 4,096 bytes; they are the section's only if nothing is thrown.
+  // Reads a section just to compare its CRC. `visit` sees its bytes on the way, a stretch at a time, each but the last of
+  // a multiple of 4,096 bytes; they are the section's only if nothing is thrown.
   using Visitor = std::function<void(std::span<const unsigned char>)>;
   void verify(const Section& section, const Visitor& visit = {});
 

@@ -1,5 +1,5 @@
-// Reading stretches of an open file by their positions: explicit reads, so that a file that was cut short meanwhile is an
-// error and not a signal, as it would be for mapped memory.
+// Reading stretches of an open file by their positions: explicit reads, so that a file that was cut short meanwhile is
+// an error and not a signal, as it would be for mapped memory.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,8 @@ struct Run {
 // Throws IndexFileError where the system refuses or the file ends before.
 void read_at(const OpenFile& file, const Run& run);
 
-// The same for several. The disk is asked for all that the system does not have in memory before the first is waited for.
+// The same for several. The disk is asked for all that the system does not have in memory before the first is waited
+// for.
 void read_all(const OpenFile& file, std::span<const Run> runs);
 
 // Tells the system that no stretch says anything about the next.

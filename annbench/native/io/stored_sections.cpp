@@ -15,7 +15,8 @@ constexpr std::size_t ranges_ahead = 8;        // that the cache is asked for be
 
 }  // namespace
 
-std::size_t StoredSections::keep(IndexFileReader& reader, const Section& section, const IndexFileReader::Visitor& visit) {
+std::size_t StoredSections::keep(IndexFileReader& reader, const Section& section,
+                                 const IndexFileReader::Visitor& visit) {
   const std::uint64_t number = kept_.empty() ? 0 : kept_.back().number + kept_.back().checksums.size();
   Kept kept{section.name, section.offset, section.bytes, section.offset / block_bytes, number, {}};
   const std::uint64_t end = section.offset + section.bytes;

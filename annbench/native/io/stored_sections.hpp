@@ -45,8 +45,8 @@ class StoredSections {
   // Goes on with the reader's file. To be called once, after the last keep(). Throws std::bad_alloc.
   void open(IndexFileReader& reader, std::size_t cache_bytes);
 
-  // Reads ranges of a section: what is not in the cache in the order of the file, all of it asked for before any of it
-  // is waited for. In between this takes up to 1 MiB. Throws IndexFileError where the file cannot be read or is not what
+  // Reads ranges of a section: what is not in the cache in the order of the file, up to 256 blocks asked for before any
+  // of them is waited for. In between this takes up to 1 MiB. Throws IndexFileError where the file cannot be read or is not what
   // was checked, std::bad_alloc; what the ranges hold then is of no use.
   void fetch(std::size_t section, std::span<const StoredRange> ranges) const;
 
@@ -60,8 +60,8 @@ class StoredSections {
   void reset_counts() { hits_ = misses_ = bytes_read_ = 0; }
 
  private:
-  // Blocks are those of the file, so that none lies in two of its pages: the first and the last hold what there is of the
-  // section.
+  // Blocks are those of the file, so that none lies in two of its pages: the first and the last hold what there is of
+  // the section.
   struct Kept {
     std::string name;
     std::uint64_t offset, bytes, first_block;

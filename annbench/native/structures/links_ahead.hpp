@@ -1,7 +1,7 @@
 // Links of a stored graph that one search needs next.
 //
-// Which nodes a search expands depends on the scores of those that it expanded before; but the nearest that it knows of and
-// has not expanded are mostly among them. So their links are read together, before they are needed: a disk answers to
+// Which nodes a search expands depends on the scores of those that it expanded before; but the nearest that it knows of
+// and has not expanded are mostly among them. So their links are read together, before they are needed: a disk answers
 // several questions in the time of one. The search goes its way as if all links were in memory.
 #pragma once
 

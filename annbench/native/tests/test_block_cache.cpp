@@ -13,7 +13,8 @@ using Block = std::vector<std::uint8_t>;
 // What a block holds, by its number.
 Block block_of(std::uint64_t number) {
   Block block(block_bytes);
-  for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<std::uint8_t>(number * 31 + i * (number % 7 + 1));
+  for (std::size_t i = 0; i < block.size(); ++i)
+    block[i] = static_cast<std::uint8_t>(number * 31 + i * (number % 7 + 1));
   return block;
 }
 
@@ -52,7 +53,8 @@ void check_eviction() {
   BlockCache cache(8 * (block_bytes + 64), 1000);
   check(cache.capacity() == 8, "8 blocks");
   for (std::uint64_t number = 0; number < 8; ++number) put(cache, 100 + number);
-  for (std::uint64_t number = 0; number < 8; ++number) check(holds(cache, 100 + number, 17, 300), "all have their place");
+  for (std::uint64_t number = 0; number < 8; ++number)
+    check(holds(cache, 100 + number, 17, 300), "all have their place");
   // The hand takes away what the look above gave to all, then takes the first; from then on who is asked for stays.
   put(cache, 200);
   check(!holds(cache, 100), "the first goes when all were asked for alike");

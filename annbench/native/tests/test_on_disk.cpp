@@ -93,7 +93,8 @@ void check_answers(const std::string& path) {
         for (const int parts : {1, 2, 3})
           for (const std::size_t budget : {std::size_t{0}, std::size_t{4500}, std::size_t{1} << 20}) {
             const LoadSettings how{(parts & 1) != 0, (parts & 2) != 0, budget};
-            const bool possible = (!how.rerank_on_disk || rerank != RerankKind::none) && (!how.links_on_disk || !inverted);
+            const bool possible =
+                (!how.rerank_on_disk || rerank != RerankKind::none) && (!how.links_on_disk || !inverted);
             bool refused = false;
             try {
               const auto on_disk = ComposedIndex::load(path, nullptr, how);
@@ -102,12 +103,14 @@ void check_answers(const std::string& path) {
               check(bytes_of(memory, "cache") <= budget, what + "the cache is within its budget");
               const std::size_t second = metric == Metric::euclidean ? 0 : n * sizeof(float) * (inverted ? 2 : 1);
               const bool floats = rerank == RerankKind::float16 || rerank == RerankKind::float32;
-              check(!how.rerank_on_disk || bytes_of(memory, "rerank") == (floats ? second : 0), what + "no rerank in memory");
+              check(!how.rerank_on_disk || bytes_of(memory, "rerank") == (floats ? second : 0),
+                    what + "no rerank in memory");
               check(!how.rerank_on_disk || bytes_of(disk, "rerank") > n * dim / 2, what + "rerank on disk");
               check(bytes_of(disk, "links") == (how.links_on_disk ? n * degree * 4 : 0), what + "links on disk");
               check(on_disk->links() == index->links(), what + "the same links");
               check(on_disk->ids() == index->ids(), what + "the same ids");
-              check((on_disk->counts().cache_misses > 0) && (on_disk->counts().cache_hits > 0) == (budget > 0), what + "counts");
+              const SearchCounts counts = on_disk->counts();
+              check(counts.cache_misses > 0 && (counts.cache_hits > 0) == (budget > 0), what + "counts");
             } catch (const std::invalid_argument&) {
               refused = true;
             }

@@ -17,7 +17,7 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t section_count = 5;
-constexpr std::size_t sizes[section_count] = {100, 3'000'001, 4096, 1, 20'000};  // bytes, none of them where pages begin
+constexpr std::size_t sizes[section_count] = {100, 3'000'001, 4096, 1, 20'000};  // bytes
 
 struct Saved {
   std::array<Bytes, section_count> sections;
@@ -49,7 +49,8 @@ std::unique_ptr<StoredSections> open(const std::string& path, std::size_t cache_
 }
 
 // Fetches ranges of one section, some of them next to each other, the same or empty, and compares.
-void check_fetch(const StoredSections& stored, const Saved& saved, std::size_t section, std::size_t count, std::mt19937& random) {
+void check_fetch(const StoredSections& stored, const Saved& saved, std::size_t section, std::size_t count,
+                 std::mt19937& random) {
   const Bytes& all = saved.sections[section];
   std::vector<Bytes> found;
   std::vector<std::size_t> begins;
@@ -137,7 +138,8 @@ void check_troubles(const TemporaryFolder& folder) {
   std::filesystem::resize_file(path, 0);
   write_file(path, altered);  // in place
   const std::string error = error_of([&] { fetch(*stored, 4, 19'990, 1); });
-  check(contains(error, "section 'part4': was altered after it was loaded") && contains(error, path), "altered: " + error);
+  check(contains(error, "section 'part4': was altered after it was loaded") && contains(error, path),
+        "altered: " + error);
   fetch(*stored, 4, 0, 1);  // another block
   std::filesystem::resize_file(path, bytes.size() - 5000);
   check(contains(error_of([&] { fetch(*stored, 4, 19'990, 1); }), "ended at byte"), "cut short");
