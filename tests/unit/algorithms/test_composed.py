@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from annbench.algorithms.base import PointContext
 from annbench.algorithms.composed import Composed, ComposedBuild, ComposedSearch
+from annbench.errors import UnsupportedError
 from annbench.runner.describe import describe_entry
 
 CONTEXT = PointContext(n=20_000, dim=64, k=10, metric="cosine")
@@ -66,6 +67,10 @@ def test_mistakes_are_told_when_a_config_is_read(fields: dict[str, Any], message
             "preset leanvec-ood: its map is fitted to training queries, and there are none",
         ),
         ({"preset": "leanvec-ood", "learn": "ood"}, {"ef_search": 40}, None),
+        ({"codec": "float16"}, {"on_disk": "rerank"}, "on_disk=rerank is not possible: there is no rerank"),
+        ({"preset": "rabitq", "rerank": "float16"}, {"on_disk": "rerank+links"}, "there is no graph"),
+        ({"preset": "rabitq", "rerank": "float16"}, {"cache_mb": 4.0}, "cache_mb=4.0 has no effect"),
+        ({"preset": "rabitq", "rerank": "float16"}, {"on_disk": "rerank", "cache_mb": 4.0}, None),
         ({"preset": "leanvec-ood", "transform": {"kind": "pca", "dim": 32}}, {}, None),
     ],
 )
@@ -147,3 +152,38 @@ def test_a_graph_counts_the_last_pass() -> None:
         passes.append(adapter.counters())
     assert passes[0] == passes[1]
     assert 20 * 10 <= passes[0]["hops"] < passes[0]["distances"]
+
+
+def test_points_on_disk_answer_as_in_memory_and_count_what_they_read(tmp_path: Any) -> None:
+    vectors = np.random.default_rng(1).standard_normal((3000, 32)).astype(np.float32)
+    params = build(codec="uniform", structure={"kind": "graph"}, rerank="float16")
+    built = Composed()
+    built.build(vectors, "cosine", params, 1)
+    built.save(tmp_path)
+    with pytest.raises(UnsupportedError, match="not saved"):
+        built.configure(ComposedSearch(on_disk="rerank"), 1)
+    adapter = Composed()
+    adapter.load(tmp_path, "cosine", 32, params)
+    read: dict[str, int] = {}
+    for search in (
+        ComposedSearch(),
+        ComposedSearch(on_disk="rerank", cache_mb=0.01),
+        ComposedSearch(on_disk="rerank+links", cache_mb=10.0),
+        ComposedSearch(),
+    ):
+        adapter.configure(search, 1)
+        for _ in range(2):
+            adapter.reset_counters()
+            found = adapter.search_batch(vectors[:50], 10)
+        assert np.array_equal(found, built_answer(built, vectors[:50]))
+        assert np.array_equal(adapter.search(vectors[7], 10), found[7])
+        read[f"{search.on_disk} {search.cache_mb}"] = adapter.counters().get("bytes_read", 0)
+        assert ("cache_hits" in adapter.counters()) == (search.on_disk is not None)
+    assert read["rerank 0.01"] > 50 * 10 * 64
+    assert read["rerank+links 10.0"] == read["None None"] == 0  # all that the last pass needs is in the cache
+
+
+def built_answer(adapter: Composed, queries: np.ndarray) -> np.ndarray:
+    """Of the index in memory."""
+    adapter.configure(ComposedSearch(), 1)
+    return adapter.search_batch(queries, 10)
