@@ -83,6 +83,16 @@ def test_links_on_disk_under_any_codec(codec: Any, tmp_path: Path) -> None:
     assert np.array_equal(on_disk.native.links, index.native.links)  # type: ignore[arg-type]
 
 
+def test_filters_and_patience(tmp_path: Path) -> None:
+    index = saved(tmp_path / "index", **GRAPH)
+    on_disk = Index.load(tmp_path / "index", on_disk=("rerank", "links"), cache_bytes=40_000)
+    for count in (N // 2, N // 50):
+        passing = np.arange(count)
+        assert same(on_disk, index, allowed=passing)
+        assert set(on_disk.search(Q, K, allowed=passing)[0].ravel()) <= {-1, *passing.tolist()}
+    assert same(on_disk, index, ef_search=100, patience=10)
+
+
 def test_what_is_where(tmp_path: Path) -> None:
     index = saved(tmp_path / "index", **GRAPH)
     on_disk = Index.load(tmp_path / "index", on_disk=["links", "rerank"], cache_bytes=20_000)
