@@ -186,6 +186,10 @@ class Algorithm:
         """Write everything that a search needs into `folder` (it exists and is empty)."""
         raise UnsupportedError(f"{type(self).__name__} cannot save", remedy="set can_save = False")
 
+    def build_notes(self) -> tuple[str, ...]:
+        """Sentences about what was built that its parameters do not tell, for the records; asked after `build`."""
+        return ()
+
     def table_bytes(self) -> int | None:
         """Bytes of what `save` wrote that stay the same however many vectors there are: rotations, codebooks,
         centroids, headers; None where that is not known. Asked after `save`, in the process that has built.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from annbench.algorithms.base import Cost, Ids, Params, PointContext, Trial, Vec
 from annbench.algorithms.updatable import Updatable
 from annbench.datasets.info import Metric
 from annbench.errors import AnnbenchError, UnsupportedError
+from annbench.indexes.auto.wish import expected_spec, named
 from annbench.indexes.presets import default_spec, find_preset
 from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_choices
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
@@ -31,9 +32,12 @@ ONE_LIST: dict[str, Any] = {"small_build": {"structure": {"kind": "ivf", "nlist"
 class ComposedBuild(Params):
     """A preset, slots, or a preset with some slots chosen otherwise; slots alone leave the others at identity, float32,
     flat and none. `learn` names the query set whose training queries transforms learn from (leanvec-ood).
+
+    Preset `auto`, or `{kind: auto, recall: 0.98, bytes_per_vector: 300}`, chooses what is not chosen here when it sees
+    the vectors; its reasons are in the record's notes.
     """
 
-    preset: str | None = None
+    preset: str | dict[str, Any] | None = None
     transform: Slot = None
     codec: Slot = None
     structure: Slot = None
@@ -48,19 +52,31 @@ class ComposedBuild(Params):
         if not isinstance(given, Mapping):
             return given
         try:
-            if isinstance(given.get("preset"), str):
-                find_preset(given["preset"])
+            wish, name = named(given.get("preset"))
+            if wish is not None:
+                fields = wish.fields()
+                given = {**given, "preset": name if len(fields) == 1 else fields}
+            elif name is not None:
+                find_preset(name)
             slots = {slot: given[slot] for slot in SLOTS if given.get(slot) is not None}
             fields = make_spec(**slots).fields()
         except AnnbenchError as error:
             raise ValueError(str(error)) from None
         return {**given, **{slot: fields[slot] for slot in slots}}
 
+    @property
+    def by_data(self) -> bool:
+        """Whether what is built depends on the vectors, so that `spec` is only about it."""
+        return named(self.preset)[0] is not None
+
     def spec(self, n: int, dim: int, metric: str) -> IndexSpec:
         """What is built over n vectors of `dim` dimensions."""
         slots = {slot: getattr(self, slot) for slot in SLOTS}
-        if self.preset is not None:
-            return find_preset(self.preset).spec(n, dim, metric, slots, queries=self.learn is not None)
+        wish, name = named(self.preset)
+        if wish is not None:
+            return expected_spec(n, dim, metric, slots)
+        if name is not None:
+            return find_preset(name).spec(n, dim, metric, slots, queries=self.learn is not None)
         if any(slots.values()):
             return with_choices(make_spec(), slots)
         return default_spec(n, dim, metric, queries=self.learn is not None)
@@ -87,6 +103,24 @@ class ComposedSearch(Params):
     cache_mb: float | None = Field(default=None, ge=0, le=1e9)
     epsilon: float = Field(default=1.9, ge=0, le=100)
     shared: bool | None = None
+
+    def problem(self, spec: IndexSpec) -> str | None:
+        """Why these make no sense for an index of `spec`, or None."""
+        if self.nprobe is not None and self.nprobe > spec.nlist:
+            return f"nprobe={self.nprobe} exceeds nlist={spec.nlist}"
+        if self.ef_search is not None and not spec.has_graph:
+            return f"ef_search={self.ef_search} has no effect: there is no graph"
+        if self.patience and not spec.has_graph:
+            return f"patience={self.patience} has no effect: there is no graph"
+        if self.rerank_k is not None and spec.rerank.kind == "none":
+            return f"rerank_k={self.rerank_k} has no effect: there is no rerank"
+        if self.on_disk is None:
+            return None if self.cache_mb is None else f"cache_mb={self.cache_mb} has no effect: nothing is on_disk"
+        if "rerank" in self.on_disk and spec.rerank.kind == "none":
+            return f"on_disk={self.on_disk} is not possible: there is no rerank"
+        if "links" in self.on_disk and not spec.has_graph:
+            return f"on_disk={self.on_disk} is not possible: there is no graph"
+        return None
 
 
 class Composed(Updatable):
@@ -144,19 +178,9 @@ class Composed(Updatable):
             spec.check(context.n, context.dim, context.metric)
         except AnnbenchError as error:
             return str(error)
-        if search.nprobe is not None and search.nprobe > spec.nlist:
-            return f"nprobe={search.nprobe} exceeds nlist={spec.nlist}"
-        if search.ef_search is not None and not spec.has_graph:
-            return f"ef_search={search.ef_search} has no effect: there is no graph"
-        if search.patience and not spec.has_graph:
-            return f"patience={search.patience} has no effect: there is no graph"
-        if unfit := _misplaced(spec, search):
-            return unfit
-        if search.rerank_k is None:
-            return None
-        if spec.rerank.kind == "none":
-            return f"rerank_k={search.rerank_k} has no effect: there is no rerank"
-        return f"rerank_k={search.rerank_k} is below k={context.k}" if search.rerank_k < context.k else None
+        if search.rerank_k is not None and search.rerank_k < context.k:
+            return f"rerank_k={search.rerank_k} is below k={context.k}"
+        return None if build.by_data else search.problem(spec)
 
     @classmethod
     def estimate(cls, context: PointContext, build: ComposedBuild, search: ComposedSearch) -> Cost:
@@ -215,6 +239,17 @@ class Composed(Updatable):
         finally:
             self._queries = None
 
+    def build_notes(self) -> tuple[str, ...]:
+        """Why preset auto has chosen what it has, and the slots as a config would name them."""
+        if not self._index.why:
+            return ()
+        slots = ", ".join(f"{slot}: {parameters_text}" for slot, parameters_text in self._slots())
+        return (f"preset auto has chosen {slots}", *self._index.why)
+
+    def _slots(self) -> Iterator[tuple[str, str]]:
+        for slot, fields in self._index.spec.fields().items():
+            yield slot, "{" + ", ".join(f"{name}: {value}" for name, value in fields.items()) + "}"
+
     def insert(self, ids: Ids, vectors: Vectors, threads: int) -> None:
         """Index.add."""
         self._index.add(vectors, ids, threads=threads)
@@ -228,9 +263,16 @@ class Composed(Updatable):
         return self._index.nbytes
 
     def configure(self, params: ComposedSearch, threads: int) -> None:
-        """Keep them for the calls; an index with other parts on disk is loaded again."""
-        self._place(params.on_disk, params.cache_mb)
+        """Keep them for the calls; an index with other parts on disk is loaded again. Raises UnsupportedError for what
+        has no effect on what preset auto has chosen.
+        """
         spec = self._index.spec
+        if self._index.why and (problem := params.problem(spec)) is not None:
+            raise UnsupportedError(
+                f"{problem}, in what preset auto has chosen",
+                remedy="see the notes of another point of this build, and leave the parameter out",
+            )
+        self._place(params.on_disk, params.cache_mb)
         self._nprobe = params.nprobe or spec.default_nprobe
         self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
         self._epsilon, self._shared, self._threads = params.epsilon, params.shared, threads
@@ -306,14 +348,3 @@ class Composed(Updatable):
                 where=str(self._file),
                 remedy="build it again",
             )
-
-
-def _misplaced(spec: IndexSpec, search: ComposedSearch) -> str | None:
-    """Why what should be on disk cannot be."""
-    if search.on_disk is None:
-        return None if search.cache_mb is None else f"cache_mb={search.cache_mb} has no effect: nothing is on_disk"
-    if "rerank" in search.on_disk and spec.rerank.kind == "none":
-        return f"on_disk={search.on_disk} is not possible: there is no rerank"
-    if "links" in search.on_disk and not spec.has_graph:
-        return f"on_disk={search.on_disk} is not possible: there is no graph"
-    return None

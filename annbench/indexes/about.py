@@ -12,18 +12,20 @@ from numpy.typing import NDArray
 
 from annbench.errors import AnnbenchError, IndexFileError
 from annbench.indexes.clusters import Assigner
-from annbench.indexes.presets import PRESETS
+from annbench.indexes.presets import AUTO, PRESETS
 from annbench.indexes.spec import SLOTS, IndexMetric, IndexSpec, checked_metric, make_spec
 from annbench.indexes.structures import DEFAULT_EF
 from annbench.indexes.transforms.base import LinearMaps
 
 MAX_ZERO_IDS = 10_000  # named in a file; no more are worth it
+MAX_REASONS = 100  # read from a file, of so many letters each
+MAX_SENTENCE = 500
 
 
 @dataclass(frozen=True)
 class About:
     """`preset` and `chosen`, the slots that the caller chose, say where the spec comes from; `zero_ids` are the vectors
-    of length zero under cosine.
+    of length zero under cosine; `why` are the reasons of preset auto.
     """
 
     metric: IndexMetric
@@ -33,6 +35,7 @@ class About:
     seed: int = 0
     chosen: tuple[str, ...] = ()
     zero_ids: tuple[int, ...] = ()
+    why: tuple[str, ...] = ()
 
     @property
     def unit(self) -> bool:
@@ -58,6 +61,7 @@ class About:
             "seed": self.seed,
             "chosen": list(self.chosen),
             "zero_ids": list(self.zero_ids[:MAX_ZERO_IDS]),
+            **({"why": list(self.why)} if self.why else {}),
         }
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
@@ -70,10 +74,11 @@ class About:
                 metric=checked_metric(str(fields["metric"])),
                 spec=make_spec(**{slot: fields["spec"][slot] for slot in SLOTS}),
                 dim=_whole(fields["dim"]),
-                preset=fields["preset"] if fields["preset"] in PRESETS else None,
+                preset=fields["preset"] if fields["preset"] in (*PRESETS, AUTO) else None,
                 seed=_whole(fields["seed"]),
                 chosen=tuple(slot for slot in SLOTS if slot in fields["chosen"]),
                 zero_ids=tuple(_whole(i) for i in fields["zero_ids"]),
+                why=tuple(_sentence(text) for text in fields.get("why", ())[:MAX_REASONS]),
             )
         except (AnnbenchError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise IndexFileError(
@@ -125,7 +130,9 @@ class About:
 
     def _notes(self) -> list[str]:
         notes = []
-        if self.preset is not None:
+        if self.preset == AUTO:
+            notes += ["  preset auto:", *(f"    {reason}" for reason in self.why)]
+        elif self.preset is not None:
             preset = PRESETS[self.preset]
             notes.append(f"  preset {self.preset}: {preset.paper}")
         elif not self.chosen:
@@ -147,6 +154,12 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
         raise ValueError(f"{value!r} is no whole number")
     return value
+
+
+def _sentence(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no sentence")
+    return "".join(letter for letter in value[:MAX_SENTENCE] if letter.isprintable())
 
 
 def _size(count: float) -> str:

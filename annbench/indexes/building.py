@@ -30,11 +30,12 @@ def build_native(
     queries: Matrix | None,
     threads: int,
     progress: Progress,
+    maps: LinearMaps | None = None,
 ) -> tuple[ComposedIndex, LinearMaps, Assigner | None]:
-    """Fit, make, and fill an index of `vectors` (n, dim), which were checked."""
+    """Fit, make, and fill an index of `vectors` (n, dim), which were checked; `maps` where they are known."""
     n = len(vectors)
     progress("fit", 0, n)
-    fitted = fit(about.spec, vectors, queries, unit=about.unit, seed=about.seed)
+    fitted = fit(about.spec, vectors, queries, unit=about.unit, seed=about.seed, maps=maps)
     native = make_native(about, fitted, _half_scales(vectors, about, fitted.maps))
     assigner = None if fitted.centroids is None else Assigner(fitted.centroids, about.spec.assignments)
     if assigner is None:

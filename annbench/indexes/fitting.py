@@ -31,11 +31,20 @@ class Fitted:
     learned: Learned
 
 
-def fit(spec: IndexSpec, vectors: NDArray[Any], queries: Matrix | None, *, unit: bool, seed: int) -> Fitted:
+def fit(
+    spec: IndexSpec,
+    vectors: NDArray[Any],
+    queries: Matrix | None,
+    *,
+    unit: bool,
+    seed: int,
+    maps: LinearMaps | None = None,
+) -> Fitted:
     """Learn what `spec` needs from `vectors` (n, dim), n >= 1 unless there is nothing to learn, and from training
-    `queries` (m, dim) where the transform looks at them. With `unit`, vectors count scaled to length 1.
+    `queries` (m, dim) where the transform looks at them. With `unit`, vectors count scaled to length 1. `maps` are
+    those of the transform where they are known.
     """
-    maps = _fit_maps(spec, vectors, queries, unit=unit, seed=seed)
+    maps = maps or _fit_maps(spec, vectors, queries, unit=unit, seed=seed)
     wanted = max(_cluster_rows(spec), spec.codec.training_rows)
     if not wanted:
         return Fitted(maps, None, Learned())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from annbench._native import ComposedIndex, IdFilter
 from annbench._native import IndexFileError as NativeIndexFileError
 from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.about import About
+from annbench.indexes.auto.deciding import decide
+from annbench.indexes.auto.wish import Auto, expected_spec, named
 from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.filters import as_filter
@@ -66,8 +69,9 @@ class Index:
     A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
     by its class, such as help(annbench.indexes.codecs.uniform.Uniform). A `preset` is a published method: pca-rag, lvq,
     leanvec, leanvec-ood, graph-lvq, graph-f16, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq;
-    help(annbench.indexes.presets) says what its paper claims and where ours differs. Slots that are given replace the
-    preset's.
+    help(annbench.indexes.presets) says what its paper claims and where ours differs. Preset auto chooses for the
+    vectors at hand, by trying codes on a sample of them, and says why (`why`; help(annbench.indexes.auto.wish.Auto)).
+    Slots that are given replace the preset's.
 
     Distances are L2 (not squared), 1 − cosine, or the negative inner product; smaller is nearer. They are estimates
     unless the rerank is float32, or the codec is float32 without a transform.
@@ -108,7 +112,7 @@ class Index:
         x: Any,
         metric: str = "euclidean",
         *,
-        preset: str | None = None,
+        preset: str | Mapping[str, Any] | Auto | None = None,
         transform: Any = None,
         codec: Any = None,
         structure: Any = None,
@@ -125,7 +129,9 @@ class Index:
             x: the vectors. They are read in blocks, and not kept; beside a block there is a sample to learn from, of up
                 to 100,000 rows or 128 a list. A memory-mapped array will do.
             metric: euclidean, cosine or ip (inner product, larger is nearer).
-            preset: a published method; without it and without slots, what suits n and dim.
+            preset: a published method; or `auto`, which chooses for the vectors at hand and says why, also as
+                {"kind": "auto", "recall": 0.98, "bytes_per_vector": 300}. Without it and without slots, what suits n
+                and dim.
             transform, codec, structure, rerank: the slots; see the class.
             queries: (m, dim), queries to learn from, where they are unlike the vectors; for transform leanvec-ood,
                 which is then the default. Never those that recall is measured with.
@@ -143,13 +149,17 @@ class Index:
         vectors = as_matrix(x, "x")
         n, dim = vectors.shape
         choices = {"transform": transform, "codec": codec, "structure": structure, "rerank": rerank}
-        spec = _chosen_spec(n, dim, metric, preset, choices, queries is not None)
+        wish, name = named(preset)
+        if wish is not None:
+            spec = expected_spec(n, dim, checked_metric(metric), choices)
+        else:
+            spec = _chosen_spec(n, dim, metric, name, choices, queries is not None)
         spec.check(n, dim, metric)
         about = About(
             metric=checked_metric(metric),
             spec=spec,
             dim=dim,
-            preset=preset,
+            preset=name,
             seed=_count("seed", seed, 0),
             chosen=tuple(slot for slot, value in choices.items() if value is not None),
         )
@@ -164,6 +174,10 @@ class Index:
             about = about.with_zero_ids(own_ids[zero])
         threads = _checked_threads(usable_cores() if threads is None else threads)
         with limited_threads(threads):
+            if wish is not None:
+                spec, why = decide(vectors, about.metric, wish, choices, learn, seed=about.seed, threads=threads)
+                spec.check(n, dim, metric)
+                about = replace(about, spec=spec, why=why)
             native, maps, assigner = build_native(vectors, own_ids, about, learn, threads, progress or _silent)
         index = cls(native, about)
         index._maps, index._assigner = maps, assigner
@@ -373,6 +387,11 @@ class Index:
     def spec(self) -> IndexSpec:
         """What the index is made of; `index.spec.fields()` is that as a configuration writes it."""
         return self._about.spec
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """The reasons for what preset auto has chosen, in sentences; none for other presets."""
+        return self._about.why
 
     @property
     def nbytes(self) -> int:

@@ -1,6 +1,7 @@
 """Published methods as points of the composed space: what a paper proposes, in our four slots.
 
-A preset is a function of what is known of the vectors; whatever slot the caller chooses replaces the preset's.
+A preset is a function of what is known of the vectors; whatever slot the caller chooses replaces the preset's. Preset
+`auto` is a function of the vectors themselves: see annbench.indexes.auto.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from annbench.indexes.spec import IndexSpec, make_spec, with_choices
 FLAT_ROWS = 10_000
 # Reduced dimensions of which 4-bit codes with two factors fill 1, 2, 3 … cache lines.
 FULL_LINES = tuple(128 * lines - 16 for lines in range(1, 65))
+
+AUTO = "auto"  # no published method: what suits the vectors at hand (annbench.indexes.auto)
 
 Make = Callable[[int, int, str], IndexSpec]
 
@@ -287,7 +290,7 @@ __doc__ += "\n" + "\n\n".join(str(preset) for preset in PRESETS.values())
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of this name. Raises UnknownNameError with the closest ones."""
+    """The preset of this name, which is a published method. Raises UnknownNameError with the closest ones."""
     if name not in PRESETS:
-        raise UnknownNameError("preset", name, PRESETS)
+        raise UnknownNameError("preset", name, (*PRESETS, AUTO))
     return PRESETS[name]

@@ -37,7 +37,7 @@ _KEY_COLUMNS = tuple(
 )
 _TEXT_PARTS = frozenset({"index_crc32c", "ids_crc32c", "rebuilt_in_worker"})
 _PARTS: Mapping[str, tuple[str, ...]] = {
-    "build": tuple(BuildSummary.model_fields),
+    "build": tuple(name for name in BuildSummary.model_fields if name != "notes"),  # they are among the record's
     "load": tuple(LoadSummary.model_fields),
     "recall": tuple(RecallSummary.model_fields),
     "time": tuple(TimeSummary.model_fields),

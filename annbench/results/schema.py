@@ -95,6 +95,7 @@ class BuildSummary(Part):
     build_thread_count: int
     rebuilt_in_worker: bool = False
     table_bytes: int | None = None  # the part of index_bytes that does not grow with the vectors; None if not told
+    notes: tuple[str, ...] = ()  # of the adapter, about what was built
 
 
 class LoadSummary(Part):

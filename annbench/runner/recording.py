@@ -85,7 +85,7 @@ class Recorder:
             threads=point.key.threads * (clients_of(point.key.mode) or 1), wall_seconds=wall_seconds,
             unpinned=reply["unpinned"],
         )  # fmt: skip
-        notes = list(build.known_limits)
+        notes = [*build.known_limits, *(summary.notes if summary is not None else ())]
         if not reply["passes_agree"]:
             notes.append("passes returned different ids; those of the best pass are scored")
         if summary is not None and summary.rebuilt_in_worker:

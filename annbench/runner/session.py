@@ -66,6 +66,7 @@ class Subject:
             "build_peak_bytes": peak.peak_bytes(),
             "build_cpu_ratio": timed.cpu_ratio,
             "build_thread_count": thread_count(),
+            "notes": self.adapter.build_notes(),
         }
 
     def check_metric(self, metric: Metric) -> None:

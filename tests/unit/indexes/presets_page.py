@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from inspect import getdoc
 from pathlib import Path
 
+from annbench.indexes.auto.wish import Auto
 from annbench.indexes.presets import PRESETS, Preset, default_spec
 from annbench.indexes.spec import SLOTS, IndexSpec
 
@@ -20,12 +22,21 @@ dimensions under cosine. This page is generated (`python tests/unit/indexes/pres
 current.
 """
 
+AUTO_EXAMPLE = """
+```python
+index = annbench.Index.build(x, "cosine", preset="auto")
+index = annbench.Index.build(x, "cosine", preset={"kind": "auto", "recall": 0.98, "bytes_per_vector": 300})
+print(*index.why, sep="\\n")  # also in print(index), in the file, and in the notes of annbench's records
+```
+"""
+
 
 def page() -> str:
     """The whole of docs/presets.md."""
     default = "\n".join(["## Without a preset", "", (default_spec.__doc__ or "").strip().replace("\n    ", "\n"), "",
                          *_slots(default_spec(*EXAMPLE))])  # fmt: skip
-    return "\n\n".join([HEAD.rstrip(), default, *(_section(preset) for preset in PRESETS.values())]) + "\n"
+    auto = "\n".join(["## auto", "", getdoc(Auto) or "", "", AUTO_EXAMPLE.strip()])
+    return "\n\n".join([HEAD.rstrip(), default, auto, *(_section(preset) for preset in PRESETS.values())]) + "\n"
 
 
 def _section(preset: Preset) -> str:
