@@ -45,6 +45,10 @@ class Candidate:
         """Of one vector."""
         return self.codec.code_bytes(self.dim)
 
+    def lines(self, n: int) -> float:
+        """Bytes of whole cache lines, with a share of the maps for each of n vectors."""
+        return lines(self.code_bytes + self.table_bytes / max(n, 1))
+
     def __str__(self) -> str:
         bits = str(self.codec)
         if isinstance(self.codec, Uniform):
@@ -117,9 +121,9 @@ def candidates(
             found.append(Candidate(choices["transform"], codec, whole))
             continue
         if not (isinstance(codec, Uniform) and codec.bits == 1):
-            found += [Candidate(kind(dim=d, rotate=_spread(codec)), codec, d, shares[d - 1], 4 * dim * d * maps)
+            found += [_reduced(kind, d, dim, codec, shares[d - 1])
                       for d in _dims(codec, dim) if d <= len(shares) and shares[d - 1] >= LEAST_SHARE
-                      for kind, maps in ((kind, 2 if kind is LeanVecOod else 1) for kind in reduce)]  # fmt: skip
+                      for kind in reduce]  # fmt: skip
         found.append(Candidate(FastRotation(center=True), codec, dim))
     if choices.get("codec") is None and choices.get("transform") is None:
         # Few dimensions fill no cache line: vectors as they are take less.
@@ -129,7 +133,7 @@ def candidates(
     room = inf if wish.bytes_per_vector is None else wish.bytes_per_vector - ID_BYTES
     kept = [one for one in found if one.code_bytes <= room] or [min(found, key=lambda one: one.code_bytes)]
     # Ties stay as they came: 4 bits before 8, and the first of `reduce` before the others.
-    return sorted(kept, key=lambda one: (lines(one.code_bytes + one.table_bytes / max(n, 1)), one.code_bytes))
+    return sorted(kept, key=lambda one: (one.lines(n), one.code_bytes))
 
 
 def until_enough(
@@ -140,7 +144,7 @@ def until_enough(
     measured: list[Ceiling] = []
     good: list[Candidate] = []
     for candidate in found:
-        if good and lines(candidate.code_bytes) > lines(good[0].code_bytes):
+        if good and candidate.lines(n) > good[0].lines(n):
             break
         measured.append(measure(candidate))
         if enough(measured[-1], n, dim, wish, choices):
@@ -163,7 +167,7 @@ def choose_codes(
     good = [coding for ceiling in ceilings for coding in _codings(ceiling, wish, choices)]
     for links in (True, False):
         if serving := [coding for coding in good if _fits(coding, n, dim, wish, links=links)]:
-            best = min(serving, key=lambda coding: _size(coding, dim))
+            best = min(serving, key=lambda coding: (coding.candidate.lines(n), coding.plain.bytes_per_vector(dim)))
             return best, _reasons(ceilings, best, dim, wish)
     anything = [coding for ceiling in ceilings for coding in _all_codings(ceiling, choices)]
     fitting = [coding for coding in anything if _fits(coding, n, dim, wish, links=False)]
@@ -192,8 +196,10 @@ def _codecs(wish: Auto) -> Iterator[Uniform]:
         yield Uniform(bits=bits, fit="rabitq-fast")
 
 
-def _size(coding: Coding, dim: int) -> tuple[float, float]:
-    return lines(coding.candidate.code_bytes), coding.plain.bytes_per_vector(dim)
+def _reduced(kind: Reduce, reduced: int, dim: int, codec: Codec, share: float) -> Candidate:
+    maps = 2 if kind is LeanVecOod else 1
+    transform = kind(dim=reduced, rotate=_spread(codec))
+    return Candidate(transform, codec, reduced, share if kind is Pca else None, 4 * dim * reduced * maps)
 
 
 def _spread(codec: Codec) -> bool:

@@ -205,12 +205,12 @@ def test_tiny_and_equal_vectors(metric: str) -> None:
 
 def test_what_vectors_are_like_decides() -> None:
     given: dict[str, Any] = {"structure": {"kind": "flat"}}
-    low, full = (decide(drawn(2500, 256, rank, 1), "cosine", Auto(), given, None, seed=SEED, threads=1)
+    low, full = (decide(drawn(1200, 256, rank, 1), "cosine", Auto(), given, None, seed=SEED, threads=1)
                  for rank in (16, 256))  # fmt: skip
     assert low[0].coded_dim(256) <= 112
     assert full[0].coded_dim(256) >= 240
     assert "rejected" in " ".join(full[1])
-    again = decide(drawn(2500, 256, 16, 1), "cosine", Auto(), given, None, seed=SEED, threads=1)
+    again = decide(drawn(1200, 256, 16, 1), "cosine", Auto(), given, None, seed=SEED, threads=1)
     assert again == low
     # Queries of another kind are what matters, where they are given.
     learned = decide(drawn(2500, 256, 256, 1), "ip", Auto(), given, drawn(600, 256, 8, 5), seed=SEED, threads=1)
