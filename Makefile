@@ -94,6 +94,17 @@ BENCH_GRAPH ?=
 bench-graph: $(VENV)/.installed-dev ## The graph index beside its peers: make bench-graph DATA=folder BENCH_GRAPH="--sets minilm"
 	$(BIN)/python benchmarks/graph.py --data $(DATA) --cache $(CACHE) --json build/bench-graph.json $(BENCH_GRAPH)
 
+# Hours at 10^6 vectors; a run that was stopped goes on. BENCH_SCALING="--sizes 10000 30000" for a first look.
+BENCH_SCALING ?=
+
+.PHONY: bench-scaling
+bench-scaling: $(VENV)/.installed-dev ## Build seconds, bytes and QPS as the vectors grow: make bench-scaling DATA=folder
+	$(BIN)/python benchmarks/graph_scaling.py --data $(DATA) --json build/bench-scaling.json $(BENCH_SCALING)
+
+.PHONY: bench-auto
+bench-auto: $(VENV)/.installed-dev ## What preset auto chooses, beside other presets: make bench-auto DATA=folder
+	$(BIN)/python benchmarks/auto_preset.py --data $(DATA)
+
 build/bench/bench/native_bench: $(NATIVE)
 	$(call native,bench,-DANNBENCH_TESTS=OFF -DANNBENCH_BENCH=ON)
 
