@@ -11,8 +11,8 @@ from annbench.indexes.auto.wish import Auto
 from annbench.indexes.presets import FLAT_ROWS, ivf
 from annbench.indexes.structures import Flat, GraphStructure, Ivf, Structure
 
-# How the time of a search at one recall grows with the number of vectors, as a power of it. A scan looks at all; lists
-# are 4√n, of about √n/4 vectors; of graphs the power is what benchmarks/graph_scaling.py finds over real vectors.
+# How the time of a search at one recall is taken to grow with the number of vectors, as a power of it. A scan looks at
+# all; lists are 4√n, of about √n/4 vectors; of graphs benchmarks/graph_scaling.py measures the power.
 GROWTH = {"flat": 1.0, "ivf": 0.5, "graph": 0.25}
 WORTH = 2.0  # times as fast must a structure be that the number of vectors does not suggest
 

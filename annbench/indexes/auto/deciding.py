@@ -47,8 +47,9 @@ def decide(
         return _few(n, dim, wish, given)
     sample = Sample(vectors, learn if learn is not None and len(learn) >= 2 else None, metric, seed)
     reduce: list[Reduce] = [Pca] if sample.queries_held else [LeanVecOod, Pca]
-    spectrum = sample.spectrum
-    found = candidates(spectrum.values.tolist(), spectrum.total, n, dim, wish, given, reduce=reduce)
+    # Nobody asks for it where the transform is given, and of many dimensions it takes its time.
+    values, total = ([], 0.0) if "transform" in given else (sample.spectrum.values.tolist(), sample.spectrum.total)
+    found = candidates(values, total, n, dim, wish, given, reduce=reduce)
     tried = until_enough(found, lambda one: ceilings.measure(sample, one, wish, given, threads), n, dim, wish, given)
     coding, why = choose_codes(tried, n, dim, wish, given)
     structure: Structure

@@ -65,7 +65,8 @@ class Sample:
         learn_rows = WIDE_ROWS if dim > WIDE_DIM else max(LEAST_LEARN_ROWS, LEARN_ROWS_PER_DIM * dim)
         held = 0 if learn is not None else min(QUERIES, n // 8)
         wanted = min(n, ROWS + held + learn_rows)
-        places = np.arange(n)[sample_places(n, wanted, seed)]
+        chosen = sample_places(n, wanted, seed)
+        places = np.arange(n) if isinstance(chosen, slice) else chosen
         places = places[np.random.default_rng(seed).permutation(wanted)]
         coded = min(ROWS, wanted - held)
         # In the order of the file, which is how one that is mapped into memory is read.
@@ -82,7 +83,7 @@ class Sample:
         if learn is None:
             self.queries: Matrix = read[row_of[:held]]
         else:
-            mixed = learn[np.random.default_rng(seed).permutation(len(learn))]
+            mixed = learn[np.random.default_rng(seed).permutation(len(learn))[: QUERIES + learn_rows]]
             half = max(1, min(QUERIES, len(learn) // 2))
             self.queries, self._learn = mixed[:half], mixed[half:]
         self._fitted: dict[str, LinearMaps] = {}
