@@ -128,33 +128,32 @@ def markdown(record: Record) -> str:
     for name, sizes in record["sets"].items():
         for n in sorted(sizes, key=int):
             for kind, one in sizes[n]["indexes"].items():
-                qps = (
-                    f"{one['mark']}{Spread.of(one['qps'])}"
-                    if one.get("qps")
-                    else "not reached"
-                    if "qps" in one
-                    else "—"
-                )
+                qps = rate(one["mark"], Spread.of(one["qps"])) if one.get("qps") else "—"
                 efforts = " … ".join(str(effort) for effort in one.get("efforts", ()))
                 taken = [f"{one[part]:.1f}" for part in ("build_seconds", "build_processor_seconds")]
                 size = f"{one['bytes_per_vector']:,.0f}"
                 rows.append([name, f"{int(n):,}", f"{sizes[n]['lid']:.1f}", kind, *taken, size, qps, efforts])
     header = ["set", "vectors", "LID", "index", "build s", "processor s", "bytes a vector", f"QPS at recall {TARGET}",
               "ef_search or nprobe"]  # fmt: skip
-    powers = [f"- {name}, {kind}: QPS falls as n^{power:.2f}, build seconds grow as n^{grown:.2f}"
+    powers = [f"- {name}, {kind}: QPS falls as n^{power:.2f}, processor seconds of the build grow as n^{grown:.2f}"
               for name, kind, power, grown in growth(record)]  # fmt: skip
     told = (f"Set spectrum: normal, {DIM} dimensions, variance of direction i ∝ i^−{DECAY:g}. Set glove above its "
             f"size: copies at {JITTER:g} × the median distance to the nearest other vector.")  # fmt: skip
     return "\n\n".join([table(header, rows), "\n".join(powers), told])
 
 
+def rate(mark: str, spread: Spread) -> str:
+    """Whole queries a second, with the least and the greatest round."""
+    return f"{mark}{spread.median:,.0f} ({spread.least:,.0f} … {spread.greatest:,.0f})"
+
+
 def growth(record: Record) -> list[tuple[str, str, float, float]]:
-    """Set, index, and the powers of n by which QPS falls and build seconds grow: least squares over logarithms."""
+    """Set, index, and the powers of n by which QPS falls and processor seconds grow: least squares over logarithms."""
     found = []
     for name, sizes in record["sets"].items():
         for kind in ("graph", "lists"):
-            points = [(int(n), Spread.of(one["qps"]).median, one["build_seconds"]) for n, each in sizes.items()
-                      if (one := each["indexes"].get(kind, {})).get("qps")]  # fmt: skip
+            points = [(int(n), Spread.of(one["qps"]).median, one["build_processor_seconds"])
+                      for n, each in sizes.items() if (one := each["indexes"].get(kind, {})).get("qps")]  # fmt: skip
             if len(points) >= 2:
                 n, qps, seconds = np.log(np.array(points)).T
                 found.append((name, kind, -float(np.polyfit(n, qps, 1)[0]), float(np.polyfit(n, seconds, 1)[0])))
