@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench._native import ComposedIndex, HalfVectors, half_scale
+from annbench._native import ComposedIndex, HalfVectors, half_scale, squared_norms
 from annbench.indexes.about import About
 from annbench.indexes.clusters import cluster
 from annbench.indexes.reranks import UniformRerank
@@ -19,6 +19,7 @@ from annbench.indexes.vectors import as_rows, blocks
 Progress = Callable[[str, int, int], None]
 
 ENTRY_ROWS = 256  # sampled for each entry
+LONGEST_SHARE = 8  # for inner products, there is one of the longest vectors more for so many entries
 MOST_HALF_BYTES = 1 << 30  # beyond, what 8 bits stand for does: read more slowly, and as good to choose links by
 
 
@@ -52,12 +53,14 @@ def add_graph(native: ComposedIndex, vectors: NDArray[Any], about: About, thread
 
 
 def insertion_order(vectors: NDArray[Any], about: About, entries: int) -> tuple[NDArray[np.uint32], int]:
-    """The rows of `vectors` (n, dim) at random, (n,), but first those in the middle of `entries` clusters, and how many
-    these are.
+    """The rows of `vectors` (n, dim) at random, (n,), but first those in the middle of `entries` clusters, for inner
+    products also some of the longest; and how many these are.
     """
     n = len(vectors)
     order = np.random.default_rng(about.seed).permutation(np.arange(n, dtype=np.uint32))
     first = _middles(vectors, about, entries)
+    if about.metric == "ip":
+        first = np.union1d(first, _longest(vectors, max(1, entries // LONGEST_SHARE)))
     return np.concatenate([first, order[~np.isin(order, first)]]), len(first)
 
 
@@ -70,6 +73,14 @@ def _middles(vectors: NDArray[Any], about: About, count: int) -> NDArray[np.uint
     centroids = cluster(sample, min(count, n), seed=about.seed)
     squares = np.einsum("nd,nd->n", sample, sample)[:, None] - 2 * (sample @ centroids.T)
     return np.unique(places[np.argmin(squares, axis=0)]).astype(np.uint32)
+
+
+def _longest(vectors: NDArray[Any], count: int) -> NDArray[np.uint32]:
+    """Rows that by inner product may be the answer to queries that pass far from what they are linked to."""
+    squares = np.empty(len(vectors))
+    for start, rows in blocks(vectors, unit=False):
+        squared_norms(rows, squares[start : start + len(rows)])
+    return np.argsort(-squares, kind="stable")[:count].astype(np.uint32)
 
 
 def _needs_halves(native: ComposedIndex, vectors: NDArray[Any], about: About) -> bool:

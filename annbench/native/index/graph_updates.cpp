@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t new_share = 50;    // of the nodes, at most one in so many is linked in at once
 constexpr std::size_t most_new = 512;    // nobody searches while so many are coded
-constexpr std::size_t least_sight = 64;  // near nodes that are looked for
+constexpr std::size_t least_sight = 200;  // near nodes that are looked for, as in a build
 constexpr std::size_t clear_share = 10;  // dead nodes are cleared out when they are more than one in so many
 
 }  // namespace
@@ -51,7 +51,7 @@ void ComposedIndex::need_updates() {
   const bool by_direction = settings_.metric == Metric::inner_product;
   std::shared_ptr<const NodeVectors> vectors = std::make_shared<Nodes>(*this);
   if (by_direction) vectors = std::make_shared<Directions>(std::move(vectors));
-  auto made = std::make_unique<GraphUpdates>(std::move(vectors), kernels_, by_direction);
+  auto made = std::make_unique<GraphUpdates>(*graph_, std::move(vectors), kernels_, by_direction);
   const auto lock = stop_searches();
   updates_ = std::move(made);
 }

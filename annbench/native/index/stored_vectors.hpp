@@ -45,6 +45,11 @@ class Directions final : public NodeVectors {
     const double inverse = squares > 0 ? 1 / std::sqrt(squares) : 0;
     for (std::size_t j = 0; j < dim(); ++j) vector[j] = static_cast<float>(vector[j] * inverse);
   }
+  float squared_length(std::uint32_t node) const override {
+    std::vector<float> vector(dim());
+    vectors_->read(node, vector.data());
+    return dot(vector.data(), vector.data(), vector.size());
+  }
 
  private:
   std::shared_ptr<const NodeVectors> vectors_;

@@ -42,6 +42,13 @@ void gather_living(const Graph& graph, std::uint32_t node, std::vector<std::uint
 
 }  // namespace
 
+GraphUpdates::GraphUpdates(const Graph& graph, std::shared_ptr<const NodeVectors> vectors, const KernelTable& kernels,
+                           bool by_direction)
+    : vectors_(std::move(vectors)), kernels_(kernels), by_direction_(by_direction) {
+  for (std::uint32_t node = 0; by_direction && node < graph.size(); ++node)
+    longest_ = std::max(longest_, vectors_->squared_length(node));
+}
+
 void GraphUpdates::take(Ways ways, Graph& graph) {
   ways_ = std::move(ways);
   ways_.complete(graph, [&](std::uint32_t node) { return graph.links(node); });
@@ -58,7 +65,9 @@ void GraphUpdates::prepare(Graph& graph, std::size_t count) {
 Insertion GraphUpdates::plan(const Graph& graph, const GraphGrowth& growth,
                              std::vector<std::vector<std::uint32_t>> near, std::size_t threads) const {
   const std::size_t dim = vectors_->dim(), degree = graph.degree(), count = near.size();
-  Insertion plan{graph.size(), count, std::move(near), {}, std::vector<std::uint32_t>(count * degree)};
+  Insertion plan{graph.size(), count, std::move(near), {}, std::vector<std::uint32_t>(count * degree), {}};
+  for (std::size_t i = 0; by_direction_ && i < count; ++i)
+    plan.squares.push_back(vectors_->squared_length(static_cast<std::uint32_t>(plan.first + i)));
   std::vector<float> batch(count * dim);
   for (std::size_t i = 0; i < count; ++i)
     vectors_->read(static_cast<std::uint32_t>(plan.first + i), batch.data() + i * dim);
@@ -122,7 +131,11 @@ void GraphUpdates::insert(Graph& graph, const GraphGrowth& growth, const Inserti
   for (std::size_t i = plan.count; i < plan.nodes.size(); ++i) ways_.replace(graph, plan.nodes[i], links(i));
   for (std::size_t i = 0; i < plan.count; ++i) {
     const auto node = static_cast<std::uint32_t>(plan.first + i);
-    if (graph.entries.size() < std::min(growth.entries, 1 + node / nodes_an_entry)) {
+    // A vector longer than all others may be the answer to queries that pass far from what it is linked to.
+    const bool longest = by_direction_ && plan.squares[i] > longest_;
+    if (longest) longest_ = plan.squares[i];
+    const std::size_t there = graph.entries.size();
+    if (there < std::min(growth.entries, 1 + node / nodes_an_entry) || (longest && there < 2 * growth.entries)) {
       graph.entries.push_back(node);
       ways_.spread(graph, node, Ways::root);
     }

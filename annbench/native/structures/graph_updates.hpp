@@ -20,7 +20,8 @@
 namespace annbench {
 
 // How a graph is made larger: alpha as in graph_pruning.hpp, the near nodes that links are chosen among, and the entries
-// that it gets, one for every 256 nodes, until it has so many.
+// that it gets, one for every 256 nodes, until it has so many; for inner products also vectors longer than any before,
+// until it has twice as many.
 struct GraphGrowth {
   float alpha = 1.2f;
   std::size_t candidates = 64;
@@ -33,6 +34,7 @@ struct Insertion {
   std::vector<std::vector<std::uint32_t>> near;  // of each new node, nearest first
   std::vector<std::uint32_t> nodes;
   std::vector<std::uint32_t> links;  // a row each
+  std::vector<float> squares;        // by direction: squared lengths of the new nodes
 };
 
 // A graph without the dead. Living nodes behind its end have moved: first to last, from where to where.
@@ -44,9 +46,10 @@ struct Clearing {
 
 class GraphUpdates {
  public:
-  // `by_direction`: vectors are scaled to length 1, and how near they are is no matter of that alone.
-  GraphUpdates(std::shared_ptr<const NodeVectors> vectors, const KernelTable& kernels, bool by_direction)
-      : vectors_(std::move(vectors)), kernels_(kernels), by_direction_(by_direction) {}
+  // `by_direction`: vectors are scaled to length 1, and how near they are is no matter of that alone. All are read then,
+  // for their lengths.
+  GraphUpdates(const Graph& graph, std::shared_ptr<const NodeVectors> vectors, const KernelTable& kernels,
+               bool by_direction);
 
   std::size_t nbytes() const { return ways_.nbytes(); }
 
@@ -75,6 +78,7 @@ class GraphUpdates {
   std::shared_ptr<const NodeVectors> vectors_;
   const KernelTable& kernels_;
   bool by_direction_;
+  float longest_ = 0;  // squared length of the longest vector there was
   Ways ways_;
   bool ways_known_ = false;
   std::uint32_t roomy_ = 0;  // before it, no node has had room for another

