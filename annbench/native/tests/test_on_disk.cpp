@@ -206,6 +206,8 @@ void check_memory(const std::string& path) {
     for (; failed; ++at) {
       const std::int64_t live = live_allocations();
       {
+        // Its own for every search: an index keeps what searches have worked with.
+        const auto searched = loading ? nullptr : ComposedIndex::load(path, nullptr, how);
         const FailAllocation failure(at);
         try {
           std::int64_t ids[count];
@@ -213,7 +215,7 @@ void check_memory(const std::string& path) {
           if (loading)
             ComposedIndex::load(path, nullptr, how);
           else
-            index->search(queries.data(), count, 1, {1, 30, 1.9f, 1, {}, 40, 4}, ids, distances);
+            searched->search(queries.data(), count, 1, {1, 30, 1.9f, 1, {}, 40, 4}, ids, distances);
         } catch (const std::bad_alloc&) {
         }
         failed = failure.happened();
