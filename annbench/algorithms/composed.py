@@ -14,8 +14,8 @@ from annbench.algorithms.updatable import Updatable
 from annbench.datasets.info import Metric
 from annbench.errors import AnnbenchError, UnsupportedError
 from annbench.indexes.auto.wish import expected_spec, named
-from annbench.indexes.presets import default_spec, find_preset
-from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec, with_choices
+from annbench.indexes.presets import chosen_spec, find_preset
+from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
 
 FILE = "index.annbench"
@@ -75,11 +75,7 @@ class ComposedBuild(Params):
         wish, name = named(self.preset)
         if wish is not None:
             return expected_spec(n, dim, metric, slots)
-        if name is not None:
-            return find_preset(name).spec(n, dim, metric, slots, queries=self.learn is not None)
-        if any(slots.values()):
-            return with_choices(make_spec(), slots)
-        return default_spec(n, dim, metric, queries=self.learn is not None)
+        return chosen_spec(n, dim, metric, name, slots, queries=self.learn is not None)
 
 
 class ComposedSearch(Params):

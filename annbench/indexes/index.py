@@ -15,14 +15,15 @@ from annbench._native import ComposedIndex, IdFilter
 from annbench._native import IndexFileError as NativeIndexFileError
 from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.about import About
+from annbench.indexes.arguments import MOST_ANSWERS, at_most, checked_rows, count, file_name, silent, thread_count
 from annbench.indexes.auto.deciding import decide
 from annbench.indexes.auto.wish import Auto, expected_spec, named
 from annbench.indexes.building import build_native, fill
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.filters import as_filter
 from annbench.indexes.on_disk import DEFAULT_CACHE_BYTES, file_error, load_native, require_in_memory
-from annbench.indexes.presets import default_spec, find_preset
-from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
+from annbench.indexes.presets import chosen_spec
+from annbench.indexes.spec import IndexSpec, checked_metric
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import LinearMaps
@@ -34,7 +35,6 @@ Distances = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]
 
 DEFAULT_EPSILON = 1.9
-MOST_ANSWERS = (1 << 32) - 1  # of one call: ids and distances of more take 48 GiB
 LARGEST_ID = (1 << 63) - 1
 
 
@@ -153,18 +153,18 @@ class Index:
         if wish is not None:
             spec = expected_spec(n, dim, checked_metric(metric), choices)
         else:
-            spec = _chosen_spec(n, dim, metric, name, choices, queries is not None)
+            spec = chosen_spec(n, dim, metric, name, choices, queries=queries is not None)
         spec.check(n, dim, metric)
         about = About(
             metric=checked_metric(metric),
             spec=spec,
             dim=dim,
             preset=name,
-            seed=_count("seed", seed, 0),
+            seed=count("seed", seed, 0),
             chosen=tuple(slot for slot, value in choices.items() if value is not None),
         )
         own_ids = np.arange(n, dtype=np.int64) if ids is None else as_ids(ids, n)
-        zero = _checked_rows(vectors, about)
+        zero = checked_rows(vectors, about)
         learn = None
         if queries is not None:
             given = as_matrix(queries, "queries", dim)
@@ -172,13 +172,13 @@ class Index:
             learn = as_rows(given, unit=about.unit)
         if about.unit:
             about = about.with_zero_ids(own_ids[zero])
-        threads = _checked_threads(usable_cores() if threads is None else threads)
+        threads = thread_count(usable_cores() if threads is None else threads)
         with limited_threads(threads):
             if wish is not None:
                 spec, why = decide(vectors, about.metric, wish, choices, learn, seed=about.seed, threads=threads)
                 spec.check(n, dim, metric)
                 about = replace(about, spec=spec, why=why)
-            native, maps, assigner = build_native(vectors, own_ids, about, learn, threads, progress or _silent)
+            native, maps, assigner = build_native(vectors, own_ids, about, learn, threads, progress or silent)
         index = cls(native, about)
         index._maps, index._assigner = maps, assigner
         return index
@@ -203,7 +203,7 @@ class Index:
             UsageError: parts that the index does not have.
             UnknownNameError: names that are no parts.
         """
-        native = load_native(_file_name(path), on_disk, cache_bytes)
+        native = load_native(file_name(path), on_disk, cache_bytes)
         try:
             description = native.description
         except UnicodeDecodeError:
@@ -227,7 +227,7 @@ class Index:
         """
         require_in_memory(self._native)
         try:
-            self._native.save(_file_name(path), description=self._about.json())
+            self._native.save(file_name(path), description=self._about.json())
         except NativeIndexFileError as error:
             raise file_error(error) from None
 
@@ -295,11 +295,11 @@ class Index:
         work, and change nothing in what comes out. Searches run meanwhile, and find the vectors that are in. From then
         on the graph takes 4 bytes a vector more, 8 under inner product, until `compact`.
         """
-        threads = _checked_threads(threads)
+        threads = thread_count(threads)
         require_in_memory(self._native)
         vectors = as_matrix(x, "x", self.dim)
         m = len(vectors)
-        zero = _checked_rows(vectors, self._about)
+        zero = checked_rows(vectors, self._about)
         given = None if ids is None else as_ids(ids, m)
         with self._changing:
             if given is None:
@@ -317,7 +317,7 @@ class Index:
                     self._about,
                     maps,
                     assigner,
-                    _silent,
+                    silent,
                     check_ids=False,
                     threads=threads,
                 )
@@ -341,7 +341,7 @@ class Index:
         through until they are more than a tenth of all. Then what links to them is linked anew, by `threads`, which
         takes the links once more in memory; searches run meanwhile.
         """
-        threads = _checked_threads(threads)
+        threads = thread_count(threads)
         require_in_memory(self._native)
         given = np.atleast_1d(np.asarray(ids))
         own_ids = as_ids(given, len(given))
@@ -358,7 +358,7 @@ class Index:
 
         A graph is cleared of removed vectors, as `remove` does when they are many.
         """
-        threads = _checked_threads(threads)
+        threads = thread_count(threads)
         require_in_memory(self._native)
         with self._changing:
             self._native.compact(threads)
@@ -437,14 +437,14 @@ class Index:
         allowed: IdFilter | None,
     ) -> tuple[Ids, Distances]:
         query = as_query(q, self.dim)
-        counts = (_count("k", k, 1), _at_most("nprobe", nprobe, 1), _at_most("rerank_k", rerank_k, 0))
+        counts = (count("k", k, 1), at_most("nprobe", nprobe, 1), at_most("rerank_k", rerank_k, 0))
         queries = 1 if query.ndim == 1 else len(query)
         if counts[0] * queries > MOST_ANSWERS:
             raise UsageError(f"got {k:,} for {queries:,} queries", where="k", remedy="ask for fewer answers at once")
         if not isinstance(epsilon, int | float) or not epsilon >= 0:
             raise UsageError(f"got {epsilon!r}", where="epsilon", remedy="give a number of at least 0")
-        ef, patience = _at_most("ef_search", ef, 1), _at_most("patience", patience, 0)
-        threads = _checked_threads(threads)
+        ef, patience = at_most("ef_search", ef, 1), at_most("patience", patience, 0)
+        threads = thread_count(threads)
         try:
             if query.ndim == 1:
                 return self._search_one(query, *counts, epsilon, threads, ef, patience, allowed)
@@ -495,54 +495,3 @@ class Index:
         if self._assigner is None:
             self._assigner = self._about.assigner_of(self._native.maps)
         return self._assigner
-
-
-def _chosen_spec(
-    n: int, dim: int, metric: str, preset: str | None, choices: Mapping[str, Any], learns: bool
-) -> IndexSpec:
-    checked_metric(metric)
-    if preset is not None:
-        return find_preset(preset).spec(n, dim, metric, choices, queries=learns)
-    if any(value is not None for value in choices.values()):
-        start = make_spec()  # what is not chosen loses nothing
-    else:
-        start = default_spec(n, dim, metric, queries=learns)
-    return with_choices(start, choices)
-
-
-def _checked_rows(vectors: NDArray[Any], about: About) -> NDArray[np.int64]:
-    """Rows of length zero. Raises DatasetError for values, and UsageError for what the codec cannot hold."""
-    zero = check_values(vectors, "x")
-    if len(zero) and about.unit and about.spec.codec.only_distances:
-        raise UsageError(
-            f"has length zero, whose cosine is no distance, as codec {about.spec.codec.kind} has them",
-            where=f"x: row {zero[0]}",
-            remedy="leave such rows out, or use another codec",
-        )
-    return zero
-
-
-def _count(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UsageError(f"got {value!r}", where=name, remedy=f"give a whole number of at least {least}")
-    return int(value)
-
-
-def _at_most(name: str, value: Any, least: int) -> int:
-    """As `_count`, for what means "all" where it is more than there is."""
-    return min(_count(name, value, least), MOST_ANSWERS)
-
-
-def _file_name(path: str | Path) -> str:
-    name = str(path)
-    if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
-        raise IndexFileError("is no file name", where=repr(name), remedy="give one of Unicode without NUL")
-    return name
-
-
-def _checked_threads(threads: Any) -> int:
-    return _count("threads", threads, 1)
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    pass

@@ -14,7 +14,7 @@ from typing import Any
 
 from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.codecs.uniform import MAX_SIGNS
-from annbench.indexes.spec import IndexSpec, make_spec, with_choices
+from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
 
 # Where scanning everything is as fast as looking for lists first.
 FLAT_ROWS = 10_000
@@ -294,3 +294,20 @@ def find_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UnknownNameError("preset", name, (*PRESETS, AUTO))
     return PRESETS[name]
+
+
+def chosen_spec(
+    n: int, dim: int, metric: str, preset: str | None, choices: Mapping[str, Any], *, queries: bool
+) -> IndexSpec:
+    """What an index of n vectors is made of: the preset of this name, or what suits them, but for the slots chosen.
+
+    `queries` says whether there are some to learn from. Raises UnknownNameError and UsageError.
+    """
+    checked_metric(metric)
+    if preset is not None:
+        return find_preset(preset).spec(n, dim, metric, choices, queries=queries)
+    if any(value is not None for value in choices.values()):
+        start = make_spec()  # what is not chosen loses nothing
+    else:
+        start = default_spec(n, dim, metric, queries=queries)
+    return with_choices(start, choices)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from annbench._native import ComposedIndex
 from annbench.indexes.about import About
+from annbench.indexes.arguments import silent
 from annbench.indexes.auto.choosing import Candidate, Ceiling, Coding, without_rerank
 from annbench.indexes.auto.sample import PART, Sample
 from annbench.indexes.auto.wish import Auto, K
@@ -69,7 +70,7 @@ def build(sample: Sample, rows: NDArray[Any], spec: IndexSpec, threads: int) -> 
     """An index of `rows`, which are the sample's or some of them, with maps that the sample knows."""
     about = About(sample.metric, spec, sample.dim, seed=sample.seed)
     ids = np.arange(len(rows), dtype=np.int64)
-    return build_native(rows, ids, about, None, threads, _silent, maps=sample.maps(spec.transform))[0]
+    return build_native(rows, ids, about, None, threads, silent, maps=sample.maps(spec.transform))[0]
 
 
 def _nearest(sample: Sample, candidate: Candidate, seen: int) -> Places:
@@ -118,7 +119,3 @@ def _first(found: Places, step: int, count: int) -> NDArray[np.bool_]:
     """Which of `found` (q, seen) are the first `count` among every `step`-th row of the sample."""
     inside = (found >= 0) & (found % step == 0)
     return np.asarray(inside & (np.cumsum(inside, axis=1) <= count))
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    pass
