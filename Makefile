@@ -101,6 +101,13 @@ BENCH_SCALING ?=
 bench-scaling: $(VENV)/.installed-dev ## Build seconds, bytes and QPS as the vectors grow: make bench-scaling DATA=folder
 	$(BIN)/python benchmarks/graph_scaling.py --data $(DATA) --json build/bench-scaling.json $(BENCH_SCALING)
 
+# Up to two hours; goes on where it was stopped. BENCH_LARGE="--rows 1000000" for a first look.
+BENCH_LARGE ?=
+
+.PHONY: bench-large
+bench-large: $(VENV)/.installed-dev ## 10^7 vectors from a file, within 4 GiB, resumable
+	$(BIN)/python benchmarks/graph_large.py $(BENCH_LARGE)
+
 .PHONY: bench-auto
 bench-auto: $(VENV)/.installed-dev ## What preset auto chooses, beside other presets: make bench-auto DATA=folder
 	$(BIN)/python benchmarks/auto_preset.py --data $(DATA)

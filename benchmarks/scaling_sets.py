@@ -40,16 +40,16 @@ class ScalingSet:
 
 
 def with_spectrum(
-    n: int, queries: int, *, dim: int = DIM, decay: float = DECAY, seed: int = SEED
+    n: int, queries: int, *, dim: int = DIM, decay: float = DECAY, seed: int = SEED, rows_seed: int = 1
 ) -> tuple[Matrix, Matrix]:
     """Normal vectors (n, dim) and queries, the variance along direction i being i^−decay, in axes that are turned at
-    random. The first rows of a larger set are those of a smaller one.
+    random. The first rows of a larger set are those of a smaller one; with another `rows_seed` they are others.
     """
     turned = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))[0]
     scaled = (np.arange(1, dim + 1) ** (-decay / 2))[:, None] * turned
     maps = scaled.astype(np.float32)
     return tuple(np.random.default_rng((seed, part)).standard_normal((rows, dim), dtype=np.float32) @ maps
-                 for part, rows in ((1, n), (2, queries)))  # type: ignore[return-value]  # two of them  # fmt: skip
+                 for part, rows in ((rows_seed, n), (2, queries)))  # type: ignore[return-value]  # two of them  # fmt: skip
 
 
 def jittered(base: Matrix, n: int, *, cosine: bool, seed: int = SEED) -> Matrix:

@@ -38,8 +38,7 @@ def build_native(
     fitted = fit(about.spec, vectors, queries, unit=about.unit, seed=about.seed, maps=maps)
     native = make_native(about, fitted, _half_scales(vectors, about, fitted.maps))
     assigner = None if fitted.centroids is None else Assigner(fitted.centroids, about.spec.assignments)
-    if assigner is None:
-        native.reserve(n, int(ids.max(initial=0)))
+    native.reserve(n, int(ids.max(initial=0)))
     fill(native, vectors, ids, about, fitted.maps, assigner, progress, check_ids=False, threads=threads)
     native.compact()
     if about.spec.has_graph:

@@ -353,6 +353,20 @@ class Index:
             self._about = self._about.without_zero_ids(own_ids)
         return len(own_ids)
 
+    def reserve(self, n: int) -> None:
+        """Take memory for `n` vectors in all: until there are more, `add` copies nothing. Otherwise an index that has to
+        grow does so by half, and has both in memory meanwhile. Inverted lists grow one by one all the same.
+
+        Raises UsageError for a number that cannot be, MemoryError.
+        """
+        require_in_memory(self._native)
+        n = count("n", n, 0)
+        with self._changing:
+            try:
+                self._native.reserve(n, max(n, self._first_free()) - 1)
+            except ValueError as error:
+                raise UsageError(str(error), where="n", remedy="give the number of vectors there will be") from None
+
     def compact(self, *, threads: int = 1) -> None:
         """Give back the memory that is there for further changes; after the last one of many.
 

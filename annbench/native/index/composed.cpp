@@ -197,17 +197,31 @@ void ComposedIndex::forget_codes(std::size_t list, std::size_t size) noexcept {
 
 // The first vectors of a list take no more than they need; one that is added to grows by half.
 void ComposedIndex::make_room(std::size_t l, std::size_t count, std::int64_t largest_id) {
-  CodeList& list = lists_->all()[l];
+  const CodeList& list = lists_->all()[l];
   const std::size_t needed = list.size() + count;
   if (count == 0) return;
-  std::size_t room = list.room;
-  if (needed > room) {
-    room = list.size() == 0 ? needed : std::max(needed, list.size() + list.size() / 2);
+  const bool grows = needed > list.room && list.size() > 0;
+  take_room(l, std::max({needed, list.room, grows ? list.size() + list.size() / 2 : 0}), largest_id);
+}
+
+void ComposedIndex::take_room(std::size_t l, std::size_t room, std::int64_t largest_id) {
+  CodeList& list = lists_->all()[l];
+  if (room > list.room) {
     lists_->reserve_codes(l, room);
     if (reranker_ && !on_disk_) reranker_->reserve_codes(list, room);
   }
   list.ids.reserve(room, largest_id);
   list.room = room;
+}
+
+void ComposedIndex::reserve(std::size_t n, std::int64_t largest_id) {
+  require_in_memory();
+  require(n < std::size_t{1} << 32, "a list has at most 2^32 codes");
+  const std::lock_guard changing(changing_);
+  const auto lock = stop_searches();
+  if (nlist() > 1 || n <= lists_->all().front().room) return;
+  take_room(0, n, largest_id);
+  if (graph_) graph_->prepare(n, false);
 }
 
 // At most encode_rows vectors into places first … of a list.

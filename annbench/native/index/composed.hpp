@@ -138,11 +138,13 @@ class ComposedIndex {
   // adds nothing for a list or an id that cannot be, nor where memory does not suffice (std::bad_alloc).
   // Without `check_ids` the caller vouches for the ids; finding those in use takes memory (see compact).
   //
-  // `threads` code the vectors. In a graph new nodes are linked to near ones, found by searches along it: some at a time, between which searches run
-  // and find those that are in. From then on it takes 4 bytes a vector more, until compact().
+  // `threads` code the vectors. In a graph new nodes are linked to near ones, found by searches along it: some at a time,
+  // between which searches run and find those that are in. From then on it takes 4 bytes a vector more, until compact().
   void add(const float* originals, const float* mapped, const std::uint32_t* lists, std::size_t assignments,
            const std::int64_t* ids, std::size_t n, bool check_ids = true, std::size_t threads = 1);
-  // Memory for the first n vectors of an index of one list, and nothing to spare. Throws std::invalid_argument, std::bad_alloc.
+  // Takes memory for n vectors in all, with ids up to `largest_id`, and nothing to spare: adding up to there copies nothing.
+  // Where there are several lists, each grows by itself, and this does nothing. Throws std::invalid_argument, and
+  // std::bad_alloc, when it may have taken a part.
   void reserve(std::size_t n, std::int64_t largest_id);
   // A builder of a graph over the codes, of which none may be added or removed until it is made. `order`, `entries`: see
   // there. `halves` are what links are chosen by (dim_in dimensions); without them what is re-ranked with is, or codes where
@@ -219,6 +221,7 @@ class ComposedIndex {
   void clear_when_due(std::size_t threads);
   bool there(std::size_t place) const { return !graph_ || (place < graph_->size() && graph_->living(place)); }
   void make_room(std::size_t list, std::size_t count, std::int64_t largest_id);
+  void take_room(std::size_t list, std::size_t room, std::int64_t largest_id);
   void encode(std::size_t list, const float* originals, const float* mapped, std::span<const std::uint32_t> members,
               std::size_t first);
   void prepare(const float* queries, Prepared& prepared) const;

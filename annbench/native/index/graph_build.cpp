@@ -10,14 +10,6 @@
 
 namespace annbench {
 
-void ComposedIndex::reserve(std::size_t n, std::int64_t largest_id) {
-  require_in_memory();
-  const std::lock_guard changing(changing_);
-  const auto lock = stop_searches();
-  require(nlist() == 1 && size_ == 0, "memory is reserved for the first vectors of one list");
-  make_room(0, n, largest_id);
-}
-
 bool ComposedIndex::keeps_vectors() const {
   if (settings_.rerank == RerankKind::float16 || settings_.rerank == RerankKind::float32) return true;
   const bool floats = settings_.codec.kind == CodecKind::float32 || settings_.codec.kind == CodecKind::float16;

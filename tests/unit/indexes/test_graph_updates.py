@@ -63,7 +63,7 @@ def test_after_everything_was_replaced_five_times_it_finds_what_a_new_graph_find
         churned.replace(draw(SOME // 5, 100 + round))
     assert len(churned.index) == SOME
     anew = churned.built_anew()
-    # With little in sight a graph made at once finds more: all of its links are chosen among living nodes.
+    # With little in sight a graph made at once finds more.
     for ef, less in ((10, 0.06), (20, 0.02), (40, 0.01)):
         how = {"ef_search": ef, "rerank_k": 2 * K}
         assert churned.recall(churned.index, **how) >= churned.recall(anew, **how) - less
@@ -156,6 +156,23 @@ def test_the_removed_are_cleared_out_when_they_are_many() -> None:
     assert (index.search(Q, K)[0] == -1).all()
     first = index.add(X[:50])[0]
     assert recall(index.search(Q, K)[0] - first, truth("euclidean", Q, X[:50])) == 1
+
+
+@pytest.mark.parametrize("structure", ["graph", "flat"])
+def test_memory_that_was_reserved_is_enough(structure: str) -> None:
+    index = Index.build(X[:500], structure=structure, rerank="float16", seed=SEED, threads=1)
+    index.reserve(1500)
+    reserved = {part: index.nbytes_by_part[part] for part in ("codes", "rerank", "ids")}
+    assert reserved["codes"] >= 1500 * 4 * X.shape[1]
+    answers = index.search(Q, K, ef_search=500)[0]
+    index.add(X[500:1500])
+    assert {part: index.nbytes_by_part[part] for part in reserved} == reserved
+    index.reserve(10)
+    index.remove(np.arange(500, 1500))
+    assert np.array_equal(index.search(Q, K, ef_search=1500)[0], answers)
+    for wrong in (-1, 1.5, 1 << 40):
+        with pytest.raises(UsageError, match="n: "):
+            index.reserve(wrong)  # type: ignore[arg-type]
 
 
 def test_compact_gives_memory_back() -> None:
