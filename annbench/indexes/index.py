@@ -354,8 +354,8 @@ class Index:
         return len(own_ids)
 
     def reserve(self, n: int) -> None:
-        """Take memory for `n` vectors in all: until there are more, `add` copies nothing. Otherwise an index that has to
-        grow does so by half, and has both in memory meanwhile. Inverted lists grow one by one all the same.
+        """Take memory for `n` vectors in all: until there are more, `add` copies nothing. Otherwise an index that has
+        to grow does so by half, and has both in memory meanwhile. Inverted lists grow one by one all the same.
 
         Raises UsageError for a number that cannot be, MemoryError.
         """
