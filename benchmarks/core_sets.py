@@ -46,8 +46,7 @@ class CoreSet:
 
     def recall(self, ids: NDArray[np.integer]) -> float:
         """The share of the true neighbours among `ids` (q, 10)."""
-        both = [len(set(a) & set(b)) for a, b in zip(ids.tolist(), self.truth.tolist(), strict=True)]
-        return sum(both) / (K * len(both))
+        return recall(ids, self.truth)
 
     def reduced(self, dim: int) -> CoreSet:
         """The set's first `dim` principal components, as vectors in their own right."""
@@ -63,6 +62,12 @@ class CoreSet:
 def unit(rows: Matrix) -> Matrix:
     """Rows of length 1."""
     return np.ascontiguousarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30), np.float32)
+
+
+def recall(ids: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
+    """The share of the true neighbours `truth` (q, 10) among `ids` (q, 10)."""
+    both = [len(set(a) & set(b)) for a, b in zip(ids.tolist(), truth.tolist(), strict=True)]
+    return sum(both) / (K * len(both))
 
 
 def neighbors(base: Matrix, queries: Matrix, metric: str) -> NDArray[np.int64]:

@@ -19,12 +19,12 @@ from typing import Any
 import faiss
 import h5py
 import numpy as np
+from core_sets import K, recall, unit
 from interleaved import in_turns, pin_to_one_core, table
 from numpy.typing import NDArray
 
 from annbench import Filter, Index
 
-K = 10
 QUERIES = 1000
 SHARES = (0.5, 0.1, 0.01, 0.001)
 EFFORTS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -42,11 +42,6 @@ class Part:
     queries: NDArray[np.float32]
     passing: NDArray[np.int64]
     nearest: NDArray[np.int64]
-
-
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of length 1."""
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
 def drawn(x: NDArray[np.float32], queries: NDArray[np.float32]) -> Iterator[tuple[str, list[Part]]]:
@@ -74,10 +69,9 @@ def of_set(path: str, attributes: str) -> tuple[str, list[Part]]:
     return f"{path.rpartition('filter-')[2].removesuffix('.hdf5')}, {share:.1%}", parts
 
 
-def recall(found: NDArray[np.int64], parts: list[Part]) -> float:
-    """Of all queries, part by part."""
-    nearest = np.concatenate([part.nearest for part in parts])
-    return float(np.mean([len(np.intersect1d(*pair)) / K for pair in zip(found, nearest, strict=True)]))
+def found_of(answer: Answer, parts: list[Part]) -> float:
+    """Recall of all queries, part by part."""
+    return recall(answer(), np.concatenate([part.nearest for part in parts]))
 
 
 def ours(index: Index, parts: list[Part], effort: int) -> Answer:
@@ -103,7 +97,7 @@ def least_effort(make: Callable[[int], Answer], parts: list[Part]) -> tuple[int,
     """The first effort that finds enough, or the largest."""
     for effort in EFFORTS:
         answer = make(effort)
-        if recall(answer(), parts) >= WANTED:
+        if found_of(answer, parts) >= WANTED:
             break
     return effort, answer
 
@@ -142,7 +136,7 @@ def main() -> None:
                 ),
                 parts,
             )
-        found = {case: recall(call(), parts) for case, call in cases.items()}
+        found = {case: found_of(call, parts) for case, call in cases.items()}
         times = in_turns(cases, ROUNDS)
         count = sum(len(part.queries) for part in parts)
         row = [name, str(effort), f"{found['ours']:.3f}", f"{times.rate('ours', count).median:,.0f}"]

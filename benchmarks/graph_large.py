@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from interleaved import pin_to_one_core, table
+from core_sets import K, recall
+from interleaved import pin_to_one_core, table, write_json
 from numpy.typing import NDArray
 from scaling_sets import with_spectrum
 
@@ -32,7 +33,6 @@ from annbench.datasets.ground_truth.exact import exact_neighbors
 DIM = 96
 DECAY = 1.0
 QUERIES = 1000
-K = 10
 THREADS = 2
 EFFORTS = (32, 64, 128, 256)
 DISK_CACHE = 256 << 20
@@ -61,9 +61,7 @@ class Folder:
         """At once or not at all."""
         self.state |= what
         self.state["peak_bytes"] = max(self.state["peak_bytes"], peak_bytes())
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self.state, indent=1))
-        os.replace(fresh, self._file)
+        write_json(self._file, self.state)
 
     def read(self, first: int, count: int) -> NDArray[np.uint8]:
         """Rows of the file, read and not mapped."""
@@ -146,8 +144,7 @@ def searched(index: Index, queries: NDArray[np.float32], nearest: NDArray[np.int
         start = time.perf_counter()
         ids = index.search(queries, K, ef_search=effort)[0]
         seconds = time.perf_counter() - start
-        recall = np.mean([len(np.intersect1d(*pair)) / K for pair in zip(ids, nearest, strict=True)])
-        found.append({"ef_search": effort, "recall": float(recall), "qps": len(queries) / seconds})
+        found.append({"ef_search": effort, "recall": recall(ids, nearest), "qps": len(queries) / seconds})
     return found
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from index_rates import Asked, beside, rates
-from interleaved import Spread, pin_to_one_core, table
+from interleaved import Spread, pin_to_one_core, table, write_json
 from scaling_sets import DECAY, DIM, JITTER, SETS, ScalingSet, scaling_set
 
 from annbench import Index
@@ -72,14 +72,6 @@ def read(path: Path) -> Record:
     return {"environment": capture_environment(), "sets": {}}
 
 
-def write(path: Path, record: Record) -> None:
-    """At once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(record, indent=1))
-    os.replace(fresh, path)
-
-
 def run(record: Record, name: str, n: int, options: argparse.Namespace) -> None:
     """One set at one size: what is missing of it."""
     sizes = record["sets"].setdefault(name, {})
@@ -95,7 +87,7 @@ def run(record: Record, name: str, n: int, options: argparse.Namespace) -> None:
     for kind, path in paths.items():
         if kind not in known["indexes"] or not path.exists():
             known["indexes"][kind] = build(kind, data, path)
-            write(options.json, record)
+            write_json(options.json, record)
     cores = os.sched_getaffinity(0)
     pin_to_one_core()
     try:
@@ -108,7 +100,7 @@ def run(record: Record, name: str, n: int, options: argparse.Namespace) -> None:
     for kind, rate in found.items():
         known["indexes"][kind] |= {"qps": list(rate.rounds), "mark": rate.mark, "efforts": list(rate.efforts),
                                    "recalls": list(rate.recalls)}  # fmt: skip
-    write(options.json, record)
+    write_json(options.json, record)
     for path in paths.values():
         path.unlink()
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from core_sets import K, recall
 from interleaved import Spread, in_turns
 from numpy.typing import NDArray
 
 from annbench import Index
 from annbench.compare.frontier import at_recall
 
-K = 10
 GROWTH = 1.25  # from one effort to the next
 
 
@@ -28,8 +28,7 @@ class Asked:
 
     def recall(self, ids: NDArray[np.integer]) -> float:
         """The share of the true neighbours among `ids` (q, 10)."""
-        both = [len(set(a) & set(b)) for a, b in zip(ids.tolist(), self.truth.tolist(), strict=True)]
-        return sum(both) / (K * len(both))
+        return recall(ids, self.truth)
 
 
 @dataclass(frozen=True)

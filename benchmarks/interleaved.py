@@ -7,12 +7,15 @@ somebody else has does not count.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -103,3 +106,11 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """Markdown."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """At once or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(record, indent=1))
+    os.replace(fresh, path)

@@ -25,12 +25,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-from core_sets import Matrix, neighbors, unit
+from core_sets import K, Matrix, neighbors, recall, unit
 from interleaved import Spread, pin_to_one_core, table
 
 from annbench import Index
 
-K = 10
 TOGETHER = 20  # queries between which the system does not forget the file
 PARTS = (("rerank",), ("rerank", "links"))
 
@@ -174,7 +173,7 @@ def main() -> None:
         part = queries[asked[number * options.queries : (number + 1) * options.queries]]
         expected, _ = made[0].index.search(part, K, **made[0].how)
         truth = neighbors(base, part, "cosine")
-        recalls.append(np.mean([len(np.intersect1d(*pair)) / K for pair in zip(expected, truth, strict=True)]))
+        recalls.append(recall(expected, truth))
         for case in shuffler.sample(made, len(made)):
             case.ask(part, expected)
     whole = made[0].figures()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from core_sets import FILES, load_set, unit
+from core_sets import BUNDLED, FILES, K, load_set, unit
 from numpy.typing import NDArray
 
 from annbench.bundled import bundled
 from annbench.datasets.ground_truth.exact import exact_neighbors
+from annbench.datasets.ground_truth.rows import DenseMetric
 from annbench.metrics.difficulty import harmonic_mean, lid_mle
 
-K = 10
 LID_NEIGHBORS = 100
 DIM = 128
 DECAY = 1.0  # the variance of direction i is i^−DECAY
@@ -32,7 +32,7 @@ class ScalingSet:
     """
 
     name: str
-    metric: str
+    metric: DenseMetric
     base: Matrix
     queries: Matrix
     truth: NDArray[np.integer]
@@ -48,12 +48,16 @@ def with_spectrum(
     turned = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))[0]
     scaled = (np.arange(1, dim + 1) ** (-decay / 2))[:, None] * turned
     maps = scaled.astype(np.float32)
-    return tuple(np.random.default_rng((seed, part)).standard_normal((rows, dim), dtype=np.float32) @ maps
-                 for part, rows in ((rows_seed, n), (2, queries)))  # type: ignore[return-value]  # two of them  # fmt: skip
+
+    def drawn(part: int, rows: int) -> Matrix:
+        normal = np.random.default_rng((seed, part)).standard_normal((rows, dim), dtype=np.float32)
+        return np.asarray(normal @ maps)
+
+    return drawn(rows_seed, n), drawn(2, queries)
 
 
-def jittered(base: Matrix, n: int, *, cosine: bool, seed: int = SEED) -> Matrix:
-    """n vectors: some of `base`, or all of them and copies that normal noise has moved."""
+def jittered(base: Matrix, n: int, *, seed: int = SEED) -> Matrix:
+    """n vectors of length 1: some of `base`, or all of them and copies that normal noise has moved."""
     random = np.random.default_rng(seed)
     if n <= len(base):
         return base[np.sort(random.choice(len(base), n, replace=False))]
@@ -62,31 +66,34 @@ def jittered(base: Matrix, n: int, *, cosine: bool, seed: int = SEED) -> Matrix:
     deviation = JITTER * float(np.median(nearest)) / np.sqrt(base.shape[1])
     rows = np.resize(base, (n, base.shape[1]))
     rows[len(base) :] += random.normal(0, deviation, (n - len(base), base.shape[1])).astype(np.float32)
-    return unit(rows) if cosine else rows
+    return unit(rows)
 
 
-def generated(n: int, queries: int, _folder: Path) -> tuple[str, Matrix, Matrix]:
+def generated(n: int, queries: int, _folder: Path) -> tuple[DenseMetric, Matrix, Matrix]:
     """Metric, base and queries under the stated spectrum."""
     return "euclidean", *with_spectrum(n, queries)
 
 
-def glove(n: int, queries: int, folder: Path) -> tuple[str, Matrix, Matrix]:
+def glove(n: int, queries: int, folder: Path) -> tuple[DenseMetric, Matrix, Matrix]:
     """Those of glove, or of the bundled set where glove is not there."""
-    name, metric = FILES["glove"]
-    path = folder / name
+    path = folder / FILES["glove"][0]
     if not path.exists():
-        path, metric = bundled("datasets") / "wordnet-minilm-384-angular.hdf5", "cosine"
-    data = load_set(path, "glove", metric, 0, queries)
-    return metric, jittered(data.base, n, cosine=metric == "cosine"), data.queries
+        path = bundled("datasets") / f"{BUNDLED}.hdf5"
+    data = load_set(path, "glove", "cosine", 0, queries)  # as both are compared
+    return "cosine", jittered(data.base, n), data.queries
 
 
-SETS: dict[str, Callable[[int, int, Path], tuple[str, Matrix, Matrix]]] = {"spectrum": generated, "glove": glove}
+Made = tuple[DenseMetric, Matrix, Matrix]
+SETS: dict[str, Callable[[int, int, Path], Made]] = {
+    "spectrum": generated,
+    "glove": glove,
+}
 
 
 def scaling_set(name: str, n: int, queries: int, folder: Path) -> ScalingSet:
     """The set of this name with n vectors, and the truth by annbench's own exact engine."""
     metric, base, asked = SETS[name](n, queries, folder)
-    found = exact_neighbors(base, asked, LID_NEIGHBORS, metric)  # type: ignore[arg-type]  # is one
+    found = exact_neighbors(base, asked, LID_NEIGHBORS, metric)
     lid = harmonic_mean(lid_mle(found.distances, LID_NEIGHBORS).unbiased)
     if metric == "cosine":
         # 1 − cosine is half the square of the distance between unit vectors, and the LID of lengths twice that of it.

@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int], None]
 
 ENTRY_ROWS = 256  # sampled for each entry
 LONGEST_SHARE = 8  # for inner products, there is one of the longest vectors more for so many entries
-MOST_HALF_BYTES = 1 << 30  # beyond, what 8 bits stand for does: read more slowly, and as good to choose links by
+MOST_HALF_BYTES = 1 << 30  # beyond, what 8 bits stand for does: read more slowly
 
 
 def add_graph(native: ComposedIndex, vectors: NDArray[Any], about: About, threads: int, progress: Progress) -> None:

@@ -195,7 +195,7 @@ class Index:
                 vectors; "links", those of a graph; or both. Answers are the same. Such an index is for searches only:
                 `add`, `remove`, `compact` and `save` raise UsageError. The file stays open: deleting or replacing it
                 does no harm. Writing into it or cutting it short does: searches that come upon it raise IndexFileError.
-            cache_bytes: how much memory keeps what was read of them; besides, a thread that searches takes up to 4 MiB
+            cache_bytes: how much memory keeps what was read of them; besides, a thread that searches takes up to 3 MiB
                 while it reads. The system's own cache of files is not in it: that gives way where memory is wanted.
 
         Raises:
@@ -290,10 +290,10 @@ class Index:
         `ids` (m,) int64 must not be in use; if None, they continue above the largest there was. What was learned when
         the index was built stays as it is. Raises UsageError and DatasetError, and adds nothing then.
 
-        In a graph every vector is looked for, as by a search with `candidates` in sight, and linked to the near ones,
-        and they to it; which are nearer, the rerank's copy decides, or without one the codes. `threads` share that
-        work, and change nothing in what comes out. Searches run meanwhile, and find the vectors that are in. From then
-        on the graph takes 4 bytes a vector more, 8 under inner product, until `compact`.
+        In a graph every vector is looked for, as by a search with 200 in sight, or `candidates` where that is more, and
+        linked to the near ones, and they to it; which are nearer, the rerank's copy decides, or without one the codes.
+        `threads` share that work, and change nothing in what comes out. Searches run meanwhile, and find the vectors
+        that are in. From then on the graph takes 4 bytes a vector more, until `compact`.
         """
         threads = thread_count(threads)
         require_in_memory(self._native)

@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import graph_scaling
+from core_sets import unit
 from scaling_sets import jittered, scaling_set, with_spectrum
 
 
@@ -27,15 +28,15 @@ def test_generated_vectors_have_the_stated_spectrum() -> None:
 
 
 def test_copies_are_near_what_they_are_copies_of_and_not_equal() -> None:
-    base = np.random.default_rng(1).normal(size=(500, 8)).astype(np.float32)
-    rows = jittered(base, 1200, cosine=False)
+    base = unit(np.random.default_rng(1).normal(size=(500, 8)).astype(np.float32))
+    rows = jittered(base, 1200)
     assert rows.shape == (1200, 8)
-    np.testing.assert_array_equal(rows[:500], base)
+    np.testing.assert_allclose(rows[:500], base, atol=1e-6)
     moved = np.linalg.norm(rows[500:1000] - base, axis=1)
     far = np.linalg.norm(base[:, None] - base[None], axis=2)
     np.fill_diagonal(far, np.inf)
     assert 0.3 < np.median(moved) / np.median(far.min(axis=1)) < 0.7
-    assert len(np.unique(jittered(base, 100, cosine=False), axis=0)) == 100
+    assert len(np.unique(jittered(base, 100), axis=0)) == 100
 
 
 def test_dimensionality_is_measured_on_the_set() -> None:

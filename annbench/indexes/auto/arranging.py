@@ -8,8 +8,9 @@ from typing import Any
 
 from annbench.indexes.auto.choosing import Coding
 from annbench.indexes.auto.wish import Auto
+from annbench.indexes.choice import choose
 from annbench.indexes.presets import FLAT_ROWS, ivf
-from annbench.indexes.structures import Flat, GraphStructure, Ivf, Structure
+from annbench.indexes.structures import STRUCTURES, Flat, GraphStructure, Structure
 
 # How the time of a search at one recall is taken to grow with the number of vectors, as a power of it. A scan looks at
 # all; lists are 4√n, of about √n/4 vectors; of graphs benchmarks/graph_scaling.py measures the power.
@@ -36,7 +37,7 @@ class Cost:
 
 def structures(n: int) -> dict[str, Structure]:
     """Those there are for n vectors."""
-    lists = {"ivf": Ivf(**ivf(n))} if n > 1 else {}  # type: ignore[arg-type]  # its kind is among them
+    lists = {"ivf": choose("structure", STRUCTURES, ivf(n))} if n > 1 else {}
     return {"flat": Flat(), **lists, "graph": GraphStructure()}
 
 

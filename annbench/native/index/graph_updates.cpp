@@ -11,9 +11,7 @@
 namespace annbench {
 namespace {
 
-constexpr std::size_t new_share = 50;    // of the nodes, at most one in so many is linked in at once
 constexpr std::size_t most_new = 512;    // nobody searches while so many are coded
-constexpr std::size_t least_sight = 200;  // near nodes that are looked for, as in a build
 constexpr std::size_t clear_share = 10;  // dead nodes are cleared out when they are more than one in so many
 
 }  // namespace
@@ -91,7 +89,7 @@ void ComposedIndex::add_batch(const float* originals, const float* mapped, const
     add_codes(originals, mapped, lists.data(), 1, ids, count, threads);
   }
   try {
-    auto near = near_nodes(*graph_, originals, count, std::max(growth_.candidates, least_sight), threads);
+    auto near = near_nodes(*graph_, originals, count, std::max(growth_.candidates, near_sight), threads);
     const Insertion insertion = updates_->plan(*graph_, growth_, std::move(near), threads);
     const auto lock = stop_searches();
     updates_->insert(*graph_, growth_, insertion);

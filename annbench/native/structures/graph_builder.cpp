@@ -9,11 +9,8 @@
 namespace annbench {
 namespace {
 
-
-constexpr std::size_t new_share = 50;      // of what is linked, at most one in so many is linked at once
 constexpr std::size_t batch_work = 65536;  // candidates of a batch at most, so that it is soon done
 constexpr std::size_t least_batch = 64;
-constexpr std::size_t sight = 200;  // near nodes that are looked for, or all candidates: with 100, searches take more hops
 constexpr std::size_t cut_at_once = 1 << 14, reached_at_once = 1 << 18, repaired_at_once = 64;
 constexpr std::size_t repair_sight = 64;  // nodes near an unreachable one that are asked for room
 
@@ -86,7 +83,7 @@ void GraphBuilder::link_batch(std::size_t threads) {
   const std::size_t most = std::max(least_batch, batch_work / settings_.candidates);
   const std::size_t wanted = linked_ == 0 ? entries_ : std::clamp<std::size_t>(linked_ / new_share, 1, most);
   const auto batch = std::span<const std::uint32_t>(order_).subspan(linked_, std::min(wanted, size() - linked_));
-  const auto near = near_(wide_, batch, std::max(settings_.candidates, sight), threads);
+  const auto near = near_(wide_, batch, std::max(settings_.candidates, near_sight), threads);
   const std::size_t measured = settings_.measured > 0 ? settings_.measured : settings_.candidates + settings_.candidates / 2;
   parallel_for(batch.size(), threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     LinkChooser s = chooser();

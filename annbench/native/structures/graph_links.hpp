@@ -17,6 +17,11 @@
 
 namespace annbench {
 
+// How many near nodes are looked for, or all candidates where that is more: with 100, searches take more hops.
+inline constexpr std::size_t near_sight = 200;
+// Of the nodes there are, at most one in so many is linked at once.
+inline constexpr std::size_t new_share = 50;
+
 // The vectors behind the nodes. Several threads may read at once.
 class NodeVectors {
  public:

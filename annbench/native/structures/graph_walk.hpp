@@ -61,7 +61,7 @@ struct WalkMemory {
 template <Codec C>
 class Walker {
  public:
-  Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes, WalkMemory memory = {})
+  Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes, WalkMemory memory)
       : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)),
         ahead_(graph.degree()) {
     if (memory_.seen.size() * 64 < graph.size()) memory_.seen.resize((graph.size() + 63) / 64);
@@ -107,12 +107,6 @@ class Walker {
     memory_.pool.offer(memory_.scores.data(), memory_.places.data(), fresh_);
     in_vain_ = memory_.pool.nearest_new() < notable_ ? 0 : in_vain_ + 1;
     ask_for_next();
-  }
-
-  // As long as it takes.
-  void search() {
-    do score();
-    while (gather());
   }
 
   const WalkPool& found() const { return memory_.pool; }
