@@ -28,10 +28,12 @@ void fill(AlignedBuffer<std::uint8_t>& buffer, std::mt19937_64& random, std::uin
   }
 }
 
-// Masks under which random words are what a kernel reads: whatever bytes, floats of size 0.5 … 1, halves of that size.
+// Masks under which random words are what a kernel reads: whatever bytes, floats of size 0.5 … 1, halves of that size, 16-bit
+// integers from 0 to 1023.
 constexpr std::uint64_t any_keep = ~std::uint64_t{0}, any_set = 0;
 constexpr std::uint64_t float_keep = 0x807fffff807fffffu, float_set = 0x3f0000003f000000u;
 constexpr std::uint64_t half_keep = 0x83ff83ff83ff83ffu, half_set = 0x3800380038003800u;
+constexpr std::uint64_t fixed_keep = 0x03ff03ff03ff03ffu;
 constexpr std::uint64_t query_keep = 0x3f3f3f3f3f3f3f3fu;  // int8 from 0 to 63
 
 std::shared_ptr<Data> make_data(std::size_t row_bytes, std::size_t count, std::size_t query_bytes,
@@ -123,19 +125,21 @@ Case hadamard(std::size_t bytes) {
 
 // As many matrices of 768 by 256 as make up `bytes`, one row each (so that W comes from where those bytes are); or 128
 // rows and one matrix.
-template <class Weight>
-Case projection(std::size_t bytes, ProjectionFn<Weight> KernelTable::*kernel, bool many) {
-  constexpr std::size_t dim_out = 256, matrix = dim * dim_out;
-  constexpr bool halves = sizeof(Weight) == 2;
-  const std::size_t matrices = many ? 1 : std::max<std::size_t>(1, bytes / (matrix * sizeof(Weight))), rows = many ? 128 : 1;
-  auto data = make_data(matrix * sizeof(Weight), matrices, 4 * dim * rows, halves ? half_keep : float_keep,
-                        halves ? half_set : float_set, float_keep, float_set);
+template <class Value, class Result>
+Case projection(std::size_t bytes,
+                void (*KernelTable::*kernel)(const Value*, std::size_t, std::size_t, const Value*, std::size_t, Result*),
+                bool many) {
+  constexpr bool fixed = std::is_same_v<Value, std::int32_t>;
+  constexpr std::size_t dim_out = 256, inputs = fixed ? fixed_pairs(dim) : dim, matrix = inputs * dim_out;
+  const std::size_t matrices = many ? 1 : std::max<std::size_t>(1, bytes / (matrix * sizeof(Value))), rows = many ? 128 : 1;
+  constexpr std::uint64_t keep = fixed ? fixed_keep : float_keep, set = fixed ? 0 : float_set;
+  auto data = make_data(matrix * sizeof(Value), matrices, inputs * sizeof(Value) * rows, keep, set, keep, set);
   data->out = AlignedBuffer<std::uint32_t>(rows * dim_out);
-  return {"", matrices * rows, many ? 0 : matrices * matrix * sizeof(Weight), data->rows.data(), [=](const KernelTable& kernels) {
+  return {"", matrices * rows, many ? 0 : matrices * matrix * sizeof(Value), data->rows.data(), [=](const KernelTable& kernels) {
             for (std::size_t m = 0; m < matrices; ++m)
-              (kernels.*kernel)(reinterpret_cast<const Weight*>(data->rows.data()) + m * matrix, dim, dim_out,
-                                reinterpret_cast<const float*>(data->query.data()), rows,
-                                reinterpret_cast<float*>(data->out.data()));
+              (kernels.*kernel)(reinterpret_cast<const Value*>(data->rows.data()) + m * matrix, inputs, dim_out,
+                                reinterpret_cast<const Value*>(data->query.data()), rows,
+                                reinterpret_cast<Result*>(data->out.data()));
           }, data};
 }
 
@@ -193,9 +197,9 @@ const Maker makers[] = {
     {"float16 dot, 768", [](std::size_t bytes) { return floats(bytes, &KernelTable::float16_dot, true); }},
     {"hadamard, 1024", hadamard},
     {"projection 768→256, one", [](std::size_t bytes) { return projection(bytes, &KernelTable::projection, false); }},
-    {"projection 768→256, one, halves", [](std::size_t bytes) { return projection(bytes, &KernelTable::half_projection, false); }},
+    {"projection 768→256, one, fixed", [](std::size_t bytes) { return projection(bytes, &KernelTable::fixed_projection, false); }},
     {"projection 768→256, 128 rows", [](std::size_t bytes) { return projection(bytes, &KernelTable::projection, true); }},
-    {"projection 768→256, 128 rows, halves", [](std::size_t bytes) { return projection(bytes, &KernelTable::half_projection, true); }},
+    {"projection 768→256, 128 rows, fixed", [](std::size_t bytes) { return projection(bytes, &KernelTable::fixed_projection, true); }},
     {"encoding 384, 4 bits, fast", [](std::size_t) { return encoding(4, UniformFit::rabitq_fast); }},
     {"encoding 384, 8 bits, fast", [](std::size_t) { return encoding(8, UniformFit::rabitq_fast); }},
     {"encoding 384, 4 bits, min-max", [](std::size_t) { return encoding(4, UniformFit::min_max); }},

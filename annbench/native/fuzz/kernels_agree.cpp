@@ -361,26 +361,47 @@ void sign_scan(Input& input) {
     require(same<float>(bounds(*table), expected), "sign_bounds", *table, shape_of({count, groups}));
 }
 
-template <class Weight>
 void projection(Input& input) {
   const std::size_t dim_in = input.size(0, 600), dim_out = input.size(0, 80), count = input.size(0, 20);
   const Floats kind = any_kind(input);
   const Placed<float> weights = floats_from(input, dim_in * dim_out, kind);
   Placed<float> x = floats_from(input, dim_in * count, kind);
-  Placed<Weight> packed(packed_projection_size(dim_in, dim_out), input.byte());
+  Placed<float> packed(packed_projection_size(dim_in, dim_out), input.byte());
   pack_projection(Placed<float>(weights).data(), dim_in, dim_out, packed.data());
   const auto project = [&](const KernelTable& table) {
     std::vector<float> y(dim_out * count);
-    if constexpr (std::is_same_v<Weight, float>) {
-      table.projection(packed.data(), dim_in, dim_out, x.data(), count, y.data());
-    } else {
-      table.half_projection(packed.data(), dim_in, dim_out, x.data(), count, y.data());
-    }
+    table.projection(packed.data(), dim_in, dim_out, x.data(), count, y.data());
     return y;
   };
   const std::vector<float> expected = project(reference());
   for (const KernelTable* table : others())
     require(same<float>(project(*table), expected), "projection", *table, shape_of({count, dim_in, dim_out}));
+}
+
+// Of rows as fixed_row makes them, whatever the floats are.
+void fixed_projection(Input& input) {
+  const std::size_t dim_in = input.size(0, 600), dim_out = input.size(0, 80), count = input.size(0, 20);
+  const std::size_t pairs = fixed_pairs(dim_in);
+  const Floats kind = any_kind(input);
+  const auto fixed = [&](std::size_t rows) {
+    Placed<float> values = floats_from(input, dim_in * rows, kind);
+    for (std::size_t i = 0; i < dim_in * rows; ++i)
+      if (!std::isfinite(values.data()[i])) values.data()[i] = 1;
+    Placed<std::int32_t> made(rows * pairs, input.byte());
+    for (std::size_t r = 0; r < rows; ++r) fixed_row({values.data() + r * dim_in, dim_in}, made.data() + r * pairs);
+    return made;
+  };
+  Placed<std::int32_t> weights = fixed(dim_out), x = fixed(count);
+  Placed<std::int32_t> packed(packed_projection_size(pairs, dim_out), input.byte());
+  pack_projection(weights.data(), pairs, dim_out, packed.data());
+  const auto project = [&](const KernelTable& table) {
+    std::vector<std::int32_t> sums(dim_out * count);
+    table.fixed_projection(packed.data(), pairs, dim_out, x.data(), count, sums.data());
+    return sums;
+  };
+  const std::vector<std::int32_t> expected = project(reference());
+  for (const KernelTable* table : others())
+    require(project(*table) == expected, "fixed_projection", *table, shape_of({count, dim_in, dim_out}));
 }
 
 void crc32c(Input& input) {
@@ -393,8 +414,8 @@ void crc32c(Input& input) {
 
 constexpr void (*comparisons[])(Input&) = {
     threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, packed_dot,
-    float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection<float>,
-    projection<std::uint16_t>, crc32c};
+    float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection,
+    fixed_projection, crc32c};
 
 }  // namespace
 

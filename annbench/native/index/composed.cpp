@@ -43,7 +43,8 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   const bool as_given = s.mean.empty() && s.query_map.empty() && s.rotation == 0 && !s.normalise;
   exact_l2_ = floats && s.metric == Metric::euclidean && as_given;
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
-  if (!s.query_map.empty()) pack_query_map();
+  // In fixed point where codes are far coarser than that anyway.
+  if (!s.query_map.empty()) query_map_.emplace(s.query_map, s.dim_in, s.dim, s.codec.anchored());
   if (!s.codec.factors) {
     require(s.codec.kind == CodecKind::product, "only product codes do without factors");
     require(s.centroids.empty(), "codes without factors know of no list's centroid");
@@ -73,24 +74,6 @@ std::unique_lock<std::shared_mutex> ComposedIndex::stop_searches() {
   std::unique_lock lock(mutex_);
   version_ = ++last_version;
   return lock;
-}
-
-// A map in halves is read in half the time; its rounding, 2⁻¹² of a weight, is far below what a code of 8 bits loses.
-void ComposedIndex::pack_query_map() {
-  const IndexSettings& s = settings_;
-  const std::size_t size = packed_projection_size(s.dim_in, s.dim);
-  bool halves = s.codec.anchored();
-  for (std::size_t i = 0; halves && i < s.dim; ++i) {
-    const float length = std::sqrt(dot(s.query_map.data() + i * s.dim_in, s.query_map.data() + i * s.dim_in, s.dim_in));
-    halves = length > 0.01f && length < 100;  // beyond, weights leave the range in which halves are that exact
-  }
-  if (halves) {
-    half_query_map_ = AlignedBuffer<std::uint16_t>(size);
-    pack_projection(s.query_map.data(), s.dim_in, s.dim, half_query_map_.data());
-  } else {
-    packed_query_map_ = AlignedBuffer<float>(size);
-    pack_projection(s.query_map.data(), s.dim_in, s.dim, packed_query_map_.data());
-  }
 }
 
 // Centroids are looked through by 4-bit codes, and the best of them again as they are.
@@ -360,8 +343,8 @@ std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
   if (places_known_) ids += places_.size() * (sizeof(Place) + 2 * sizeof(void*)) + places_.bucket_count() * sizeof(void*);
   std::size_t centroids = (s.centroids.size() + centroid_norms_.size()) * sizeof(float);
   centroids += centroid_codes_.size();
-  const std::size_t maps = (s.mean.size() + s.query_map.size() + s.base_map.size() + packed_query_map_.size()) * sizeof(float) +
-                           half_query_map_.size() * sizeof(std::uint16_t) + (rotation_ ? rotation_->nbytes() : 0);
+  const std::size_t maps = (s.mean.size() + s.query_map.size() + s.base_map.size()) * sizeof(float) +
+                           (query_map_ ? query_map_->nbytes() : 0) + (rotation_ ? rotation_->nbytes() : 0);
   return {{"codes", codes},
           {"fine codes", second},
           {"rerank", rerank},

@@ -33,6 +33,7 @@
 #include "structures/neighbor_collector.hpp"
 #include "support/aligned_buffer.hpp"
 #include "transforms/fast_rotation.hpp"
+#include "transforms/linear_map.hpp"
 
 namespace annbench {
 
@@ -239,7 +240,6 @@ class ComposedIndex {
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;
   float distance_of(float score, float constant, bool exact) const;
-  void pack_query_map();
   void code_centroids();
   void need_places() const;
 
@@ -250,8 +250,7 @@ class ComposedIndex {
   bool by_norms_ = false;  // codes without factors of their own: the norm of what they stand for is part of the score
   bool halved_l2_ = false;  // cosine, by the squared distances between vectors of length 1
   std::optional<FastRotation> rotation_;
-  AlignedBuffer<float> packed_query_map_;
-  AlignedBuffer<std::uint16_t> half_query_map_;  // instead, where codes are coarser than halves anyway
+  std::optional<LinearMap> query_map_;
   std::vector<float> centroid_norms_;
   std::unique_ptr<Lists> lists_;
   std::optional<Graph> graph_;

@@ -85,6 +85,9 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
       for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
     }
   }
+  for (std::size_t q = 0; q < n; ++q)
+    require(std::isfinite(dot(p.raw.data() + q * s.dim_in, p.raw.data() + q * s.dim_in, s.dim_in)),
+            "a query has values that are NaN, infinite, or so large that distances are");
   if (!s.mean.empty()) {
     p.centred.resize(n * s.dim_in);
     for (std::size_t q = 0; q < n; ++q)
@@ -93,12 +96,9 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
   if (rotation_) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
     for (std::size_t q = 0; q < n; ++q) rotation_->rotate(kernels_, p.mapped.data() + q * s.dim);
-  } else if (!s.query_map.empty()) {
+  } else if (query_map_) {
     p.mapped.resize(n * s.dim);
-    if (half_query_map_.size() > 0)
-      kernels_.half_projection(half_query_map_.data(), s.dim_in, s.dim, p.without_mean(), n, p.mapped.data());
-    else
-      kernels_.projection(packed_query_map_.data(), s.dim_in, s.dim, p.without_mean(), n, p.mapped.data());
+    query_map_->map(kernels_, p.without_mean(), n, p.mapped.data());
   } else if (s.normalise) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
   }
@@ -109,9 +109,6 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
       for (std::size_t j = 0; length > 0 && j < s.dim; ++j) v[j] /= length;
     }
   }
-  for (std::size_t q = 0; q < n; ++q)
-    require(std::isfinite(dot(p.raw.data() + q * s.dim_in, p.raw.data() + q * s.dim_in, s.dim_in)),
-            "a query has values that are NaN, infinite, or so large that distances are");
   p.squares.resize(n);
   p.constants.resize(n);
   p.rerank_constants.resize(n);

@@ -61,7 +61,7 @@ KernelTable table_of(Isa isa) {
           version_of(table_scan_table, permuting),
           version_of(sign_bounds_table, permuting),
           projection_table[row],
-          half_projection_table[row],
+          fixed_projection_table[row],
           version_of(crc32c_table, summing)};
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/code_dot.hpp"
 #include "kernels/crc32c.hpp"
 #include "kernels/exact_distance.hpp"
+#include "kernels/fixed_projection.hpp"
 #include "kernels/float_distance.hpp"
 #include "kernels/hadamard.hpp"
 #include "kernels/half_values.hpp"
@@ -43,8 +44,8 @@ struct KernelTable {
   PlaneDotFn plane_dot;
   TableScanFn table_scan;
   SignBoundsFn sign_bounds;
-  ProjectionFn<float> projection;
-  ProjectionFn<std::uint16_t> half_projection;
+  ProjectionFn projection;
+  FixedProjectionFn fixed_projection;
   Crc32cFn crc32c;
 };
 

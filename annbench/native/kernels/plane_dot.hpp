@@ -303,21 +303,28 @@ ANNBENCH_TARGET_PLANES_AVX512 inline void chunk_vpopcntdq(std::size_t words, con
                                                           const std::uint8_t* const* row, std::size_t offset,
                                                           int weight, __m512i* totals) {
   __m512i counts[group][chunk];
-  for (auto& of_row : counts)
-    for (__m512i& count : of_row) count = _mm512_setzero_si512();
+  ANNBENCH_UNROLL
+  for (int r = 0; r < group; ++r)
+    ANNBENCH_UNROLL
+    for (int b = 0; b < chunk; ++b) counts[r][b] = _mm512_setzero_si512();
   for (std::size_t w = 0; w < words; w += 8) {
     const auto lanes = static_cast<__mmask8>(words - w >= 8 ? 0xffu : (1u << (words - w)) - 1u);
     __m512i planes[chunk];
+    ANNBENCH_UNROLL
     for (int b = 0; b < chunk; ++b)
       planes[b] = _mm512_maskz_loadu_epi64(lanes, query + 8 * (static_cast<std::size_t>(b) * words + w));
+    ANNBENCH_UNROLL
     for (int r = 0; r < group; ++r) {
       const __m512i bits = _mm512_maskz_loadu_epi64(lanes, row[r] + offset + 8 * w);
+      ANNBENCH_UNROLL
       for (int b = 0; b < chunk; ++b)
         counts[r][b] = _mm512_add_epi64(counts[r][b], _mm512_popcnt_epi64(_mm512_and_si512(bits, planes[b])));
     }
   }
+  ANNBENCH_UNROLL
   for (int r = 0; r < group; ++r) {
     __m512i sum = counts[r][0];
+    ANNBENCH_UNROLL
     for (int b = 1; b < chunk; ++b) sum = _mm512_add_epi64(_mm512_add_epi64(sum, sum), counts[r][b]);
     totals[r] = _mm512_add_epi64(totals[r], _mm512_slli_epi64(sum, static_cast<unsigned>(weight)));
   }

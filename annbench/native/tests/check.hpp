@@ -90,6 +90,7 @@ void test_plane_dot();
 void test_plane_estimates();
 void test_plane_rows();
 void test_product_codes();
+void test_fixed_projection();
 void test_projection();
 void test_sign_scan();
 void test_sign_tables();

@@ -39,6 +39,7 @@ constexpr Test tests[] = {
     {"plane_dot", annbench::tests::test_plane_dot},
     {"table_scan", annbench::tests::test_table_scan},
     {"sign_scan", annbench::tests::test_sign_scan},
+    {"fixed_projection", annbench::tests::test_fixed_projection},
     {"projection", annbench::tests::test_projection},
     {"crc32c", annbench::tests::test_crc32c},
     {"uniform_rows", annbench::tests::test_uniform_rows},
