@@ -70,7 +70,7 @@ std::size_t ComposedIndex::size() const {
 }
 
 // For what changes the index: until the lock goes, nobody searches.
-std::unique_lock<std::shared_mutex> ComposedIndex::stop_searches() {
+std::unique_lock<WritePreferringMutex> ComposedIndex::stop_searches() {
   std::unique_lock lock(mutex_);
   version_ = ++last_version;
   return lock;

@@ -32,6 +32,7 @@
 #include "structures/inverted_lists.hpp"
 #include "structures/neighbor_collector.hpp"
 #include "support/aligned_buffer.hpp"
+#include "support/write_preferring_mutex.hpp"
 #include "transforms/fast_rotation.hpp"
 #include "transforms/linear_map.hpp"
 
@@ -233,7 +234,7 @@ class ComposedIndex {
   void require_in_memory() const;
   void find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter, std::span<TopK> best) const;
   bool passing_are_few(const SearchSettings& how, const PlaceFilter& filter) const;
-  std::unique_lock<std::shared_mutex> stop_searches();
+  std::unique_lock<WritePreferringMutex> stop_searches();
   void search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                     std::int64_t* ids, float* distances) const;
   void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
@@ -267,7 +268,7 @@ class ComposedIndex {
   mutable std::unordered_multimap<std::int64_t, std::uint64_t> places_;  // id → handles; made when first needed
   mutable bool places_known_ = false;
   std::mutex changing_;  // is taken before the other, by whatever changes the index
-  mutable std::shared_mutex mutex_;
+  mutable WritePreferringMutex mutex_;
 };
 
 // The lists for these settings: the one table of codecs that an index can be made of.

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "support/thread_pool.hpp"
+#include "support/write_preferring_mutex.hpp"
 #include "tests/check.hpp"
 
 namespace annbench::tests {
@@ -142,6 +143,29 @@ void check_fork() {
 #endif
 }
 
+// Readers who keep coming do not keep a writer waiting: hangs where they do.
+void check_writers_go_first() {
+  WritePreferringMutex mutex;
+  std::atomic<bool> written = false;
+  mutex.lock_shared();
+  std::thread writer([&] {
+    const std::lock_guard lock(mutex);
+    written = true;
+  });
+  while (mutex.try_lock_shared()) {
+    mutex.unlock_shared();
+    std::this_thread::yield();
+  }
+  check(!written, "a writer waits for who reads");
+  mutex.unlock_shared();
+  writer.join();
+  check(written, "and then writes");
+  check(mutex.try_lock_shared() && !mutex.try_lock(), "one who reads keeps writers out");
+  mutex.unlock_shared();
+  check(mutex.try_lock() && !mutex.try_lock_shared(), "one who writes keeps all out");
+  mutex.unlock();
+}
+
 }  // namespace
 
 void test_thread_pool() {
@@ -152,6 +176,7 @@ void test_thread_pool() {
   check_exceptions();
   check_nested_and_concurrent();
   check_fork();
+  check_writers_go_first();
 }
 
 }  // namespace annbench::tests
