@@ -76,6 +76,7 @@ void test_fast_rotation();
 void test_float_distance();
 void test_float_rows();
 void test_graph();
+void test_graph_threads();
 void test_graph_update_threads();
 void test_graph_updates();
 void test_graph_walk();

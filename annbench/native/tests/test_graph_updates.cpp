@@ -238,9 +238,9 @@ void check_decoding(const C& codec, float weight, const std::string& name) {
 // A change that runs out of memory changes nothing that can be seen.
 void check_memory() {
   std::mt19937 random(44);
-  const Vector rows = normal_values(120 * dim, random);
+  const Vector rows = normal_values(60 * dim, random);
   Changing c(Metric::inner_product, RerankKind::float32);
-  c.add(rows_of(rows, 0, 80), range(0, 80));
+  c.add(rows_of(rows, 0, 40), range(0, 40));
   enum class Failing { throws, may_be_done, may_go_on };
   const auto until_it_works = [&](const std::string& name, Failing how, const auto& change) {
     bool failed = true;
@@ -260,13 +260,13 @@ void check_memory() {
       if (failed) check_sound(c, Metric::inner_product, name + " without memory, allocation " + std::to_string(at));
     }
   };
-  const Ids fresh = range(80, 40);
-  const std::vector<std::uint32_t> lists(40, 0);
-  const Vector added = rows_of(rows, 80, 40);
-  until_it_works("add", Failing::throws, [&] { c.index->add(added.data(), added.data(), lists.data(), 1, fresh.data(), 40); });
+  const Ids fresh = range(40, 20);
+  const std::vector<std::uint32_t> lists(20, 0);
+  const Vector added = rows_of(rows, 40, 20);
+  until_it_works("add", Failing::throws, [&] { c.index->add(added.data(), added.data(), lists.data(), 1, fresh.data(), 20); });
   for (const std::int64_t id : fresh) c.vectors[id] = rows_of(rows, static_cast<std::size_t>(id), 1);
   check_sound(c, Metric::inner_product, "added in the end");
-  const Ids gone = range(10, 50);
+  const Ids gone = range(5, 25);
   // Where it fails to clear the graph, which is tried again another time, it is done all the same.
   until_it_works("remove", Failing::may_be_done, [&] { c.index->remove(gone.data(), gone.size()); });
   for (const std::int64_t id : gone) c.vectors.erase(id);
