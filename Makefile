@@ -23,17 +23,20 @@ peers: $(VENV)/.installed-peers ## Set up the libraries of configs/peers.yaml (d
 test-peers: $(VENV)/.installed-dev $(VENV)/.installed-peers ## The conformance suite over those libraries
 	$(BIN)/python -m pytest tests/conformance tests/unit/algorithms -k 'pyglass or rabitqlib or scann or svs or turbovec or peers'
 
-# Tests that watch no clock and no core run side by side, the longest first; those that drive whole runs come after, one
-# by one.
-SIDE_BY_SIDE := $(addprefix tests/,native unit conformance faults golden statistics)
+# Tests run side by side, the longest first: those that compile, those that drive whole runs, all others. What watches
+# clocks or cores, and the browser, comes after, one by one.
+ONE_BY_ONE := $(addprefix tests/,html runs/test_faults.py runs/test_runner_faults.py)
+LONGEST := $(addprefix tests/,native regression runs)
+OTHERS := $(filter-out $(LONGEST) $(ONE_BY_ONE) %/__pycache__,$(patsubst %/,%,$(wildcard tests/*/)))
 
 .PHONY: test
 test: $(VENV)/.installed-dev ## Lint, types, every test; the report page only where a browser is present
 	$(BIN)/python -m ruff check annbench tests benchmarks
 	$(BIN)/python -m ruff format --check annbench tests benchmarks
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15 $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest --durations 15 $(SIDE_BY_SIDE:%=--ignore=%)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 15 \
+	    $(LONGEST) $(OTHERS) $(ONE_BY_ONE:%=--ignore=%)
+	$(BIN)/python -m pytest --durations 15 $(ONE_BY_ONE)
 
 .PHONY: test-native
 test-native: $(VENV)/.installed-dev ## The C++ core by itself, without Python, and what was run of which ISA
