@@ -59,14 +59,15 @@ class Rate:
         return f"{self.mark}{Spread.of(list(self.rounds)).median:,.0f}"
 
 
-def beside(index: Index, asked: Asked, target: float) -> Beside:
+def beside(index: Index, asked: Asked, target: float, rerank_k: int | None = None) -> Beside:
     """The last effort (ef_search, nprobe) below `target` and the first that reaches it, of rising ones."""
     graph = index.spec.has_graph
     most = 4096 if graph else index.spec.nlist
     found: list[tuple[int, float, Callable[[], object]]] = []
     effort = 6 if graph else 1
     while True:
-        call = partial(index.search, asked.queries, K, **{"ef_search" if graph else "nprobe": effort})
+        efforts_of = {"ef_search" if graph else "nprobe": effort}
+        call = partial(index.search, asked.queries, K, rerank_k=rerank_k, **efforts_of)
         found.append((effort, asked.recall(call()[0]), call))
         if found[-1][1] >= target or effort >= most:
             break

@@ -171,7 +171,7 @@ class Composed(Updatable):
         """Slots must fit the data and each other, and the search what was built."""
         try:
             spec = build.spec(context.n, context.dim, context.metric)
-            spec.check(context.n, context.dim, context.metric)
+            spec.check(context.n, context.dim, context.metric, queries=build.learn is not None)
         except AnnbenchError as error:
             return str(error)
         if search.rerank_k is not None and search.rerank_k < context.k:

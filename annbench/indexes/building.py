@@ -42,7 +42,7 @@ def build_native(
     fill(native, vectors, ids, about, fitted.maps, assigner, progress, check_ids=False, threads=threads)
     native.compact()
     if about.spec.has_graph:
-        add_graph(native, vectors, about, threads, progress)
+        add_graph(native, vectors, about, queries, threads, progress)
     return native, fitted.maps, assigner
 
 

@@ -14,6 +14,7 @@ from annbench.indexes.clusters import cluster
 from annbench.indexes.reranks import UniformRerank
 from annbench.indexes.structures import GraphStructure
 from annbench.indexes.training import sample_places
+from annbench.indexes.transforms.base import Matrix
 from annbench.indexes.vectors import as_rows, blocks
 
 Progress = Callable[[str, int, int], None]
@@ -23,15 +24,24 @@ LONGEST_SHARE = 8  # for inner products, there is one of the longest vectors mor
 MOST_HALF_BYTES = 1 << 30  # beyond, what 8 bits stand for does: read more slowly
 
 
-def add_graph(native: ComposedIndex, vectors: NDArray[Any], about: About, threads: int, progress: Progress) -> None:
-    """Give `native`, which was filled with checked `vectors` (n, dim), the graph that its spec asks for.
+def add_graph(
+    native: ComposedIndex,
+    vectors: NDArray[Any],
+    about: About,
+    queries: Matrix | None,
+    threads: int,
+    progress: Progress,
+) -> None:
+    """Give `native`, which was filled with checked `vectors` (n, dim), the graph that its spec asks for, with links for
+    training `queries` (m, dim) where it does so.
 
     Near vectors are found along the graph so far, by the index's own codes. Links are chosen among them by what it
     re-ranks with, or its codes, if those are the vectors in halves or float32; else by halves that are made for the
     build, 2 bytes a dimension, unless these would be many and there are 8 bits a dimension to re-rank with. Beside
     these and the index that takes 5 bytes for each of `degree` links and 10 for a vector, and 4 for a link again while
     rows are cut to their degree: the graph itself, which stays. So 10^7 vectors of 96 dimensions in codes of 4 bits,
-    with 24 links and 8 bits to re-rank, take 4.0 GB at most, of which 2.7 stay.
+    with 24 links and 8 bits to re-rank, take 4.0 GB at most, of which 2.7 stay. Links for queries take 2 bytes a vector
+    when the rest is given back, and each query as long as a search that looks at every code.
 
     What it does between two calls of `progress`, and so until an interrupt is heard, takes a fraction of a second.
     """
@@ -46,9 +56,14 @@ def add_graph(native: ComposedIndex, vectors: NDArray[Any], about: About, thread
         alpha=structure.alpha,
         candidates=structure.candidates,
         halves=_halves(vectors, about) if _needs_halves(native, vectors, about) else None,
+        query_links=structure.query_links,
+        queries=queries if structure.query_links else None,
     )
     while builder.step(threads):
-        progress("links", builder.linked, n)
+        if builder.asked:
+            progress("query links", builder.asked, 0 if queries is None else len(queries))
+        else:
+            progress("links", builder.linked, n)
     native.set_graph(builder)
 
 

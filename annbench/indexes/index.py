@@ -133,8 +133,8 @@ class Index:
                 {"kind": "auto", "recall": 0.98, "bytes_per_vector": 300}. Without it and without slots, what suits n
                 and dim.
             transform, codec, structure, rerank: the slots; see the class.
-            queries: (m, dim), queries to learn from, where they are unlike the vectors; for transform leanvec-ood,
-                which is then the default. Never those that recall is measured with.
+            queries: (m, dim), queries to learn from, where they are unlike the vectors: for transform leanvec-ood,
+                which is then the default, and for a graph's query_links. Never those that recall is measured with.
             ids: (n,) int64, distinct, not negative; the rows' numbers if None. They stay what they are.
             seed: of everything random. The same vectors, seed and number of threads give the same index.
             threads: how many build; None for all cores that this process may use.
@@ -150,11 +150,13 @@ class Index:
         n, dim = vectors.shape
         choices = {"transform": transform, "codec": codec, "structure": structure, "rerank": rerank}
         wish, name = named(preset)
+        given = None if queries is None else as_matrix(queries, "queries", dim)
+        learns = given is not None and len(given) > 0
         if wish is not None:
             spec = expected_spec(n, dim, checked_metric(metric), choices)
         else:
-            spec = chosen_spec(n, dim, metric, name, choices, queries=queries is not None)
-        spec.check(n, dim, metric)
+            spec = chosen_spec(n, dim, metric, name, choices, queries=learns)
+        spec.check(n, dim, metric, queries=learns)
         about = About(
             metric=checked_metric(metric),
             spec=spec,
@@ -166,8 +168,7 @@ class Index:
         own_ids = np.arange(n, dtype=np.int64) if ids is None else as_ids(ids, n)
         zero = checked_rows(vectors, about)
         learn = None
-        if queries is not None:
-            given = as_matrix(queries, "queries", dim)
+        if given is not None:
             check_values(given, "queries")
             learn = as_rows(given, unit=about.unit)
         if about.unit:
@@ -176,7 +177,7 @@ class Index:
         with limited_threads(threads):
             if wish is not None:
                 spec, why = decide(vectors, about.metric, wish, choices, learn, seed=about.seed, threads=threads)
-                spec.check(n, dim, metric)
+                spec.check(n, dim, metric, queries=learns)
                 about = replace(about, spec=spec, why=why)
             native, maps, assigner = build_native(vectors, own_ids, about, learn, threads, progress or silent)
         index = cls(native, about)

@@ -122,9 +122,10 @@ def leanvec(n: int, dim: int, metric: str) -> IndexSpec:
 
 
 def leanvec_ood(n: int, dim: int, metric: str) -> IndexSpec:
-    """About half of the dimensions for the queries at hand, 4 bits each along a graph, float16 to re-rank."""
+    """About half of the dimensions, 4 bits each along a graph, both for the queries at hand, float16 to re-rank."""
     reduced = {"kind": "leanvec-ood", "dim": reduced_dim(dim), "rotate": True}
-    return make_spec(reduced, {"kind": "uniform", "bits": 4, "fit": "rabitq"}, "graph", "float16")
+    links = {"kind": "graph", "query_links": 16}
+    return make_spec(reduced, {"kind": "uniform", "bits": 4, "fit": "rabitq"}, links, "float16")
 
 
 def graph_lvq(n: int, dim: int, metric: str) -> IndexSpec:
@@ -213,7 +214,8 @@ PRESETS: dict[str, Preset] = {
             "dimensions are reduced for the queries that will be asked: as fast and as accurate where these are unlike "
             "the vectors, where PCA is not",
             "the map is GleanVec's closed form in a balanced scaling (transform leanvec-ood has the paper's "
-            "Frank-Wolfe, too); the rest is as in preset leanvec; links know nothing of queries",
+            "Frank-Wolfe, too); the nearest to each training query are also linked with one another, after RoarGraph "
+            "(VLDB 2024); the rest is as in preset leanvec",
             needs_queries=True,
         ),
         Preset(

@@ -97,8 +97,10 @@ class IndexSpec:
         links = LINK_BYTES * self.structure.degree if isinstance(self.structure, GraphStructure) else 0
         return self.assignments * (codes + self.rerank.code_bytes(dim)) + links
 
-    def check(self, n: int, dim: int, metric: str) -> None:
-        """Raises UsageError unless n vectors of `dim` dimensions can be indexed so under `metric`."""
+    def check(self, n: int, dim: int, metric: str, *, queries: bool) -> None:
+        """Raises UsageError unless n vectors of `dim` dimensions can be indexed so under `metric`; `queries` says
+        whether there are training queries.
+        """
         coded = self.coded_dim(dim)
         if coded > dim:
             raise UsageError(
@@ -111,6 +113,13 @@ class IndexSpec:
         for slot, choice, problem in problems:
             if problem is not None:
                 raise UsageError(problem[0], where=f"{slot} {choice.kind}", remedy=problem[1])
+        if isinstance(self.structure, GraphStructure) and self.structure.query_links and not queries:
+            raise UsageError(
+                "query_links are made for training queries, and there are none",
+                where="structure graph",
+                remedy="give `queries` (in a config, `learn` with the name of a query set), never those that recall is "
+                "measured with; or leave out query_links",
+            )
         self._check_together(dim, metric)
 
     def _check_together(self, dim: int, metric: str) -> None:

@@ -71,6 +71,12 @@ class GraphStructure(Structure):
     finds: of two the farther one is left out where `alpha` times their squared distance does not exceed its own; for
     inner products they are chosen by direction among the candidates. A search begins at `entries` vectors in the middle
     of clusters and expands the `ef_search` nearest that it finds.
+
+    With `query_links`, up to so many links of a vector are made for the training queries that the index is built with,
+    in place of its farthest ones: where queries are unlike the vectors, those nearest to one may be far from one
+    another. Each of the 200 nearest to a query, found by a scan of all codes, is linked to one that is nearer to it,
+    and from such a one (after RoarGraph; Chen et al., VLDB 2024). `add` and `remove` choose links by the distances
+    between vectors alone: where they change a row, its links for queries may go.
     """
 
     kind: Literal["graph"] = "graph"
@@ -78,9 +84,19 @@ class GraphStructure(Structure):
     alpha: float = Field(default=1.2, ge=1, le=10, allow_inf_nan=False)
     candidates: int = Field(default=64, ge=2, le=4096)
     entries: int = Field(default=64, ge=1, le=4096)
+    query_links: int = Field(default=0, ge=0, le=1023)
 
     def __str__(self) -> str:
         return f"graph of {self.degree} links"
+
+    @model_validator(mode="after")
+    def _room(self) -> GraphStructure:
+        if self.query_links >= self.degree:
+            raise ValueError(
+                f"query_links {self.query_links} leaves none of degree {self.degree} for links between near vectors; "
+                f"set query_links < {self.degree}"
+            )
+        return self
 
 
 STRUCTURES: dict[str, type[Structure]] = {

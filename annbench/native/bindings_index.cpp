@@ -197,6 +197,7 @@ void bind_composed_index(nb::module_& m) {
   nb::class_<GraphBuilder>(m, "GraphBuilder")
       .def("step", &GraphBuilder::step, "threads"_a = 1, nb::call_guard<nb::gil_scoped_release>())
       .def_prop_ro("linked", &GraphBuilder::linked)
+      .def_prop_ro("asked", &GraphBuilder::asked)
       .def_prop_ro("repaired", &GraphBuilder::repaired);
   nb::class_<IdFilter>(m, "IdFilter")
       .def("__init__", [](IdFilter* self, Vector<const std::int64_t> ids) {
@@ -227,12 +228,17 @@ void bind_composed_index(nb::module_& m) {
            "threads"_a = 1, "ef"_a = 64, "patience"_a = 0, "filter"_a = nb::none())
       .def_prop_ro("keeps_vectors", &ComposedIndex::keeps_vectors)
       .def("graph_builder", [](const ComposedIndex& self, Vector<const std::uint32_t> order, std::size_t entries,
-                               std::size_t degree, float alpha, std::size_t candidates, std::shared_ptr<HalfVectors> halves) {
+                               std::size_t degree, float alpha, std::size_t candidates,
+                               std::shared_ptr<HalfVectors> halves, std::size_t query_links,
+                               std::optional<Matrix<const float>> queries) {
             nb::gil_scoped_release unlocked;
-            return self.graph_builder({degree, alpha, candidates}, {order.data(), order.data() + order.size()}, entries,
-                                      std::move(halves));
+            std::span<const float> asked;
+            if (queries) asked = {queries->data(), queries->size()};
+            return self.graph_builder({degree, alpha, candidates, 0, query_links},
+                                      {order.data(), order.data() + order.size()}, entries, std::move(halves), asked);
           }, "order"_a.noconvert(), "entries"_a, nb::kw_only(), "degree"_a, "alpha"_a, "candidates"_a,
-          "halves"_a = nb::none(), nb::keep_alive<0, 1>())
+          "halves"_a = nb::none(), "query_links"_a = 0, "queries"_a.noconvert() = nb::none(), nb::keep_alive<0, 1>(),
+          nb::keep_alive<0, 9>())
       .def("set_graph", [](ComposedIndex& self, GraphBuilder& builder) {
             nb::gil_scoped_release unlocked;
             self.set_graph(builder.take());

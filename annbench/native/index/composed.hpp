@@ -150,9 +150,11 @@ class ComposedIndex {
   void reserve(std::size_t n, std::int64_t largest_id);
   // A builder of a graph over the codes, of which none may be added or removed until it is made. `order`, `entries`: see
   // there. `halves` are what links are chosen by (dim_in dimensions); without them what is re-ranked with is, or codes where
-  // keeps_vectors(). Throws std::invalid_argument.
+  // keeps_vectors(). `queries` (n × dim_in, of which there must be some for settings.query_links) stay the caller's
+  // until the graph is made; the nearest of each are found among all, as by search(). Throws std::invalid_argument.
   std::unique_ptr<GraphBuilder> graph_builder(const GraphSettings& settings, std::vector<std::uint32_t> order,
-                                              std::size_t entries, std::shared_ptr<const HalfVectors> halves) const;
+                                              std::size_t entries, std::shared_ptr<const HalfVectors> halves,
+                                              std::span<const float> queries = {}) const;
   // Whether vectors are there again as they were added, in halves or more.
   bool keeps_vectors() const;
   // From now on searches go along a graph over the codes, whose nodes are places in the one list. Throws
@@ -216,6 +218,8 @@ class ComposedIndex {
                  std::size_t threads);
   std::vector<std::vector<std::uint32_t>> near_nodes(const Graph& graph, const float* originals, std::size_t count,
                                                      std::size_t sight, std::size_t threads) const;
+  std::vector<std::vector<std::uint32_t>> nearest_nodes(const float* queries, std::size_t count, std::size_t k,
+                                                        std::size_t threads) const;
   void forget_codes(std::size_t list, std::size_t size) noexcept;
   void need_updates();
   void bury(const std::int64_t* ids, std::size_t n);
@@ -237,6 +241,7 @@ class ComposedIndex {
   std::unique_lock<WritePreferringMutex> stop_searches();
   void search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                     std::int64_t* ids, float* distances) const;
+  void rescore(const Prepared& prepared, std::size_t q, std::span<Scored> found) const;
   void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;

@@ -19,13 +19,16 @@ bool ComposedIndex::keeps_vectors() const {
 
 std::unique_ptr<GraphBuilder> ComposedIndex::graph_builder(const GraphSettings& settings, std::vector<std::uint32_t> order,
                                                            std::size_t entries,
-                                                           std::shared_ptr<const HalfVectors> halves) const {
+                                                           std::shared_ptr<const HalfVectors> halves,
+                                                           std::span<const float> queries) const {
   require_in_memory();
   std::shared_lock lock(mutex_);
   require(nlist() == 1 && settings_.centroids.empty(), "a graph is made over one list without a centroid");
   require(order.size() == size_, "a graph has a node a vector");
   require(halves == nullptr ? reranker_ != nullptr || keeps_vectors() : halves->dim() == settings_.dim_in,
           "links are chosen by whole vectors");
+  require(settings.query_links == 0 || !queries.empty(), "there are no queries to make links for");
+  require(queries.size() % settings_.dim_in == 0, "queries have dim_in values each");
   std::shared_ptr<const NodeVectors> vectors = std::move(halves);
   if (vectors == nullptr) vectors = std::make_shared<Nodes>(*this);
   GraphSettings chosen = settings;
@@ -41,7 +44,12 @@ std::unique_ptr<GraphBuilder> ComposedIndex::graph_builder(const GraphSettings& 
     for (std::size_t i = 0; i < nodes.size(); ++i) from.read(nodes[i], originals.data() + i * from.dim());
     return near_nodes(graph, originals.data(), nodes.size(), sight, threads);
   };
-  return std::make_unique<GraphBuilder>(std::move(vectors), near, chosen, std::move(order), entries, kernels_);
+  const auto nearest = [this, queries](std::size_t first, std::size_t count, std::size_t sight, std::size_t threads) {
+    std::shared_lock locked(mutex_);
+    return nearest_nodes(queries.data() + first * settings_.dim_in, count, sight, threads);
+  };
+  return std::make_unique<GraphBuilder>(std::move(vectors), near, chosen, std::move(order), entries, kernels_,
+                                        TrainingQueries{queries.size() / settings_.dim_in, nearest});
 }
 
 void ComposedIndex::set_graph(Graph graph) {

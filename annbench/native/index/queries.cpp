@@ -300,6 +300,33 @@ std::vector<std::vector<std::uint32_t>> ComposedIndex::near_nodes(const Graph& g
   return near;
 }
 
+// The nearest nodes of queries, nearest first, by a scan of all: a walk misses those that most need to be known. None of a
+// query that is as far from everything. Blocks are the same whatever the number of threads.
+std::vector<std::vector<std::uint32_t>> ComposedIndex::nearest_nodes(const float* queries, std::size_t count,
+                                                                     std::size_t k, std::size_t threads) const {
+  constexpr std::size_t block = 4;  // queries that share the scan
+  const SearchSettings how{.rerank_k = 2 * k};
+  std::vector<std::vector<std::uint32_t>> nearest(count);
+  parallel_for((count + block - 1) / block, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    for (std::size_t first = begin * block; first < std::min(end * block, count); first += block) {
+      std::vector<std::vector<ListProbe>> probes;
+      Prepared prepared(std::min(block, count - first));
+      prepare(queries + first * settings_.dim_in, prepared);
+      std::vector<TopK> best(prepared.count, TopK(kept(k, how)));
+      choose_lists(how, prepared, probes);
+      lists_->scan(kernels_, {prepared.scanned(), probes, lists_->sharing_pays(), {}, nullptr}, best);
+      for (std::size_t q = 0; q < prepared.count; ++q) {
+        if (prepared.zero[q]) continue;
+        std::vector<Scored> found = best[q].take();
+        rescore(prepared, q, found);
+        if (found.size() > k) found.resize(k);
+        for (const Scored& one : found) nearest[first + q].push_back(static_cast<std::uint32_t>(place_of(one.id)));
+      }
+    }
+  });
+  return nearest;
+}
+
 // One query, its lists shared between threads.
 void ComposedIndex::search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                                  std::int64_t* ids, float* distances) const {
@@ -331,16 +358,20 @@ std::vector<std::vector<Scored>> ComposedIndex::rerank_on_disk(const Prepared& p
   return found;
 }
 
+// What was found with the scores of finer copies, and sorted by them; as it is where there are none.
+void ComposedIndex::rescore(const Prepared& prepared, std::size_t q, std::span<Scored> found) const {
+  if (reranker_ == nullptr) return;
+  const float* query = (reranker_->centred() ? prepared.without_mean() : prepared.raw.data()) + q * settings_.dim_in;
+  reranker_->rescore(kernels_, query, lists_->all(), found);
+}
+
 // `found` as ids and distances; re-ranked where there is something to do it with, and that was not done.
 void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k,
                            std::int64_t* ids, float* distances) const {
   const auto& lists = lists_->all();
-  if (reranker_ != nullptr && !(on_disk_ && on_disk_->has_rerank())) {
-    const float* query = (reranker_->centred() ? prepared.without_mean() : prepared.raw.data()) + q * settings_.dim_in;
-    reranker_->rescore(kernels_, query, lists, found);
-  }
-  const bool exact = reranker_ != nullptr ? reranker_->exact() : exact_l2_;
-  const float constant = (reranker_ != nullptr ? prepared.rerank_constants : prepared.constants)[q];
+  if (!(on_disk_ && on_disk_->has_rerank())) rescore(prepared, q, found);
+  const bool finer = reranker_ != nullptr, exact = finer ? reranker_->exact() : exact_l2_;
+  const float constant = (finer ? prepared.rerank_constants : prepared.constants)[q];
   std::size_t filled = 0;
   for (std::size_t i = 0; i < found.size() && filled < k; ++i) {
     const std::int64_t id = lists[list_of(found[i].id)].ids[place_of(found[i].id)];

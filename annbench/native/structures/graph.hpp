@@ -27,7 +27,8 @@ class StoredLinks {
 };
 
 // Nodes are places in the list. A node has at most degree() links, which lie side by side, nearest first where a builder
-// has made them, filled up with `none`. A dead node is one that a search goes through and never finds.
+// has made them and those for training queries behind, filled up with `none`. A dead node is one that a search
+// goes through and never finds.
 class Graph {
  public:
   static constexpr std::uint32_t none = 0xffffffffu;

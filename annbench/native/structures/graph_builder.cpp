@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t batch_work = 65536;  // candidates of a batch at most, so that it is soon done
 constexpr std::size_t least_batch = 64;
 constexpr std::size_t cut_at_once = 1 << 14, reached_at_once = 1 << 18, repaired_at_once = 64;
+constexpr std::size_t scanned_at_once = 1 << 24;  // codes, as the nearest of a query are found among all
+constexpr std::size_t least_asked = 8, most_asked = 256;  // queries at once
 constexpr std::size_t repair_sight = 64;  // nodes near an unreachable one that are asked for room
 
 std::size_t wide_degree(std::size_t degree) { return degree + (degree + 3) / 4; }
@@ -29,13 +31,15 @@ void HalfVectors::put(std::size_t first, const float* vectors, std::size_t count
 }
 
 GraphBuilder::GraphBuilder(std::shared_ptr<const NodeVectors> vectors, Near near, const GraphSettings& settings,
-                           std::vector<std::uint32_t> order, std::size_t entries, const KernelTable& kernels)
+                           std::vector<std::uint32_t> order, std::size_t entries, const KernelTable& kernels,
+                           TrainingQueries queries)
     : vectors_(std::move(vectors)), near_(std::move(near)), settings_(settings), kernels_(kernels),
-      order_(std::move(order)), wide_(0, 1), graph_(0, settings.degree), entries_(entries) {
+      queries_(std::move(queries)), order_(std::move(order)), wide_(0, 1), graph_(0, settings.degree), entries_(entries) {
   require(size() <= Graph::max_nodes, "a graph has at most 2^31 nodes");
   require(settings.degree >= 1 && settings.degree <= Graph::max_degree, "a node has 1 to 1024 links");
   require(settings.alpha >= 1 && settings.alpha <= 10, "alpha must be 1 to 10");
   require(settings.candidates >= 2 && settings.candidates <= 4096, "links are chosen among 2 to 4096 candidates");
+  require(settings.query_links < settings.degree, "links for queries leave room for another one in each row");
   require(entries <= size() && (entries > 0 || size() == 0), "a search needs an entry to begin at");
   std::vector<bool> named(size());
   for (const std::uint32_t node : order_) {
@@ -63,6 +67,16 @@ bool GraphBuilder::step(std::size_t threads) {
       cut_rows(threads);
       if (cut_ < size()) return true;
       wide_ = Graph(0, 1);
+      if (settings_.query_links == 0 || size() == 0) queries_.count = 0;
+      if (queries_.count > 0) query_links_.emplace(*vectors_, kernels_, graph_, settings_.query_links);
+      phase_ = Phase::ask;
+      return true;
+    case Phase::ask:
+      if (asked_ < queries_.count) {
+        link_queries(threads);
+        return true;
+      }
+      query_links_.reset();
       ways_.begin(graph_);
       phase_ = Phase::reach;
       return true;
@@ -129,6 +143,13 @@ void GraphBuilder::cut_rows(std::size_t threads) {
     }
   });
   cut_ += count;
+}
+
+void GraphBuilder::link_queries(std::size_t threads) {
+  const std::size_t wanted = std::clamp(scanned_at_once / size(), least_asked, most_asked);
+  const std::size_t count = std::min(wanted, queries_.count - asked_);
+  query_links_->link(graph_, queries_.nearest(asked_, count, near_sight, threads), threads);
+  asked_ += count;
 }
 
 // A node that no search can come to gets a link from a near one that one can.

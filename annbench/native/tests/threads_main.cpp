@@ -8,6 +8,7 @@ int main() {
   annbench::tests::test_composed_threads();
   annbench::tests::test_on_disk_threads();
   annbench::tests::test_graph_threads();
+  annbench::tests::test_query_link_threads();
   annbench::tests::test_graph_update_threads();
   std::printf("%d failed checks\n", annbench::tests::failures);
   return annbench::tests::failures == 0 ? 0 : 1;

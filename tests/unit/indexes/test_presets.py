@@ -25,9 +25,9 @@ def test_every_preset_fits_any_data(name: str | None, metric: str) -> None:
             spec = make(n, dim, metric)
             if name == "squash-osq" and metric == "ip":
                 with pytest.raises(UsageError, match="metric euclidean or cosine"):
-                    spec.check(n, dim, metric)
+                    spec.check(n, dim, metric, queries=True)
             else:
-                spec.check(n, dim, metric)
+                spec.check(n, dim, metric, queries=True)
             assert spec.bytes_per_vector(dim) > 0
 
 

@@ -114,16 +114,16 @@ def test_values_that_cannot_be_say_what_to_do(slots: dict[str, Any], message: st
 def test_what_does_not_fit_the_vectors_or_each_other(slots: dict[str, Any], message: str) -> None:
     spec = make_spec(**slots)
     with pytest.raises(UsageError, match=message):
-        spec.check(100, 64, "euclidean")
+        spec.check(100, 64, "euclidean", queries=False)
 
 
 @pytest.mark.parametrize("codec", ["va-file", {"kind": "product", "groups": 16, "factors": False}])
 def test_codes_of_distances_are_not_for_inner_products(codec: Any) -> None:
     spec = make_spec(codec=codec)
-    spec.check(100, 64, "cosine")
+    spec.check(100, 64, "cosine", queries=False)
     refused = f"{spec.codec.kind}: its codes stand for distances, .* or metric euclidean or cosine"
     with pytest.raises(UsageError, match=refused):
-        spec.check(100, 64, "ip")
+        spec.check(100, 64, "ip", queries=False)
 
 
 def test_fields_make_the_same_spec_and_leave_out_defaults() -> None:
