@@ -15,6 +15,7 @@ from typing import Any
 from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.codecs.uniform import MAX_SIGNS
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
+from annbench.indexes.structures import QUERY_LINKS
 
 # Where scanning everything is as fast as looking for lists first.
 FLAT_ROWS = 10_000
@@ -124,7 +125,7 @@ def leanvec(n: int, dim: int, metric: str) -> IndexSpec:
 def leanvec_ood(n: int, dim: int, metric: str) -> IndexSpec:
     """About half of the dimensions, 4 bits each along a graph, both for the queries at hand, float16 to re-rank."""
     reduced = {"kind": "leanvec-ood", "dim": reduced_dim(dim), "rotate": True}
-    links = {"kind": "graph", "query_links": 16}
+    links = {"kind": "graph", "query_links": QUERY_LINKS}
     return make_spec(reduced, {"kind": "uniform", "bits": 4, "fit": "rabitq"}, links, "float16")
 
 

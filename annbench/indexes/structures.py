@@ -63,6 +63,9 @@ class Ivf(Structure):
         return None
 
 
+QUERY_LINKS = 16  # that pay where there are queries unlike the vectors to learn from
+
+
 class GraphStructure(Structure):
     """Every vector is linked to near ones, at most `degree` of them; a search goes from link to link (Vamana;
     Subramanya et al., DiskANN, NeurIPS 2019).

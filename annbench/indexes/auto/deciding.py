@@ -13,7 +13,7 @@ from annbench.indexes.auto.choosing import Reduce, candidates, choose_codes, no_
 from annbench.indexes.auto.sample import Sample
 from annbench.indexes.auto.wish import Auto
 from annbench.indexes.spec import SLOTS, IndexMetric, IndexSpec, make_spec, with_choices
-from annbench.indexes.structures import Structure
+from annbench.indexes.structures import QUERY_LINKS, GraphStructure, Structure
 from annbench.indexes.transforms.base import Matrix
 from annbench.indexes.transforms.leanvec import LeanVecOod
 from annbench.indexes.transforms.spectral import Pca
@@ -59,6 +59,9 @@ def decide(
         kinds = allowed(coding, n, dim, wish) if n >= LEAST_TIMED else {}
         timed = costs.measure(sample, coding, kinds, wish, given, threads) if len(kinds) > 1 else {}
         structure, reasons = choose_structure(coding, timed, n, dim, wish)
+        if isinstance(structure, GraphStructure) and not sample.queries_held:
+            structure = structure.model_copy(update={"query_links": QUERY_LINKS})
+            reasons.append(f"query_links {QUERY_LINKS}: links for the training queries take the places of the longest")
     spec = with_choices(coding.spec(structure), given)
     return spec, (sample.told, *why, *reasons)
 

@@ -15,6 +15,7 @@ from annbench.algorithms.base import PointContext
 from annbench.algorithms.composed import Composed, ComposedBuild, ComposedSearch
 from annbench.errors import IndexFileError, UnknownNameError, UnsupportedError, UsageError
 from annbench.indexes.about import About
+from annbench.indexes.auto import deciding
 from annbench.indexes.auto.arranging import GROWTH, WORTH, Cost, choose_structure, suggested
 from annbench.indexes.auto.ceilings import at_size
 from annbench.indexes.auto.choosing import Candidate, Ceiling, Coding, candidates, choose_codes, enough, until_enough
@@ -23,8 +24,10 @@ from annbench.indexes.auto.sample import Sample
 from annbench.indexes.auto.wish import Auto, expected_spec, named
 from annbench.indexes.codecs.uniform import Uniform
 from annbench.indexes.index import Index
+from annbench.indexes.presets import FLAT_ROWS
 from annbench.indexes.reranks import NoRerank, UniformRerank
 from annbench.indexes.spec import METRICS, make_spec
+from annbench.indexes.structures import QUERY_LINKS, GraphStructure
 from annbench.indexes.transforms.leanvec import LeanVecOod
 from annbench.indexes.transforms.plain import FastRotation
 from annbench.indexes.transforms.spectral import Pca
@@ -265,3 +268,18 @@ def test_the_adapter_chooses_when_it_sees_the_vectors_and_notes_it() -> None:
 def test_codes_alone_need_no_short_list() -> None:
     assert Coding(CODES.candidate, NoRerank(), 1.0).plain.default_rerank_factor == 0
     assert CODES.spec(make_spec().structure).codec != CODES.candidate.codec  # a scan looks at signs first
+
+
+def test_a_graph_has_links_for_the_queries_that_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without times, the number of vectors alone decides for a graph.
+    monkeypatch.setattr(deciding.costs, "measure", lambda *_: {})
+    rows, queries = drawn(FLAT_ROWS + 100, 8, 8, 1), drawn(600, 8, 3, 5)
+    given: dict[str, Any] = {"codec": {"kind": "uniform", "bits": 8}, "transform": "fast-rotation", "rerank": "none"}
+    (alone, _), (learned, why) = (
+        decide(rows, "ip", Auto(), given, learn, seed=SEED, threads=1) for learn in (None, queries)
+    )
+    assert alone.structure == GraphStructure()
+    assert learned.structure == GraphStructure(query_links=QUERY_LINKS)
+    assert "training queries" in why[-1]
+    asked = decide(rows, "ip", Auto(), {**given, "structure": "graph"}, queries, seed=SEED, threads=1)
+    assert asked[0].structure == GraphStructure()
