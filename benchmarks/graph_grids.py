@@ -14,6 +14,7 @@ from typing import Any
 from core_sets import CoreSet
 
 from annbench.indexes.spec import make_spec
+from annbench.indexes.structures import QUERY_LINKS
 
 # Shares of float32's bytes that an index of ours may take, by set; of the least, structures of any kind take part.
 CLASSES: dict[str, tuple[float, ...]] = {
@@ -122,11 +123,12 @@ def _ours(
     learns = transform["kind"] == "leanvec-ood"
     build = {
         "transform": transform, "codec": {"kind": "uniform", "bits": bits, "fit": "rabitq"},
-        "structure": {"kind": "graph", "degree": degree}, "rerank": rerank,
-        **({"learn": data.name} if learns else {}),
+        "structure": {"kind": "graph", "degree": degree, **({"query_links": QUERY_LINKS} if learns else {})},
+        "rerank": rerank, **({"learn": data.name} if learns else {}),
     }  # fmt: skip
     others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 30, 60))
     label = f"graph of {degree}, {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
+    label += f", {QUERY_LINKS} query links" if learns else ""
     return Entry(OURS, label, "composed", build, Sweep("ef_search", 4, MOST_EXPANDED, others), learns)
 
 
