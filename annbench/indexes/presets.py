@@ -15,7 +15,7 @@ from typing import Any
 from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.codecs.uniform import MAX_SIGNS
 from annbench.indexes.spec import IndexSpec, checked_metric, make_spec, with_choices
-from annbench.indexes.structures import QUERY_LINKS
+from annbench.indexes.structures import QUERY_LINKS, GraphStructure
 
 # Where scanning everything is as fast as looking for lists first.
 FLAT_ROWS = 10_000
@@ -45,7 +45,10 @@ class Preset:
         """The spec with those slots of `choices` that are not None chosen anew; `queries` tells whether there are any
         to learn from. Raises UsageError where they are needed and missing, and as `with_choices`.
         """
-        spec = with_choices(self.make(n, dim, metric), choices)
+        made = self.make(n, dim, metric)
+        if not queries and isinstance(made.structure, GraphStructure):
+            made = with_choices(made, {"structure": made.structure.model_copy(update={"query_links": 0})})
+        spec = with_choices(made, choices)
         if self.needs_queries and spec.transform.needs_queries and not queries:
             raise UsageError(
                 "its map is fitted to training queries, and there are none",

@@ -88,6 +88,7 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_cvtepi32_ps
 #undef _mm512_cvtph_ps
 #undef _mm512_fmadd_ps
+#undef _mm512_madd_epi16
 #undef _mm512_reduce_add_ps
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
 #define _mm512_maskz_loadu_epi64(mask, from) annbench::simde_missing::maskz_loadu_epi64(mask, from)
@@ -97,4 +98,5 @@ inline float reduce_add_ps(simde__m512 value) {
 #define _mm512_cvtepi32_ps(value) annbench::simde_missing::cvtepi32_ps(value)
 #define _mm512_cvtph_ps(value) annbench::simde_missing::cvtph_ps(value)
 #define _mm512_reduce_add_ps(value) annbench::simde_missing::reduce_add_ps(value)
+#define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)  // there, under a name with two more parameters
 #define _mm512_fmadd_ps(a, b, c) annbench::simde_missing::fmadd_ps(a, b, c)
