@@ -161,12 +161,6 @@ inline void byte_dot_avx2(const std::int8_t* query, const std::uint8_t* base, st
 // ---- AVX-512 with VNNI: a line at a time, one instruction multiplies and adds it. Without VNNI, AVX2 is as good.
 
 #if ANNBENCH_HAS_AVX512
-#if defined(ANNBENCH_EMULATE_AVX512)
-#define ANNBENCH_TARGET_VNNI
-#else
-#define ANNBENCH_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,popcnt,bmi2")))
-#endif
-
 namespace code_dot_detail {
 
 // Adds the int32 lanes of each of four registers: four sums in order.

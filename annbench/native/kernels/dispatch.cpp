@@ -60,8 +60,8 @@ KernelTable table_of(Isa isa) {
           version_of(plane_dot_table, counting),
           version_of(table_scan_table, permuting),
           version_of(sign_bounds_table, permuting),
-          projection_table[row],
-          fixed_projection_table[row],
+          version_of(projection_table, multiplying),
+          version_of(fixed_projection_table, multiplying),
           version_of(crc32c_table, summing)};
 }
 

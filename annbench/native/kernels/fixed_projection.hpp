@@ -23,7 +23,7 @@
 #include <span>
 
 #include "kernels/isa.hpp"
-#include "kernels/projection.hpp"
+#include "kernels/projection_tiles.hpp"
 #include "support/wide_dot.hpp"
 
 namespace annbench {
@@ -55,39 +55,6 @@ inline float fixed_row(std::span<const float> x, std::int32_t* pairs) {
 
 namespace fixed_projection_detail {
 
-// `panels` panels times `rows` rows, over all inputs. The last panel may not be full.
-struct Tile {
-  const std::int32_t* packed;
-  const std::int32_t* x;
-  std::int32_t* sums;
-  std::size_t pairs, dim_out;
-  std::size_t outputs;  // from the first panel on
-};
-
-inline void store_part(const std::int32_t* part, std::size_t outputs, std::int32_t* sums) {
-  std::memcpy(sums, part, (outputs < projection_panel ? outputs : projection_panel) * sizeof *part);
-}
-
-// All panels from `panel` on for `count` rows, a multiple of `rows`.
-template <class Tiles, int rows, int panels>
-void stripe(const std::int32_t* packed, std::size_t pairs, std::size_t dim_out, const std::int32_t* x, std::size_t count,
-            std::int32_t* sums, std::size_t panel = 0) {
-  for (; panel + panels <= projection_panels(dim_out); panel += panels)
-    for (std::size_t r = 0; r < count; r += rows)
-      Tiles::template run<rows, panels>(Tile{packed + projection_panel * panel * pairs, x + r * pairs,
-                                             sums + r * dim_out + projection_panel * panel, pairs, dim_out,
-                                             dim_out - projection_panel * panel});
-  if constexpr (panels > 1) stripe<Tiles, rows, panels / 2>(packed, pairs, dim_out, x, count, sums, panel);
-}
-
-template <class Tiles>
-void project(const std::int32_t* packed, std::size_t pairs, std::size_t dim_out, const std::int32_t* x, std::size_t count,
-             std::int32_t* sums) {
-  projection_detail::in_portions<Tiles>(count, [=]<int rows, int panels>(std::size_t r, std::size_t n) {
-    stripe<Tiles, rows, panels>(packed, pairs, dim_out, x + r * pairs, n, sums + r * dim_out);
-  });
-}
-
 // The sum of the products of two pairs.
 inline std::int32_t pair_dot(std::int32_t a, std::int32_t b) {
   const auto low = [](std::int32_t pair) { return static_cast<std::int32_t>(static_cast<std::int16_t>(pair)); };
@@ -107,156 +74,78 @@ inline void fixed_projection_scalar(const std::int32_t* packed, std::size_t pair
 
 }  // namespace fixed_projection_detail
 
-// ---- AVX2: a panel is two registers
+// ---- registers
+
+namespace fixed_projection_detail {
 
 #if ANNBENCH_HAS_AVX2
-namespace fixed_projection_detail {
-
-struct TilesAvx2 {
-  static constexpr int rows = 6, panels = 1, panels_of_two = 2, panels_of_one = 4;
-
-  template <int rows, int panels>
-  ANNBENCH_TARGET_AVX2 static void run(const Tile& tile) {
-    __m256i sums[rows][2 * panels];
-    ANNBENCH_UNROLL
-    for (int r = 0; r < rows; ++r)
-      ANNBENCH_UNROLL
-      for (int v = 0; v < 2 * panels; ++v) sums[r][v] = _mm256_setzero_si256();
-    const std::size_t pairs = tile.pairs;
-    for (std::size_t k = 0; k < pairs; ++k) {
-      __m256i w[2 * panels];
-      ANNBENCH_UNROLL
-      for (int v = 0; v < 2 * panels; ++v) {
-        const std::size_t panel = projection_panel * pairs * static_cast<std::size_t>(v / 2);
-        w[v] = _mm256_loadu_si256(
-            reinterpret_cast<const __m256i*>(tile.packed + panel + projection_panel * k + 8 * (v % 2)));
-      }
-      ANNBENCH_UNROLL
-      for (int r = 0; r < rows; ++r) {
-        const __m256i x = _mm256_set1_epi32(tile.x[static_cast<std::size_t>(r) * pairs + k]);
-        ANNBENCH_UNROLL
-        for (int v = 0; v < 2 * panels; ++v) sums[r][v] = _mm256_add_epi32(sums[r][v], _mm256_madd_epi16(w[v], x));
-      }
-    }
-    ANNBENCH_UNROLL
-    for (int r = 0; r < rows; ++r)
-      ANNBENCH_UNROLL
-      for (int p = 0; p < panels; ++p) {
-        alignas(32) std::int32_t part[projection_panel];
-        _mm256_store_si256(reinterpret_cast<__m256i*>(part), sums[r][2 * p]);
-        _mm256_store_si256(reinterpret_cast<__m256i*>(part + 8), sums[r][2 * p + 1]);
-        const std::size_t before = projection_panel * static_cast<std::size_t>(p);
-        store_part(part, tile.outputs - before, tile.sums + static_cast<std::size_t>(r) * tile.dim_out + before);
-      }
+struct PairsAvx2 {
+  using Number = std::int32_t;
+  using Register = __m256i;
+  ANNBENCH_TARGET_AVX2 static Register zero() { return _mm256_setzero_si256(); }
+  ANNBENCH_TARGET_AVX2 static Register load(const std::int32_t* at) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+  }
+  ANNBENCH_TARGET_AVX2 static void store(std::int32_t* at, Register value) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value);
+  }
+  ANNBENCH_TARGET_AVX2 static Register all(std::int32_t pair) { return _mm256_set1_epi32(pair); }
+  ANNBENCH_TARGET_AVX2 static Register add(Register a, Register b) { return _mm256_add_epi32(a, b); }
+  ANNBENCH_TARGET_AVX2 static Register multiply_add(Register w, Register x, Register sum) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
   }
 };
-
-}  // namespace fixed_projection_detail
 #endif
-
-// ---- AVX-512: a panel is one register
 
 #if ANNBENCH_HAS_AVX512
-namespace fixed_projection_detail {
-
-struct TilesAvx512 {
-  static constexpr int rows = 8, panels = 2, panels_of_two = 4, panels_of_one = 8;
-
-  template <int rows, int panels>
-  ANNBENCH_TARGET_AVX512 static void run(const Tile& tile) {
-    __m512i sums[rows][panels];
-    ANNBENCH_UNROLL
-    for (int r = 0; r < rows; ++r)
-      ANNBENCH_UNROLL
-      for (int p = 0; p < panels; ++p) sums[r][p] = _mm512_setzero_si512();
-    const std::size_t pairs = tile.pairs;
-    for (std::size_t k = 0; k < pairs; ++k) {
-      __m512i w[panels];
-      ANNBENCH_UNROLL
-      for (int p = 0; p < panels; ++p)
-        w[p] = _mm512_loadu_si512(tile.packed + projection_panel * (pairs * static_cast<std::size_t>(p) + k));
-      ANNBENCH_UNROLL
-      for (int r = 0; r < rows; ++r) {
-        const __m512i x = _mm512_set1_epi32(tile.x[static_cast<std::size_t>(r) * pairs + k]);
-        ANNBENCH_UNROLL
-        for (int p = 0; p < panels; ++p) sums[r][p] = _mm512_add_epi32(sums[r][p], _mm512_madd_epi16(w[p], x));
-      }
-    }
-    ANNBENCH_UNROLL
-    for (int r = 0; r < rows; ++r)
-      ANNBENCH_UNROLL
-      for (int p = 0; p < panels; ++p) {
-        alignas(64) std::int32_t part[projection_panel];
-        _mm512_store_si512(part, sums[r][p]);
-        const std::size_t before = projection_panel * static_cast<std::size_t>(p);
-        store_part(part, tile.outputs - before, tile.sums + static_cast<std::size_t>(r) * tile.dim_out + before);
-      }
+struct PairsVnni {
+  using Number = std::int32_t;
+  using Register = __m512i;
+  ANNBENCH_TARGET_VNNI static Register zero() { return _mm512_setzero_si512(); }
+  ANNBENCH_TARGET_VNNI static Register load(const std::int32_t* at) { return _mm512_loadu_si512(at); }
+  ANNBENCH_TARGET_VNNI static void store(std::int32_t* at, Register value) { _mm512_storeu_si512(at, value); }
+  ANNBENCH_TARGET_VNNI static Register all(std::int32_t pair) { return _mm512_set1_epi32(pair); }
+  ANNBENCH_TARGET_VNNI static Register add(Register a, Register b) { return _mm512_add_epi32(a, b); }
+  ANNBENCH_TARGET_VNNI static Register multiply_add(Register w, Register x, Register sum) {
+    return _mm512_dpwssd_epi32(sum, w, x);
   }
 };
-
-}  // namespace fixed_projection_detail
 #endif
-
-// ---- NEON: a panel is four registers
 
 #if ANNBENCH_HAS_NEON
-namespace fixed_projection_detail {
-
-struct TilesNeon {
-  static constexpr int rows = 4, panels = 1, panels_of_two = 1, panels_of_one = 2;
-
-  template <int rows, int panels>
-  static void run(const Tile& tile) {
-    int32x4_t sums[rows][4 * panels];
-    ANNBENCH_UNROLL
-    for (int r = 0; r < rows; ++r)
-      ANNBENCH_UNROLL
-      for (int v = 0; v < 4 * panels; ++v) sums[r][v] = vdupq_n_s32(0);
-    const std::size_t pairs = tile.pairs;
-    for (std::size_t k = 0; k < pairs; ++k)
-      ANNBENCH_UNROLL
-      for (int v = 0; v < 4 * panels; ++v) {
-        const std::size_t panel = projection_panel * pairs * static_cast<std::size_t>(v / 4);
-        const int16x8_t w = vreinterpretq_s16_s32(
-            vld1q_s32(tile.packed + panel + projection_panel * k + 4 * static_cast<std::size_t>(v % 4)));
-        ANNBENCH_UNROLL
-        for (int r = 0; r < rows; ++r) {
-          const int16x8_t x = vreinterpretq_s16_s32(vdupq_n_s32(tile.x[static_cast<std::size_t>(r) * pairs + k]));
-          const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x)), high = vmull_high_s16(w, x);
-          sums[r][v] = vaddq_s32(sums[r][v], vpaddq_s32(low, high));
-        }
-      }
-    ANNBENCH_UNROLL
-    for (int r = 0; r < rows; ++r)
-      ANNBENCH_UNROLL
-      for (int p = 0; p < panels; ++p) {
-        std::int32_t part[projection_panel];
-        for (std::size_t v = 0; v < 4; ++v) vst1q_s32(part + 4 * v, sums[r][4 * static_cast<std::size_t>(p) + v]);
-        const std::size_t before = projection_panel * static_cast<std::size_t>(p);
-        store_part(part, tile.outputs - before, tile.sums + static_cast<std::size_t>(r) * tile.dim_out + before);
-      }
+struct PairsNeon {
+  using Number = std::int32_t;
+  using Register = int32x4_t;
+  static constexpr int panels_of_two = 1, panels_of_one = 2;
+  static Register zero() { return vdupq_n_s32(0); }
+  static Register load(const std::int32_t* at) { return vld1q_s32(at); }
+  static void store(std::int32_t* at, Register value) { vst1q_s32(at, value); }
+  static Register add(Register a, Register b) { return vaddq_s32(a, b); }
+  static Register multiply_add(Register pairs, std::int32_t pair, Register sum) {
+    const int16x8_t w = vreinterpretq_s16_s32(pairs), x = vreinterpretq_s16_s32(vdupq_n_s32(pair));
+    return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(w), vget_low_s16(x)), vmull_high_s16(w, x)));
   }
 };
+#endif
 
 }  // namespace fixed_projection_detail
-#endif
 
 // ---- table rows
 
 inline constexpr FixedProjectionFn fixed_projection_table[isa_count] = {
     fixed_projection_detail::fixed_projection_scalar,
 #if ANNBENCH_HAS_AVX2
-    fixed_projection_detail::project<fixed_projection_detail::TilesAvx2>,
+    projection_tiles::project<projection_tiles::TilesAvx2<fixed_projection_detail::PairsAvx2>>,
 #else
     nullptr,
 #endif
 #if ANNBENCH_HAS_AVX512
-    fixed_projection_detail::project<fixed_projection_detail::TilesAvx512>,
+    projection_tiles::project<projection_tiles::TilesVnni<fixed_projection_detail::PairsVnni>>,
 #else
     nullptr,
 #endif
 #if ANNBENCH_HAS_NEON
-    fixed_projection_detail::project<fixed_projection_detail::TilesNeon>,
+    projection_tiles::project<projection_tiles::TilesNeon<fixed_projection_detail::PairsNeon>>,
 #else
     nullptr,
 #endif

@@ -8,8 +8,8 @@
 #include <cstddef>
 
 // Before every loop over an array of registers: GCC gives each element a register of its own only where it unrolls these
-// loops early; else it writes all of them to memory at every step of the loop around, and a kernel runs at a third of its
-// speed.
+// loops early; else it writes all of them to memory at every step of the loop around. A projection ran at a third of its
+// speed so.
 #define ANNBENCH_UNROLL _Pragma("GCC unroll 16")
 
 namespace annbench {
@@ -27,12 +27,14 @@ inline constexpr std::size_t isa_count = 4;
 #define ANNBENCH_HAS_AVX2 0
 #define ANNBENCH_HAS_AVX512 1
 #define ANNBENCH_TARGET_AVX512
+#define ANNBENCH_TARGET_VNNI
 #elif defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #define ANNBENCH_HAS_AVX2 1
 #define ANNBENCH_HAS_AVX512 1
 #define ANNBENCH_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define ANNBENCH_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,popcnt,bmi2")))
+#define ANNBENCH_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,popcnt,bmi2")))
 #else
 #define ANNBENCH_HAS_AVX2 0
 #define ANNBENCH_HAS_AVX512 0

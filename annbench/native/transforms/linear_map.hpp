@@ -14,8 +14,8 @@ namespace annbench {
 class LinearMap {
  public:
   // `matrix` is dim_out rows of dim_in finite floats. With `fixed` it works in 16-bit fixed point
-  // (kernels/fixed_projection.hpp): half the memory and the time, each output off by some 2⁻¹⁶ of the lengths of its row
-  // and of the query. Every instruction set gives the same bits.
+  // (kernels/fixed_projection.hpp): half the memory, and a half to two thirds of the time, each output off by some 2⁻¹⁶ of
+  // the lengths of its row and of the query. Every instruction set gives the same bits.
   LinearMap(std::span<const float> matrix, std::size_t dim_in, std::size_t dim_out, bool fixed);
 
   std::size_t nbytes() const;
