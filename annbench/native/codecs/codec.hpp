@@ -50,8 +50,8 @@ concept Codec = requires(const C& codec, typename C::Query& query, const KernelT
   { codec.dim() } -> std::convertible_to<std::size_t>;
   // bytes(part, n): of n codes; falls nowhere as n grows.
   { codec.bytes(n, n) } -> std::same_as<std::size_t>;
-  // prepare(q, query): makes of q (dim() finite floats) what the kernels take, reusing the memory of `query`.
-  codec.prepare(vectors, query);
+  // prepare(kernels, q, query): makes of q (dim() finite floats) what the kernels take, reusing the memory of `query`.
+  codec.prepare(kernels, vectors, query);
   // encode(vectors, bias, anchor, count, codes, first): codes `count` finite vectors (row-major) into places first … of a
   // list that has room for them. `anchor` has dim() floats, or is null.
   codec.encode(vectors, vectors, vectors, n, mutable_codes, n);

@@ -100,7 +100,7 @@ void FloatRows::decode(const CodesView& codes, std::size_t first, std::size_t co
   active_kernels().half_values(reinterpret_cast<const std::uint16_t*>(rows), count * dim_, scale_, vectors);
 }
 
-void FloatRows::prepare(const float* query, Query& prepared) const {
+void FloatRows::prepare(const KernelTable&, const float* query, Query& prepared) const {
   prepared.values.assign(query, query + dim_);
   if (score_ == FloatScore::squared_l2)
     for (float& value : prepared.values) value /= scale_;

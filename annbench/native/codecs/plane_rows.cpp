@@ -267,7 +267,7 @@ void PlaneRows::decode(const CodesView& codes, std::size_t first, std::size_t co
   }
 }
 
-void PlaneRows::prepare(const float* query, Query& prepared) const {
+void PlaneRows::prepare(const KernelTable&, const float* query, Query& prepared) const {
   const auto planes = static_cast<std::size_t>(query_quantizer_.bits());
   const std::size_t plane_bytes = segments_.back().in_query + 8 * segments_.back().words * planes;
   if (prepared.planes.size() != plane_bytes) prepared.planes = AlignedBuffer<std::uint8_t>(plane_bytes);

@@ -84,7 +84,7 @@ class PlaneRows {
   // The vectors that `count` codes from `first` on stand for, rescaled; without their anchor.
   void decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const;
 
-  void prepare(const float* query, Query& prepared) const;
+  void prepare(const KernelTable& kernels, const float* query, Query& prepared) const;
   void score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
              std::size_t first, std::size_t count, float* scores) const;
   void refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,

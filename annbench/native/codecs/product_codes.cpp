@@ -161,7 +161,7 @@ void ProductCodes::decode(const CodesView& codes, std::size_t first, std::size_t
   }
 }
 
-void ProductCodes::prepare(const float* query, Query& prepared) const {
+void ProductCodes::prepare(const KernelTable&, const float* query, Query& prepared) const {
   const std::size_t bytes = product_centroids * table_groups(groups_);
   if (prepared.tables.size() != bytes) prepared.tables = AlignedBuffer<std::uint8_t>(bytes);
   prepared.products.resize(product_centroids * groups_);

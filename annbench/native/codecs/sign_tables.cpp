@@ -145,7 +145,7 @@ void SignTables::decode(const CodesView& codes, std::size_t first, std::size_t c
   }
 }
 
-void SignTables::prepare(const float* query, Query& prepared) const {
+void SignTables::prepare(const KernelTable&, const float* query, Query& prepared) const {
   const Units units{used_groups_};
   if (prepared.tables.size() != 16 * groups_) prepared.tables = AlignedBuffer<std::uint8_t>(16 * groups_);
   prepared.dealt.assign(4 * used_groups_, 0.0f);

@@ -67,14 +67,14 @@ void StagedRows::decode(const CodesView& codes, std::size_t first, std::size_t c
   }
 }
 
-void StagedRows::prepare(const float* query, Query& prepared) const {
-  signs_.prepare(query, prepared.signs);
+void StagedRows::prepare(const KernelTable& kernels, const float* query, Query& prepared) const {
+  signs_.prepare(kernels, query, prepared.signs);
   signs_.prepare_halves(prepared.signs);
-  prepared.rounded.round(query, dim());
+  prepared.rounded.round(kernels, query, dim());
   fill_up(prepared.rounded, dim(), prepared.values);
   prepared.sum = prepared.rounded.sum;
   if (!fine()) return;
-  prepared.rest.round_rest(query, dim(), prepared.rounded);
+  prepared.rest.round_rest(kernels, query, dim(), prepared.rounded);
   fill_up(prepared.rest, dim(), prepared.rest_values);
   prepared.sum += prepared.rest.sum;
 }

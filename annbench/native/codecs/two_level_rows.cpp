@@ -88,8 +88,8 @@ void TwoLevelRows::decode(const CodesView& codes, std::size_t first, std::size_t
   }
 }
 
-void TwoLevelRows::prepare(const float* query, Query& prepared) const {
-  prepared.rounded.round(query, dim());
+void TwoLevelRows::prepare(const KernelTable& kernels, const float* query, Query& prepared) const {
+  prepared.rounded.round(kernels, query, dim());
   const auto arrange = [&](const CodeLayout& layout, AlignedBuffer<std::int8_t>& values) {
     if (values.size() != layout.query_bytes()) values = AlignedBuffer<std::int8_t>(layout.query_bytes());
     layout.arrange(prepared.rounded.values.data(), values.data());

@@ -61,7 +61,7 @@ class TwoLevelRows {
     decode(codes, first, count, 2, vectors);
   }
 
-  void prepare(const float* query, Query& prepared) const;
+  void prepare(const KernelTable& kernels, const float* query, Query& prepared) const;
   // Upper bounds, by the first level.
   void score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
              std::size_t first, std::size_t count, float* scores) const;

@@ -44,16 +44,16 @@ void UniformRows::decode(const CodesView& codes, std::size_t first, std::size_t 
   }
 }
 
-void UniformRows::prepare(const float* query, Query& prepared) const {
+void UniformRows::prepare(const KernelTable& kernels, const float* query, Query& prepared) const {
   if (prepared.values.size() != layout_.query_bytes())
     prepared.values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
-  prepared.rounded.round(query, dim());
+  prepared.rounded.round(kernels, query, dim());
   layout_.arrange(prepared.rounded.values.data(), prepared.values.data());
   prepared.sum = prepared.rounded.sum;
   if (layout_.bits() == 4) return;
   if (prepared.rest_values.size() != layout_.query_bytes())
     prepared.rest_values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
-  prepared.rest.round_rest(query, dim(), prepared.rounded);
+  prepared.rest.round_rest(kernels, query, dim(), prepared.rounded);
   layout_.arrange(prepared.rest.values.data(), prepared.rest_values.data());
   prepared.sum += prepared.rest.sum;
 }

@@ -94,7 +94,7 @@ class VaFileRows {
   // The bits of the first stage for a vector: dimension j is bit j mod 8 of byte ⌊j/8⌋.
   void signs_of(const float* v, std::uint8_t* signs) const;
 
-  void prepare(const float* query, Query& prepared) const { prepare_as(rank_, query, prepared); }
+  void prepare(const KernelTable&, const float* query, Query& prepared) const { prepare_as(rank_, query, prepared); }
   void score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
              std::size_t first, std::size_t count, float* scores) const;
   void refine(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,

@@ -2,13 +2,17 @@
 // bit by bit where the kernel's contract says so, within its bound elsewhere. Inputs begin at any address and end where
 // their memory does, so that under AddressSanitizer one element too far is found.
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <numeric>
 #include <span>
+#include <utility>
 
 #include "fuzz/input.hpp"
 #include "fuzz/target.hpp"
 #include "kernels/dispatch.hpp"
+#include "kernels/fixed_row.hpp"
 
 namespace annbench::fuzz {
 namespace {
@@ -388,7 +392,7 @@ void fixed_projection(Input& input) {
     for (std::size_t i = 0; i < dim_in * rows; ++i)
       if (!std::isfinite(values.data()[i])) values.data()[i] = 1;
     Placed<std::int32_t> made(rows * pairs, input.byte());
-    for (std::size_t r = 0; r < rows; ++r) fixed_row({values.data() + r * dim_in, dim_in}, made.data() + r * pairs);
+    for (std::size_t r = 0; r < rows; ++r) fixed_row(reference(), {values.data() + r * dim_in, dim_in}, made.data() + r * pairs);
     return made;
   };
   Placed<std::int32_t> weights = fixed(dim_out), x = fixed(count);
@@ -404,6 +408,57 @@ void fixed_projection(Input& input) {
     require(project(*table) == expected, "fixed_projection", *table, shape_of({count, dim_in, dim_out}));
 }
 
+void offer_keys(Input& input) {
+  const std::size_t capacity = input.size(1, 400), rounds = input.size(1, 6);
+  const Floats kind = any_kind(input);
+  const std::vector<const KernelTable*> tables = others();
+  std::uint32_t next = 0;
+  std::vector<std::array<std::vector<std::uint64_t>, 2>> kept(1 + tables.size());
+  for (auto& both : kept) both.fill(std::vector<std::uint64_t>(capacity + offer_slack));
+  const auto offer = [&](const KernelTable& table, std::array<std::vector<std::uint64_t>, 2>& keys, const Placed<float>& scores,
+                         const Placed<std::uint32_t>& nodes, std::size_t count, std::size_t there) {
+    const Offered offered =
+        table.offer_keys(scores.data(), nodes.data(), count, keys[0].data(), keys[1].data(), there, capacity);
+    if (offered.keys != keys[0].data()) std::swap(keys[0], keys[1]);
+    return offered;
+  };
+  std::size_t size = 0;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    const std::size_t count = input.size(0, offer_most);
+    Placed<float> scores = floats_from(input, count, kind);
+    Placed<std::uint32_t> nodes(count, input.byte());
+    for (std::size_t i = 0; i < count; ++i) nodes.data()[i] = next++;
+    const Offered expected = offer(reference(), kept[0], scores, nodes, count, size);
+    for (std::size_t t = 0; t < tables.size(); ++t) {
+      const Offered offered = offer(*tables[t], kept[1 + t], scores, nodes, count, size);
+      require(offered.size == expected.size && offered.first == expected.first &&
+                  std::equal(kept[0][0].begin(), kept[0][0].begin() + static_cast<std::ptrdiff_t>(offered.size), kept[1 + t][0].begin()),
+              "offer_keys", *tables[t], shape_of({capacity, size, count}));
+    }
+    size = expected.size;
+  }
+}
+
+void unseen_nodes(Input& input) {
+  const std::size_t nodes = input.size(1, 5000), count = input.size(0, 100);
+  std::vector<std::uint32_t> distinct(nodes);
+  std::iota(distinct.begin(), distinct.end(), 0u);
+  for (std::size_t i = 0; i < std::min(count, nodes); ++i) std::swap(distinct[i], distinct[input.between(i, nodes - 1)]);
+  Placed<std::uint32_t> row(count, input.byte());
+  for (std::size_t i = 0; i < count; ++i) row.data()[i] = i < nodes && input.byte() > 3 ? distinct[i] : no_node;
+  std::vector<std::uint64_t> before((nodes + 63) / 64);
+  for (std::uint64_t& word : before) word = input.value<std::uint64_t>();
+  const auto look = [&](const KernelTable& table) {
+    std::vector<std::uint64_t> seen = before;
+    std::vector<std::uint32_t> unseen(count + unseen_slack);
+    unseen.resize(table.unseen_nodes(row.data(), count, seen.data(), unseen.data()));
+    return std::pair(seen, unseen);
+  };
+  const auto expected = look(reference());
+  for (const KernelTable* table : others())
+    require(look(*table) == expected, "unseen_nodes", *table, shape_of({nodes, count}));
+}
+
 void crc32c(Input& input) {
   Placed<std::uint8_t> bytes(input, input.size(0, 40000));
   const auto start = input.value<std::uint32_t>();
@@ -415,7 +470,7 @@ void crc32c(Input& input) {
 constexpr void (*comparisons[])(Input&) = {
     threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, packed_dot,
     float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection,
-    fixed_projection, crc32c};
+    fixed_projection, offer_keys, unseen_nodes, crc32c};
 
 }  // namespace
 

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "index/on_disk.hpp"
+#include "index/prepared.hpp"
 #include "index/reranker.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
@@ -23,7 +24,8 @@ std::atomic<std::uint64_t> last_version = 0;  // of any index
 }  // namespace
 
 ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
-    : settings_(std::move(settings)), kernels_(kernels == nullptr ? active_kernels() : *kernels), version_(++last_version) {
+    : settings_(std::move(settings)), kernels_(kernels == nullptr ? active_kernels() : *kernels),
+      spare_queries_(std::make_unique<Spares<Prepared>>()), version_(++last_version) {
   const IndexSettings& s = settings_;
   require(s.dim_in >= 1 && s.dim >= 1, "dimensions must be at least 1");
   require(s.dim <= s.dim_in || !s.query_map.empty(), "more dimensions than the vectors have need a map");
@@ -262,6 +264,7 @@ void ComposedIndex::compact(std::size_t threads) {
   }
   if (graph_) graph_->shrink();
   lists_->forget_walks();
+  spare_queries_->clear();
   updates_.reset();
   places_ = {};
   places_known_ = false;

@@ -32,6 +32,7 @@
 #include "structures/inverted_lists.hpp"
 #include "structures/neighbor_collector.hpp"
 #include "support/aligned_buffer.hpp"
+#include "support/spares.hpp"
 #include "support/write_preferring_mutex.hpp"
 #include "transforms/fast_rotation.hpp"
 #include "transforms/linear_map.hpp"
@@ -230,7 +231,7 @@ class ComposedIndex {
   void take_room(std::size_t list, std::size_t room, std::int64_t largest_id);
   void encode(std::size_t list, const float* originals, const float* mapped, std::span<const std::uint32_t> members,
               std::size_t first);
-  void prepare(const float* queries, Prepared& prepared) const;
+  void prepare(const float* queries, std::size_t count, Prepared& prepared) const;
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
   void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
                     const PlaceFilter* filter, std::int64_t* ids, float* distances) const;
@@ -266,6 +267,7 @@ class ComposedIndex {
   AlignedBuffer<std::uint8_t> centroid_codes_;
   std::unique_ptr<Reranker> reranker_;
   std::unique_ptr<OnDisk> on_disk_;  // null where all is in memory
+  std::unique_ptr<Spares<Prepared>> spare_queries_;
   mutable std::atomic<std::uint64_t> hops_ = 0, scored_ = 0, reranked_ = 0;
   std::size_t size_ = 0;
   std::size_t assignments_ = 1;

@@ -8,6 +8,7 @@
 
 #include "index/composed.hpp"
 #include "index/on_disk.hpp"
+#include "index/prepared.hpp"
 #include "index/reranker.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
@@ -16,7 +17,9 @@
 namespace annbench {
 namespace {
 
-constexpr std::size_t most_at_once = 1024;  // queries of a batch that are prepared together
+// Queries of a batch that are prepared together: so many that lists are shared between them, and along a graph no more than
+// the second cache holds.
+constexpr std::size_t most_at_once = 1024, most_along_graph = 128;
 
 // The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
 // less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN. `kept` is
@@ -55,39 +58,26 @@ std::size_t largest_of(const KernelTable& kernels, std::span<const float> scores
 
 }  // namespace
 
-// Queries as the index uses them, row by row.
-struct ComposedIndex::Prepared {
-  explicit Prepared(std::size_t queries) : count(queries) {}
-
-  std::size_t count;
-  std::vector<float> raw;      // count × dim_in, of length 1 for cosine
-  std::vector<float> centred;  // the same less the mean; empty where there is none
-  std::vector<float> mapped;   // count × dim; empty where that is what `centred` or `raw` is
-  std::vector<float> squares;  // of what is scanned with
-  std::vector<float> constants, rerank_constants;
-  std::vector<bool> zero;      // with cosine: at distance 1 from everything
-
-  const float* without_mean() const { return centred.empty() ? raw.data() : centred.data(); }
-  const float* scanned() const { return mapped.empty() ? without_mean() : mapped.data(); }
-};
-
-void ComposedIndex::prepare(const float* queries, Prepared& p) const {
+void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) const {
   const IndexSettings& s = settings_;
-  const std::size_t n = p.count;
+  p.count = n;
   p.raw.assign(queries, queries + n * s.dim_in);
   p.zero.assign(n, false);
-  if (s.metric == Metric::cosine) {
-    for (std::size_t q = 0; q < n; ++q) {
-      float* x = p.raw.data() + q * s.dim_in;
-      const double squares = wide_dot(x, x, s.dim_in);
+  const auto short_dot = [&](const float* x, const float* y, std::size_t count) {
+    return static_cast<float>(kernels_.wide_dot(x, y, count));
+  };
+  for (std::size_t q = 0; q < n; ++q) {
+    float* x = p.raw.data() + q * s.dim_in;
+    double squares = kernels_.wide_dot(x, x, s.dim_in);
+    if (s.metric == Metric::cosine && std::isfinite(squares)) {
       p.zero[q] = squares == 0;
       const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
       for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
+      squares = 1;
     }
-  }
-  for (std::size_t q = 0; q < n; ++q)
-    require(std::isfinite(dot(p.raw.data() + q * s.dim_in, p.raw.data() + q * s.dim_in, s.dim_in)),
+    require(std::isfinite(static_cast<float>(squares)),
             "a query has values that are NaN, infinite, or so large that distances are");
+  }
   if (!s.mean.empty()) {
     p.centred.resize(n * s.dim_in);
     for (std::size_t q = 0; q < n; ++q)
@@ -105,7 +95,7 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
   if (s.normalise) {
     for (std::size_t q = 0; q < n; ++q) {
       float* v = p.mapped.data() + q * s.dim;
-      const float length = std::sqrt(dot(v, v, s.dim));
+      const float length = std::sqrt(short_dot(v, v, s.dim));
       for (std::size_t j = 0; length > 0 && j < s.dim; ++j) v[j] /= length;
     }
   }
@@ -115,16 +105,16 @@ void ComposedIndex::prepare(const float* queries, Prepared& p) const {
   for (std::size_t q = 0; q < n; ++q) {
     const float* scanned = p.scanned() + q * s.dim;
     const float* centred = p.without_mean() + q * s.dim_in;
-    p.squares[q] = dot(scanned, scanned, s.dim);
+    p.squares[q] = short_dot(scanned, scanned, s.dim);
     require(std::isfinite(p.squares[q]), "a query is mapped beyond float32");
     float constant = 0;
     if (s.metric == Metric::euclidean)
-      constant = dot(centred, centred, s.dim_in);
+      constant = short_dot(centred, centred, s.dim_in);
     else if (!s.mean.empty())
-      constant = dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
+      constant = short_dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
     p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
     if (by_norms_ && s.metric == Metric::cosine)
-      p.constants[q] += 0.5f - (s.mean.empty() ? 0 : dot(s.mean.data(), s.mean.data(), s.dim_in) / 2);
+      p.constants[q] += 0.5f - (s.mean.empty() ? 0 : short_dot(s.mean.data(), s.mean.data(), s.dim_in) / 2);
     if (exact_l2_) p.constants[q] = 0;
     if (halved_l2_) p.constants[q] = p.squares[q];
     p.rerank_constants[q] = reranker_ != nullptr && reranker_->exact() ? 0 : constant;
@@ -157,7 +147,7 @@ void ComposedIndex::choose_lists(const SearchSettings& how, const Prepared& p, s
     if (enough < n) {
       if (q % together == 0) {
         const std::size_t some = std::min(together, p.count - q);
-        for (std::size_t i = 0; i < some; ++i) centroid_coder_->prepare(p.scanned() + (q + i) * s.dim, coded[i]);
+        for (std::size_t i = 0; i < some; ++i) centroid_coder_->prepare(kernels_, p.scanned() + (q + i) * s.dim, coded[i]);
         for (std::size_t first = 0; first < n; first += tile)
           for (std::size_t i = 0; i < some; ++i)
             centroid_coder_->score(kernels_, coded[i], {}, {centroid_codes_.data(), nullptr}, first,
@@ -196,7 +186,7 @@ void ComposedIndex::search(const float* queries, std::size_t count, std::size_t 
     search_split(queries, k, how, filter.get(), ids, distances);
     return;
   }
-  const std::size_t block = std::min(most_at_once, (count + threads - 1) / threads);
+  const std::size_t block = std::min(graph_ ? most_along_graph : most_at_once, (count + threads - 1) / threads);
   const std::size_t blocks = block == 0 ? 0 : (count + block - 1) / block;
   parallel_for(blocks, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t b = begin; b < end; ++b) {
@@ -239,8 +229,9 @@ std::size_t ComposedIndex::kept(std::size_t k, const SearchSettings& how) const 
 
 void ComposedIndex::search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
                                  const PlaceFilter* filter, std::int64_t* ids, float* distances) const {
-  Prepared prepared(count);
-  prepare(queries, prepared);
+  Borrowed borrowed(*spare_queries_);
+  Prepared& prepared = *borrowed;
+  prepare(queries, count, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
   find(prepared, how, filter, best);
   std::vector<std::vector<Scored>> decided;
@@ -290,8 +281,8 @@ std::vector<std::vector<std::uint32_t>> ComposedIndex::near_nodes(const Graph& g
                                                                   std::size_t threads) const {
   std::vector<std::vector<std::uint32_t>> near(count);
   parallel_for(count, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
-    Prepared prepared(end - begin);
-    prepare(originals + begin * settings_.dim_in, prepared);
+    Prepared prepared;
+    prepare(originals + begin * settings_.dim_in, end - begin, prepared);
     std::vector<TopK> best(end - begin, TopK(sight));
     lists_->walk(kernels_, graph, {prepared.scanned(), sight, SearchSettings{}.interleave}, best);
     for (std::size_t i = 0; i < best.size(); ++i)
@@ -310,8 +301,8 @@ std::vector<std::vector<std::uint32_t>> ComposedIndex::nearest_nodes(const float
   parallel_for((count + block - 1) / block, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t first = begin * block; first < std::min(end * block, count); first += block) {
       std::vector<std::vector<ListProbe>> probes;
-      Prepared prepared(std::min(block, count - first));
-      prepare(queries + first * settings_.dim_in, prepared);
+      Prepared prepared;
+      prepare(queries + first * settings_.dim_in, std::min(block, count - first), prepared);
       std::vector<TopK> best(prepared.count, TopK(kept(k, how)));
       choose_lists(how, prepared, probes);
       lists_->scan(kernels_, {prepared.scanned(), probes, lists_->sharing_pays(), {}, nullptr}, best);
@@ -330,8 +321,8 @@ std::vector<std::vector<std::uint32_t>> ComposedIndex::nearest_nodes(const float
 // One query, its lists shared between threads.
 void ComposedIndex::search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                                  std::int64_t* ids, float* distances) const {
-  Prepared prepared(1);
-  prepare(query, prepared);
+  Prepared prepared;
+  prepare(query, 1, prepared);
   std::vector<std::vector<ListProbe>> probes;
   choose_lists(how, prepared, probes);
   std::vector<TopK> best(how.threads, TopK(kept(k, how)));

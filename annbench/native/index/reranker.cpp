@@ -33,30 +33,35 @@ class RerankerOf final : public Reranker {
   void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
                std::span<Scored> found) const override {
     typename C::Query prepared;
-    codec_.prepare(query, prepared);
-    for (std::size_t i = 0; i < std::min(rows_ahead, found.size()); ++i) ask_for(lists, found[i]);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      if (i + rows_ahead < found.size()) ask_for(lists, found[i + rows_ahead]);
-      found[i].score = score(kernels, prepared, view(lists[list_of(found[i].id)].rerank), place_of(found[i].id));
+    codec_.prepare(kernels, query, prepared);
+    // Those that follow one another in a list at once; mostly all, because there is one list.
+    std::vector<std::uint32_t> places(found.size());
+    std::vector<float> scores(found.size());
+    for (std::size_t first = 0, end = 0, asked = 0; first < found.size(); first = end) {
+      for (; asked < std::min(first + 1 + rows_ahead, found.size()); ++asked) ask_for(lists, found[asked]);
+      const std::size_t list = list_of(found[first].id);
+      for (; end < found.size() && list_of(found[end].id) == list; ++end)
+        places[end] = static_cast<std::uint32_t>(place_of(found[end].id));
+      codec_.refine(kernels, prepared, {}, view(lists[list].rerank), &places[first], end - first, &scores[first]);
     }
+    take(scores, found);
     std::ranges::sort(found, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
   }
 
   void rescore_rows(const KernelTable& kernels, const float* query, const CodesView& rows,
                     std::span<Scored> found) const override {
     typename C::Query prepared;
-    codec_.prepare(query, prepared);
-    for (std::size_t i = 0; i < found.size(); ++i) found[i].score = score(kernels, prepared, rows, i);
+    codec_.prepare(kernels, query, prepared);
+    std::vector<float> scores(found.size());
+    codec_.score(kernels, prepared, {}, rows, 0, found.size(), scores.data());
+    take(scores, found);
   }
 
  private:
-  // Of one code: what it is does not depend on those that are looked at with it.
-  float score(const KernelTable& kernels, const typename C::Query& query, const CodesView& codes,
-              std::size_t place) const {
-    const auto at = static_cast<std::uint32_t>(place);
-    float score = 0;
-    codec_.refine(kernels, query, {}, codes, &at, 1, &score);
-    return score == score ? score : -std::numeric_limits<float>::infinity();
+  // NaN is as far as anything.
+  static void take(std::span<const float> scores, std::span<Scored> found) {
+    for (std::size_t i = 0; i < found.size(); ++i)
+      found[i].score = scores[i] == scores[i] ? scores[i] : -std::numeric_limits<float>::infinity();
   }
 
   void ask_for(const std::vector<CodeList>& lists, const Scored& one) const {

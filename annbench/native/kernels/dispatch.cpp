@@ -62,6 +62,12 @@ KernelTable table_of(Isa isa) {
           version_of(sign_bounds_table, permuting),
           version_of(projection_table, multiplying),
           version_of(fixed_projection_table, multiplying),
+          version_of(wide_dot_table, isa),
+          version_of(largest_table, isa),
+          version_of(round_bytes_table, isa),
+          version_of(round_shorts_table, isa),
+          version_of(offer_keys_table, isa),
+          version_of(unseen_nodes_table, isa),
           version_of(crc32c_table, summing)};
 }
 

@@ -15,12 +15,15 @@
 #include "kernels/hamming.hpp"
 #include "kernels/hamming_tables.hpp"
 #include "kernels/isa.hpp"
+#include "kernels/nearest_keys.hpp"
 #include "kernels/packed_dot.hpp"
 #include "kernels/plane_dot.hpp"
 #include "kernels/projection.hpp"
+#include "kernels/query_values.hpp"
 #include "kernels/sign_scan.hpp"
 #include "kernels/table_scan.hpp"
 #include "kernels/threshold_select.hpp"
+#include "kernels/unseen_nodes.hpp"
 
 namespace annbench {
 
@@ -46,6 +49,12 @@ struct KernelTable {
   SignBoundsFn sign_bounds;
   ProjectionFn projection;
   FixedProjectionFn fixed_projection;
+  WideDotFn wide_dot;
+  LargestFn largest;
+  RoundBytesFn round_bytes;
+  RoundShortsFn round_shorts;
+  OfferKeysFn offer_keys;
+  UnseenNodesFn unseen_nodes;
   Crc32cFn crc32c;
 };
 

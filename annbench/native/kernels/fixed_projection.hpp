@@ -4,7 +4,7 @@
 //   sums[r·dim_out + i] = Σ_k W[i][k]·x[r][k],  r < count, i < dim_out, k < 2·pairs
 //   W and x are 16-bit integers, none of them −32768, two and two in a 32-bit integer, `pairs` of them a row; an odd number
 //   is made even by a 0. The sums are exact if those of every row of W with every x, over whatever part of the inputs, stay
-//   within 32 bits. Those of rows of length 2¹⁵ do, by Cauchy and Schwarz: fixed_row makes such.
+//   within 32 bits. Those of rows of length 2¹⁵ do, by Cauchy and Schwarz: fixed_row.hpp makes such.
 //   W lies in panels of 16 outputs, packed by pack_projection. The packed form may begin at any address and is all that is
 //   read of W; nothing is read beyond x or written beyond `sums`. `pairs` may be 0: the sums are then 0.
 //
@@ -12,19 +12,11 @@
 // the lane of an instruction that floats take, and W half the memory; sums of integers are the same in any order.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <limits>
-#include <span>
 
 #include "kernels/isa.hpp"
 #include "kernels/projection_tiles.hpp"
-#include "support/wide_dot.hpp"
 
 namespace annbench {
 
@@ -32,26 +24,6 @@ using FixedProjectionFn = void (*)(const std::int32_t* packed, std::size_t pairs
                                    const std::int32_t* x, std::size_t count, std::int32_t* sums);
 
 inline constexpr std::size_t fixed_pairs(std::size_t dim) { return (dim + 1) / 2; }
-
-// x as 16-bit integers, of length 2¹⁵ − 2 together, fixed_pairs(x.size()) pairs of them. Returns what 1 stands for: 0 where
-// x is nothing but zeros, or so short that float32 has no such number. x is finite.
-inline float fixed_row(std::span<const float> x, std::int32_t* pairs) {
-  constexpr double length = 32766;
-  const double longest = std::sqrt(wide_dot(x.data(), x.data(), x.size()));
-  const auto inverse = static_cast<float>(length / longest);
-  const bool any = inverse < std::numeric_limits<float>::max();
-  std::memset(pairs, 0, fixed_pairs(x.size()) * sizeof *pairs);
-  constexpr std::size_t some = 64;
-  std::array<std::int16_t, some> fixed;
-  for (std::size_t first = 0; any && first < x.size(); first += some) {
-    const std::size_t n = std::min(some, x.size() - first);
-    // Added to a number of at most 2²², this leaves the nearest integer in its last bits.
-    for (std::size_t k = 0; k < n; ++k)
-      fixed[k] = static_cast<std::int16_t>(std::bit_cast<std::uint32_t>(x[first + k] * inverse + 0x1.8p23f));
-    std::memcpy(pairs + first / 2, fixed.data(), n * sizeof fixed[0]);
-  }
-  return any ? static_cast<float>(longest / length) : 0;
-}
 
 namespace fixed_projection_detail {
 

@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -30,6 +29,7 @@
 #include "structures/top_k.hpp"
 #include "structures/walk_pool.hpp"
 #include "support/prefetch.hpp"
+#include "support/spares.hpp"
 
 namespace annbench {
 
@@ -51,9 +51,8 @@ struct WalkTask {
 // Room for one search at a time, which may serve graph after graph.
 struct WalkMemory {
   WalkPool pool;
-  std::vector<std::uint64_t> seen;     // a bit a node, all 0 between searches
-  std::vector<std::uint32_t> touched;  // words of `seen`
-  std::vector<std::uint32_t> places;
+  std::vector<std::uint64_t> seen;   // a bit a node, all 0 between searches
+  std::vector<std::uint32_t> nodes;  // those that were seen
   std::vector<float> scores;
 };
 
@@ -75,7 +74,7 @@ class Walker {
   // Begins at the entries, which score() then scores.
   void start(const float* query, const Sight& sight) {
     forget();
-    codec_.prepare(query, query_);
+    codec_.prepare(kernels_, query, query_);
     memory_.pool.start(sight);
     patience_ = sight.patience == 0 ? std::numeric_limits<std::size_t>::max() : sight.patience;
     notable_ = sight.notable;
@@ -102,9 +101,9 @@ class Walker {
 
   // Scores what start() or gather() has found.
   void score() {
-    codec_.refine(kernels_, query_, {}, codes_, memory_.places.data(), fresh_, memory_.scores.data());
+    codec_.refine(kernels_, query_, {}, codes_, fresh().data(), fresh_, memory_.scores.data());
     counts_.scored += fresh_;
-    memory_.pool.offer(memory_.scores.data(), memory_.places.data(), fresh_);
+    memory_.pool.offer(kernels_, memory_.scores.data(), fresh().data(), fresh_);
     in_vain_ = memory_.pool.nearest_new() < notable_ ? 0 : in_vain_ + 1;
     ask_for_next();
   }
@@ -114,33 +113,19 @@ class Walker {
 
  private:
   // Remembers those of the nodes, up to the first `none`, that were not seen before as what is to be scored, and asks for
-  // their codes. Whether a node was seen cannot be foretold: nothing branches on it.
+  // their codes.
   void take(std::span<const std::uint32_t> nodes) {
     WalkMemory& m = memory_;
-    if (m.places.size() < nodes.size()) {
-      m.places.resize(nodes.size());
-      m.scores.resize(nodes.size());
-    }
-    if (m.touched.size() < touches_ + nodes.size()) m.touched.resize(2 * (touches_ + nodes.size()));
-    std::uint32_t *const places = m.places.data(), *const touched = m.touched.data() + touches_;
-    std::uint64_t* const seen = m.seen.data();
-    std::size_t fresh = 0;
-    for (const std::uint32_t node : nodes) {
-      if (node == Graph::none) break;
-      std::uint64_t& word = seen[node / 64];
-      const std::uint64_t bit = std::uint64_t{1} << node % 64;
-      places[fresh] = node;
-      touched[fresh] = node / 64;
-      fresh += static_cast<std::size_t>((word & bit) == 0);
-      word |= bit;
-    }
-    fresh_ = fresh;
-    touches_ += fresh;
-    for (std::size_t i = 0; i < fresh; ++i) {
-      const std::size_t begin = codec_.bytes(0, places[i]);
-      prefetch(codes_[0] + begin, codec_.bytes(0, places[i] + 1) - begin);
+    seen_ += fresh_;
+    if (const std::size_t most = seen_ + nodes.size() + unseen_slack; m.nodes.size() < most) m.nodes.resize(2 * most);
+    if (m.scores.size() < nodes.size()) m.scores.resize(nodes.size());
+    fresh_ = kernels_.unseen_nodes(nodes.data(), nodes.size(), m.seen.data(), m.nodes.data() + seen_);
+    for (const std::uint32_t place : fresh()) {
+      const std::size_t begin = codec_.bytes(0, place);
+      prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
     }
   }
+  std::span<const std::uint32_t> fresh() const { return std::span(memory_.nodes).subspan(seen_, fresh_); }
 
   // Asks for the links of the node that is expanded next, as it seems now.
   void ask_for_next() {
@@ -152,8 +137,8 @@ class Walker {
   }
 
   void forget() {
-    for (std::size_t i = 0; i < touches_; ++i) memory_.seen[memory_.touched[i]] = 0;
-    touches_ = 0;
+    for (const std::uint32_t node : std::span(memory_.nodes).first(seen_ + fresh_)) memory_.seen[node / 64] = 0;
+    seen_ = fresh_ = 0;
   }
 
   const C& codec_;
@@ -163,38 +148,12 @@ class Walker {
   typename C::Query query_;
   WalkMemory memory_;
   LinksAhead ahead_;
-  std::size_t fresh_ = 0;    // places that are to be scored
-  std::size_t touches_ = 0;  // words of memory_.touched
+  std::size_t seen_ = 0, fresh_ = 0;  // of memory_.nodes: those that were scored, and after them those to be scored
   std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
   WalkCounts counts_;
 };
 
-// The memory of searches that are over, for those that come: all threads'.
-class WalkMemories {
- public:
-  WalkMemory take() {
-    const std::lock_guard lock(mutex_);
-    if (free_.empty()) return {};
-    WalkMemory memory = std::move(free_.back());
-    free_.pop_back();
-    return memory;
-  }
-  void give(WalkMemory memory) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (free_.size() < free_.capacity()) free_.push_back(std::move(memory));
-  }
-  void clear() {
-    const std::lock_guard lock(mutex_);
-    free_.clear();
-  }
-
-  WalkMemories() { free_.reserve(most); }
-
- private:
-  static constexpr std::size_t most = 32;
-  std::mutex mutex_;
-  std::vector<WalkMemory> free_;
-};
+using WalkMemories = Spares<WalkMemory>;
 
 // The searches of one task: `interleave` of them take turns, of one thread.
 template <Codec C>
@@ -324,7 +283,7 @@ class Walks {
 
   void scan(std::size_t first, std::size_t count) {
     std::vector<typename C::Query> queries(count);
-    for (std::size_t q = 0; q < count; ++q) codec_.prepare(task_.queries + (first + q) * codec_.dim(), queries[q]);
+    for (std::size_t q = 0; q < count; ++q) codec_.prepare(kernels_, task_.queries + (first + q) * codec_.dim(), queries[q]);
     scan_places<C>(codec_, kernels_, codes_, task_.filter->places(0), 0, queries, [](std::size_t) { return Probe{}; },
                    best_.subspan(first, count));
     counts_.scored += count * passing_;

@@ -138,7 +138,7 @@ class ListsOf final : public Lists {
     const std::size_t together = all().size() == 1 ? best.size() : 1;
     std::vector<Query> queries(together);
     for (std::size_t first = 0; first < best.size(); first += together) {
-      for (std::size_t q = 0; q < together; ++q) codec_.prepare(task.queries + (first + q) * codec_.dim(), queries[q]);
+      for (std::size_t q = 0; q < together; ++q) codec_.prepare(kernels, task.queries + (first + q) * codec_.dim(), queries[q]);
       for (std::size_t p = 0; p < task.probes[first].size(); ++p) {
         const std::uint32_t list = task.probes[first][p].list;
         scan_places<C>(codec_, kernels, view(all()[list].codes), task.filter->places(list), handle_of(list, 0), queries,
@@ -168,7 +168,7 @@ class ListsOf final : public Lists {
     Query query;
     const std::size_t step = tile();
     for (std::size_t q = 0; q < best.size(); ++q) {
-      codec_.prepare(task.queries + q * codec_.dim(), query);
+      codec_.prepare(kernels, task.queries + q * codec_.dim(), query);
       const auto& probes = task.probes[q];
       // Several threads share a query's lists where there are enough of them, else the codes of each.
       const bool by_lists = probes.size() >= 2 * task.share.count;
@@ -190,7 +190,7 @@ class ListsOf final : public Lists {
     std::vector<Query> queries(best.size());
     std::vector<Visit> visits;
     for (std::uint32_t q = 0; q < best.size(); ++q) {
-      codec_.prepare(task.queries + q * codec_.dim(), queries[q]);
+      codec_.prepare(kernels, task.queries + q * codec_.dim(), queries[q]);
       for (std::uint32_t rank = 0; rank < task.probes[q].size(); ++rank)
         visits.push_back({task.probes[q][rank].list, q, rank});
     }

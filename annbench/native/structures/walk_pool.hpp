@@ -2,15 +2,12 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <limits>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "kernels/dispatch.hpp"
 #include "structures/graph.hpp"
 
 namespace annbench {
@@ -33,23 +30,31 @@ class WalkPool {
     sight_ = sight;
     size_ = next_ = held_ = passed_ = 0;
     nearest_new_ = 0;
-    if (keys_.size() <= sight.capacity) keys_.resize(sight.capacity + 1);
+    for (auto* const keys : {&keys_, &spare_})
+      if (keys->size() < sight.capacity + offer_slack) keys->resize(sight.capacity + offer_slack);
   }
 
-  // NaN is never kept. Few of the nodes that a search scores are nearer than what it holds already: first all are
-  // compared with the farthest, without a branch, then what passed is put in its place.
-  void offer(const float* scores, const std::uint32_t* nodes, std::size_t count) {
-    if (nearer_.size() < count) nearer_.resize(count);
-    // With fewer nodes than it may hold all pass but NaN.
-    const float limit = full() ? score(size_ - 1) : -std::numeric_limits<float>::infinity();
-    std::uint32_t* const nearer = nearer_.data();
-    std::size_t found = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      nearer[found] = static_cast<std::uint32_t>(i);
-      found += static_cast<std::size_t>(scores[i] >= limit);
+  // Takes up what was scored; NaN is never kept.
+  void offer(const KernelTable& kernels, const float* scores, const std::uint32_t* nodes, std::size_t count) {
+    nearest_new_ = size_max;
+    if (sight_.barred == nullptr) {
+      for (std::size_t i = 0; i < count; i += offer_most) take(kernels, scores + i, nodes + i, std::min(offer_most, count - i));
+      held_ = size_;
+      passed_ = next_;
+      return;
     }
-    nearest_new_ = std::numeric_limits<std::size_t>::max();
-    for (std::size_t i = 0; i < found; ++i) insert(key_of(scores[nearer[i]], nodes[nearer[i]]));
+    // One by one, since some count and others do not.
+    for (std::size_t i = 0; i < count; ++i) {
+      const bool last_counts = full() && !is_barred(keys_[size_ - 1]);
+      const std::size_t size = size_, next = next_, place = take(kernels, scores + i, nodes + i, 1);
+      if (place == size_max) continue;
+      held_ -= static_cast<std::size_t>(last_counts);
+      held_ += passing(place, place + 1);
+      if (place >= next) continue;
+      // Those that it came before, the last one too where that had been passed and went.
+      passed_ -= passing(place + 1, std::min(next + 1, size_));
+      passed_ -= static_cast<std::size_t>(last_counts && next == size);
+    }
   }
 
   // The nearest node that was not expanded, which then was; Graph::none where there is none in the window.
@@ -57,7 +62,7 @@ class WalkPool {
     skip_expanded();
     if (next_ == size_ || over()) return Graph::none;
     keys_[next_] |= 1;
-    const std::uint32_t node = node_of(keys_[next_]);
+    const std::uint32_t node = key_node(keys_[next_]);
     step();
     return node;
   }
@@ -65,7 +70,7 @@ class WalkPool {
   // The node that expand() will name if nothing nearer is offered.
   std::uint32_t next() {
     skip_expanded();
-    return next_ == size_ || over() ? Graph::none : node_of(keys_[next_]);
+    return next_ == size_ || over() ? Graph::none : key_node(keys_[next_]);
   }
 
   // The nodes that expand() will name, one after the other, if nothing nearer is offered; as many as there is room for.
@@ -73,7 +78,7 @@ class WalkPool {
     std::size_t count = 0;
     if (next() == Graph::none) return {};
     for (std::size_t i = next_; i < size_ && count < room.size(); ++i)
-      if ((keys_[i] & 1) == 0) room[count++] = node_of(keys_[i]);
+      if ((keys_[i] & 1) == 0) room[count++] = key_node(keys_[i]);
     return room.first(count);
   }
 
@@ -81,25 +86,13 @@ class WalkPool {
   bool full() const { return size_ == sight_.capacity; }
   // Among which place the nearest of what was last offered has come; none: a number above all.
   std::size_t nearest_new() const { return nearest_new_; }
-  std::uint32_t node(std::size_t i) const { return node_of(keys_[i]); }
+  std::uint32_t node(std::size_t i) const { return key_node(keys_[i]); }
   bool barred(std::size_t i) const { return sight_.barred != nullptr && is_barred(keys_[i]); }
-  float score(std::size_t i) const {
-    const auto ordered = ~static_cast<std::uint32_t>(keys_[i] >> 32);
-    return std::bit_cast<float>((ordered & sign) != 0 ? ordered ^ sign : ~ordered);
-  }
+  float score(std::size_t i) const { return key_score(keys_[i]); }
 
  private:
-  static constexpr std::uint32_t sign = 0x80000000u;
-
-  static std::uint64_t key_of(float score, std::uint32_t node) {
-    const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);  // −0 and 0 are one score
-    const std::uint32_t ordered = (bits & sign) != 0 ? ~bits : bits | sign;
-    return std::uint64_t{~ordered} << 32 | std::uint64_t{node} << 1;
-  }
-  static std::uint32_t node_of(std::uint64_t key) { return static_cast<std::uint32_t>(key) >> 1; }
-
   bool is_barred(std::uint64_t key) const {
-    const std::uint32_t node = node_of(key);
+    const std::uint32_t node = key_node(key);
     return (sight_.barred[node / 64] >> node % 64 & 1) != 0;
   }
   // How many of the keys from `begin` to `end` are not barred.
@@ -119,39 +112,19 @@ class WalkPool {
     while (next_ < size_ && (keys_[next_] & 1) != 0) step();
   }
 
-  void insert(std::uint64_t key) {
-    std::uint64_t* const keys = keys_.data();
-    if (full()) {
-      if (key >= keys[size_ - 1]) return;
-      // The last one goes, even if it is among those that were passed.
-      --size_;
-      held_ -= passing(size_, size_ + 1);
-      if (next_ > size_) {
-        next_ = size_;
-        passed_ -= passing(size_, size_ + 1);
-      }
-    }
-    // A search by halves whose steps are no branches: which way they go cannot be foretold.
-    std::size_t place = 0;
-    for (std::size_t left = size_; left > 0;) {
-      const std::size_t half = (left + 1) / 2;
-      place += keys[place + half - 1] < key ? half : 0;
-      left -= half;
-    }
-    if (place < next_) {
-      passed_ -= passing(place, next_);
-      next_ = place;
-    }
-    std::memmove(keys + place + 1, keys + place, (size_ - place) * sizeof *keys);
-    keys[place] = key;
-    ++size_;
-    held_ += passing(place, place + 1);
-    nearest_new_ = std::min(nearest_new_, place);
+  // The place of the nearest that is kept.
+  std::size_t take(const KernelTable& kernels, const float* scores, const std::uint32_t* nodes, std::size_t count) {
+    const Offered offered =
+        kernels.offer_keys(scores, nodes, count, keys_.data(), spare_.data(), size_, sight_.capacity);
+    if (offered.keys != keys_.data()) keys_.swap(spare_);
+    size_ = offered.size;
+    next_ = std::min(next_, offered.first);
+    nearest_new_ = std::min(nearest_new_, offered.first);
+    return offered.first;
   }
 
   Sight sight_{};
-  std::vector<std::uint64_t> keys_;
-  std::vector<std::uint32_t> nearer_;
+  std::vector<std::uint64_t> keys_, spare_;
   std::size_t size_ = 0, next_ = 0;     // all before next_ are expanded
   std::size_t held_ = 0, passed_ = 0;   // not barred: of all, of those before next_
   std::size_t nearest_new_ = 0;

@@ -101,9 +101,9 @@ void check_list_rules(const C& codec, const std::string& name, std::mt19937& ran
 
   typename C::Query query, used;
   const Vector q = normal_values(dim, random), other = normal_values(dim, random, 5);
-  codec.prepare(q.data(), query);
-  codec.prepare(other.data(), used);
-  codec.prepare(q.data(), used);
+  codec.prepare(active_kernels(), q.data(), query);
+  codec.prepare(active_kernels(), other.data(), used);
+  codec.prepare(active_kernels(), q.data(), used);
   const Probe probe{.offset = 0.75f, .distance = 2, .epsilon = 1.5f};
   std::vector<std::uint32_t> places(count);
   for (std::size_t i = 0; i < count; ++i) places[i] = static_cast<std::uint32_t>((i * 7 + 3) % count);

@@ -1,4 +1,4 @@
-#include "kernels/fixed_projection.hpp"
+#include "kernels/fixed_row.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -63,7 +63,7 @@ void compare(const Case& c, std::mt19937& random) {
     std::vector<float> x(2 * c.pairs);
     for (std::size_t r = 0; r < count; ++r) {
       for (float& value : x) value = normal(random);
-      fixed_row(x, fixed.data() + r * c.pairs);
+      fixed_row(active_kernels(), x, fixed.data() + r * c.pairs);
     }
     return fixed;
   };
@@ -80,7 +80,7 @@ void compare_extremes() {
       x[0] = sign;
       if (all) x[0] = x[dim / 2];
       to.resize(to.size() + pairs);
-      fixed_row(x, to.data() + to.size() - pairs);
+      fixed_row(active_kernels(), x, to.data() + to.size() - pairs);
     };
     for (const float sign : {1.0f, -1.0f})
       for (const bool all : {false, true}) {
@@ -106,14 +106,14 @@ void check_by_hand() {
 
 void check_rows() {
   std::int32_t pairs[2];
-  check(fixed_row(std::vector<float>{3, -4, 0}, pairs) * 32766 == 5, "what 1 stands for");
+  check(fixed_row(active_kernels(), std::vector<float>{3, -4, 0}, pairs) * 32766 == 5, "what 1 stands for");
   check(pairs[0] == pairs_of({19660, -26213})[0] && pairs[1] == 0, "the nearest integers");
   for (const float tiny : {0.0f, 1e-40f}) {
     pairs[0] = pairs[1] = -1;
-    check(fixed_row(std::vector<float>{tiny, tiny, tiny}, pairs) == 0 && pairs[0] == 0 && pairs[1] == 0, "rows of nothing");
+    check(fixed_row(active_kernels(), std::vector<float>{tiny, tiny, tiny}, pairs) == 0 && pairs[0] == 0 && pairs[1] == 0, "rows of nothing");
   }
   const float large = 3e38f;
-  check(std::isfinite(fixed_row(std::vector<float>{large, -large, large}, pairs)), "the longest rows have a unit");
+  check(std::isfinite(fixed_row(active_kernels(), std::vector<float>{large, -large, large}, pairs)), "the longest rows have a unit");
 }
 
 // Within what rounding may cost, and in the mean far within.

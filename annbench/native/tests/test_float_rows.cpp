@@ -33,7 +33,7 @@ void check_scores(FloatType type, FloatScore score, std::size_t dim, std::size_t
     const Probe probe{.offset = by_l2 ? 0.0f : 1.5f};
     for (const Vector& against : {q, anchor}) {
       FloatRows::Query query;
-      codec.prepare(against.data(), query);
+      codec.prepare(active_kernels(), against.data(), query);
       for (const KernelTable* kernels : available_kernels()) {
         codec.score(*kernels, query, probe, list.view(), 0, count, scores.data());
         for (std::size_t i = 0; i < count; ++i) {
@@ -96,7 +96,7 @@ void check_overflow() {
   scaled.encode(vectors.data(), bias.data(), nullptr, 2, of_scaled.codes(), 0);
   FloatRows::Query query;
   const Vector q = {0, 0, 0};
-  scaled.prepare(q.data(), query);
+  scaled.prepare(active_kernels(), q.data(), query);
   Vector scores(2);
   scaled.score(*available_kernels().back(), query, {}, of_scaled.view(), 0, 2, scores.data());
   check(std::fabs(scores[0] + 14) < 14 * 0x1p-9 && std::fabs(scores[1] + 1e12) < 1e12 * 0x1p-9,

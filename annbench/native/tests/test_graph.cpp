@@ -151,7 +151,7 @@ void check_walks(const C& codec, const Vector& rows, const std::string& name) {
     std::vector<TopK> expected(count, TopK(k));
     for (std::size_t q = 0; q < count; ++q) {
       typename C::Query query;
-      codec.prepare(queries.data() + q * dim, query);
+      codec.prepare(active_kernels(), queries.data() + q * dim, query);
       Nodes all(n);
       std::iota(all.begin(), all.end(), 0u);
       Vector scores(n);

@@ -224,7 +224,7 @@ void check_decoding(const C& codec, float weight, const std::string& name) {
   Vector decoded(n * values), scores(n);
   codec.decode(codes, 0, n, decoded.data());
   typename C::Query prepared;
-  codec.prepare(query.data(), prepared);
+  codec.prepare(active_kernels(), query.data(), prepared);
   std::vector<std::uint32_t> all(n);
   std::iota(all.begin(), all.end(), 0u);
   codec.refine(active_kernels(), prepared, {}, codes, all.data(), n, scores.data());

@@ -17,7 +17,7 @@ namespace {
 
 using Nodes = std::vector<std::uint32_t>;
 
-void check_pool() {
+void check_pool(const KernelTable& kernels) {
   std::mt19937 random(10);
   std::uniform_int_distribution<int> some(-20, 20);
   WalkPool pool;
@@ -33,7 +33,7 @@ void check_pool() {
     scores[200] = -std::numeric_limits<float>::infinity();
     for (std::size_t i = 0; i < 300; ++i) best.push(scores[i], nodes[i]);
     for (std::size_t i = 0; i < 300; i += at_once)
-      pool.offer(scores.data() + i, nodes.data() + i, std::min<std::size_t>(at_once, 300 - i));
+      pool.offer(kernels, scores.data() + i, nodes.data() + i, std::min<std::size_t>(at_once, 300 - i));
     const std::vector<Scored> expected = best.take();
     bool same = pool.size() == expected.size();
     for (std::size_t i = 0; same && i < expected.size(); ++i)
@@ -46,11 +46,11 @@ void check_pool() {
     check(pool.expand() == Graph::none && pool.next() == Graph::none, "then nothing is left");
     const float nearest = std::numeric_limits<float>::infinity();
     const std::uint32_t later = 400;
-    pool.offer(&nearest, &later, 1);
+    pool.offer(kernels, &nearest, &later, 1);
     check(pool.expand() == 400, "a nearer one that comes later is");
     check(pool.score(0) == std::numeric_limits<float>::infinity(), "infinity is the nearest");
     pool.start({2, capacity, capacity});
-    pool.offer(scores.data(), nodes.data(), 50);
+    pool.offer(kernels, scores.data(), nodes.data(), 50);
     std::size_t expanded = 0;
     while (pool.expand() != Graph::none) ++expanded;
     check(expanded == std::min<std::size_t>(capacity, 2) && pool.next() == Graph::none, "those in the window are expanded");
@@ -59,7 +59,7 @@ void check_pool() {
 }
 
 // Of random offers the pool keeps what a sorted list does, and expands as many as are not barred.
-void check_barred() {
+void check_barred(const KernelTable& kernels) {
   std::mt19937 random(12);
   std::uniform_int_distribution<int> some(-40, 40);
   constexpr std::size_t n = 640;
@@ -82,7 +82,7 @@ void check_barred() {
       Nodes nodes(count);
       std::iota(nodes.begin(), nodes.end(), node);
       for (float& score : scores) score = static_cast<float>(some(random));
-      pool.offer(scores.data(), nodes.data(), count);
+      pool.offer(kernels, scores.data(), nodes.data(), count);
       for (std::size_t i = 0; i < count; ++i) kept.push_back({scores[i], nodes[i]});
       node += static_cast<std::uint32_t>(count);
       std::ranges::sort(kept, ranked);
@@ -266,8 +266,10 @@ void check_memories() {
 }  // namespace
 
 void test_graph_walk() {
-  check_pool();
-  check_barred();
+  for (const KernelTable* kernels : available_kernels()) {
+    check_pool(*kernels);
+    check_barred(*kernels);
+  }
   check_filters();
   check_far_filters();
   check_graves();

@@ -28,7 +28,7 @@ Errors errors_of(const PlaneRows& codec, double cosine, int samples, std::mt1993
     rotated_pair(dim, cosine, random, v, q);
     codec.encode(v.data(), bias.data(), nullptr, 1, list.codes(), 0);
     codec.decode(list.view(), 0, 1, w.data());
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     float score = 0;
     codec.score(kernels, query, {}, list.view(), 0, 1, &score);
     const std::vector<double> of_codes(w.begin(), w.end());
@@ -123,7 +123,7 @@ void check_that_bits_go_where_they_are_worth_most(std::mt19937& random) {
     CodeMemory list(codec, count);
     codec.encode(vectors.data(), bias.data(), nullptr, count, list.codes(), 0);
     PlaneRows::Query query;
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     Vector scores(count);
     codec.score(*available_kernels().back(), query, {}, list.view(), 0, count, scores.data());
     double sum = 0;

@@ -172,7 +172,7 @@ void check_scores(const Case& c, std::mt19937& random) {
     const std::vector<Coded> coded = check_codes(c, list, vectors, near);
     for (const Vector& against : {q, anchor}) {
       PlaneRows::Query query;
-      c.codec.prepare(against.data(), query);
+      c.codec.prepare(active_kernels(), against.data(), query);
       const std::vector<double> rounded = rounded_query(c, query);
       check_rounding(c, query, rounded, against);
       Vector scores(c.count), first;
@@ -315,7 +315,7 @@ void check_extremes() {
     CodeMemory list(codec, 1);
     codec.encode(v.data(), bias.data(), nullptr, 1, list.codes(), 0);
     PlaneRows::Query query;
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     float score = 0;
     for (const KernelTable* kernels : available_kernels()) {
       codec.score(*kernels, query, {}, list.view(), 0, 1, &score);
@@ -336,14 +336,14 @@ void check_degenerate(std::mt19937& random) {
         PlaneRows::Query query;
         float score = 0;
         codec.encode(zeros.data(), bias.data(), nullptr, 1, list.codes(), 0);
-        codec.prepare(q.data(), query);
+        codec.prepare(active_kernels(), q.data(), query);
         codec.score(kernels, query, {}, list.view(), 0, 1, &score);
         check(score == 3, "a zero vector's score is its own term");
         codec.encode(ones.data(), bias.data(), nullptr, 1, list.codes(), 0);
-        codec.prepare(zeros.data(), query);
+        codec.prepare(active_kernels(), zeros.data(), query);
         codec.score(kernels, query, {}, list.view(), 0, 1, &score);
         check(score == 3, "and so is every score of a zero query");
-        codec.prepare(ones.data(), query);
+        codec.prepare(active_kernels(), ones.data(), query);
         codec.score(kernels, query, {}, list.view(), 0, 1, &score);
         // As far as the factor is, whose last bits the sum of the codes may take.
         const double size = 3 + 2.0 * static_cast<double>(dim);

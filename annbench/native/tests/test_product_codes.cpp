@@ -126,8 +126,8 @@ void check_scores(std::size_t dim, std::size_t groups, bool rescale, bool anchor
     codec.encode(base.data() + first * dim, bias.data() + first, centre, some, list.mutable_codes(), first);
   Vector scores(count), later(count), refined(count);
   ProductCodes::Query prepared;
-  codec.prepare(base.data(), prepared);  // its memory is used again
-  codec.prepare(query.data(), prepared);
+  codec.prepare(active_kernels(), base.data(), prepared);  // its memory is used again
+  codec.prepare(active_kernels(), query.data(), prepared);
   std::vector<Expected> expected;
   for (std::size_t i = 0; i < count; ++i) {
     const float* v = base.data() + i * dim;
@@ -170,7 +170,7 @@ void check_without_factors(std::size_t dim, std::size_t groups, ProductFactors f
   Vector decoded(count * dim), scores(count), refined(count);
   codec.decode(list.view(), 0, count, decoded.data());
   ProductCodes::Query prepared;
-  codec.prepare(query.data(), prepared);
+  codec.prepare(active_kernels(), query.data(), prepared);
   for (const KernelTable* kernels : available_kernels()) {
     codec.score(*kernels, prepared, {offset}, list.view(), 0, count, scores.data());
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -213,7 +213,7 @@ void check_where_estimates_are_exact() {
       }
       check(std::fabs(product - square) <= 1e-5 * square, "⟨v, w⟩ is ‖v‖² after rescaling");
       ProductCodes::Query prepared;
-      codec.prepare(q, prepared);
+      codec.prepare(active_kernels(), q, prepared);
       const auto place = static_cast<std::uint32_t>(i);
       float score = 0;
       codec.refine(*available_kernels().back(), prepared, {}, list.view(), &place, 1, &score);
@@ -235,7 +235,7 @@ void check_moves() {
   List list(codec, count);
   codec.encode(base.data(), bias.data(), nullptr, count, list.mutable_codes(), 0);
   ProductCodes::Query prepared;
-  codec.prepare(query.data(), prepared);
+  codec.prepare(active_kernels(), query.data(), prepared);
   Vector scores(count), after(count);
   const KernelTable& kernels = *available_kernels().back();
   codec.score(kernels, prepared, {}, list.view(), 0, count, scores.data());
@@ -263,7 +263,7 @@ void check_degenerate() {
   ProductCodes::Query prepared;
   const auto score_of = [&](const Vector& vector, const Vector& query) {
     codec.encode(vector.data(), bias.data(), nullptr, 1, list.mutable_codes(), 0);
-    codec.prepare(query.data(), prepared);
+    codec.prepare(active_kernels(), query.data(), prepared);
     float score = 0;
     codec.refine(kernels, prepared, {}, list.view(), &place, 1, &score);
     return score;

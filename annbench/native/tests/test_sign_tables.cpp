@@ -54,7 +54,7 @@ void check_scores() {
       const Vector anchor = normal_values(dim, random), q = normal_values(dim, random);
       const List list(codec, vectors, bias, anchored ? anchor.data() : nullptr);
       SignTables::Query query;
-      codec.prepare(q.data(), query);
+      codec.prepare(active_kernels(), q.data(), query);
       const Probe probe{.offset = 0.25f, .distance = 2, .epsilon = 1.5f};
       const std::string name = "signs of " + std::to_string(dim) + ": ";
       std::vector<double> expected(count), slack(count), errors(count);
@@ -106,7 +106,7 @@ void check_selection() {
   const Vector vectors = normal_values(count * dim, random), bias = normal_values(count, random), q = normal_values(dim, random);
   const List list(codec, vectors, bias, nullptr);
   SignTables::Query query;
-  codec.prepare(q.data(), query);
+  codec.prepare(active_kernels(), q.data(), query);
   const Probe probe{.offset = -1, .distance = 3, .epsilon = 1.9f};
   for (const KernelTable* kernels : available_kernels())
     for (std::size_t first = 0; first < count; first += 32)
@@ -154,7 +154,7 @@ void check_that_estimates_are_unbiased() {
       const auto [v, q] = rotated_pair(dim, cosine, random);
       const List list(codec, v, {0.0f}, nullptr);
       SignTables::Query query;
-      codec.prepare(q.data(), query);
+      codec.prepare(active_kernels(), q.data(), query);
       float estimate = 0;
       codec.score(*available_kernels().back(), query, {}, list.view(), 0, 1, &estimate);
       sum += estimate - cosine;
@@ -208,7 +208,7 @@ double violations_of(const SignTables& codec, bool anchored, double cosine, std:
     for (std::size_t j = 0; anchored && j < dim; ++j) q[j] += anchor[j];
     const List list(codec, vectors, Vector(count, 0.0f), anchored ? anchor.data() : nullptr);
     SignTables::Query query;
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     const Probe probe{.offset = 0, .distance = static_cast<float>(norm(rest.data(), dim)), .epsilon = 1.9f};
     codec.bounds(*available_kernels().back(), query, probe, list.view(), 0, count, bounds.data());
     for (std::size_t i = 0; i < count; ++i) violations += dot(q.data(), vectors.data() + i * dim, dim) > bounds[i];
@@ -238,7 +238,7 @@ void check_the_anchor() {
   const Vector vectors = normal_values(count * dim, random), bias = normal_values(count, random), anchor = normal_values(dim, random);
   const List list(codec, vectors, bias, anchor.data());
   SignTables::Query query;
-  codec.prepare(anchor.data(), query);
+  codec.prepare(active_kernels(), anchor.data(), query);
   Vector scores(count);
   codec.score(*available_kernels().back(), query, {}, list.view(), 0, count, scores.data());
   for (std::size_t i = 0; i < count; ++i) {
@@ -258,7 +258,7 @@ void check_degenerate_vectors() {
     const Vector anchor = normal_values(dim, random), q = normal_values(dim, random);
     const List list(codec, vectors, {3.0f, 4.0f, 5.0f}, anchor.data());
     SignTables::Query query;
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     const Probe probe{.offset = 1, .distance = 10, .epsilon = 2};
     for (const KernelTable* kernels : available_kernels()) {
       Vector bounds(3);
@@ -275,7 +275,7 @@ void check_degenerate_vectors() {
       check(std::fabs(bounds[2] - 6) < 1e-5, "tiny vectors do no harm");
     }
     const Vector zeros(dim, 0.0f);
-    codec.prepare(zeros.data(), query);
+    codec.prepare(active_kernels(), zeros.data(), query);
     Vector scores(3);
     const List plain(codec, vectors, {3.0f, 4.0f, 5.0f}, nullptr);
     codec.score(*available_kernels().back(), query, {}, plain.view(), 0, 3, scores.data());
@@ -301,7 +301,7 @@ void check_lists() {
     check(codec.bytes(0, 33) % 64 == 0, "and blocks of whole lines");
 
     SignTables::Query query;
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     Vector before(count), after(count);
     codec.score(*available_kernels().back(), query, {}, larger.view(), 0, count, before.data());
     for (const auto& [from, to] : {std::pair<std::size_t, std::size_t>{99, 0}, {98, 97}, {5, 50}, {17, 1}, {63, 64}, {20, 20}, {64, 31}}) {
@@ -329,7 +329,7 @@ void check_the_rounding_of_tables() {
       }
       const List list(codec, vectors, Vector(count, 0.0f), nullptr);
       SignTables::Query query;
-      codec.prepare(q.data(), query);
+      codec.prepare(active_kernels(), q.data(), query);
       Vector scores(count);
       codec.score(*available_kernels().back(), query, {}, list.view(), 0, count, scores.data());
       double rounding = 0, error = 0;

@@ -45,7 +45,7 @@ void check_stages() {
       codec.move(list.codes(), count - 1, 3);
       signs.move({sign_codes.data(), nullptr}, count - 1, 3);
       StagedRows::Query query;
-      codec.prepare(q.data(), query);
+      codec.prepare(active_kernels(), q.data(), query);
       const Probe probe{.offset = 0.5f, .distance = 3, .epsilon = 1.9f};
       std::vector<std::uint32_t> places(kept), expected_places(kept), found_places(kept);
       for (std::size_t i = 0; i < kept; ++i) places[i] = static_cast<std::uint32_t>(i * 31 % count);
@@ -102,7 +102,7 @@ void check_that_bits_pay() {
     Parts list(codec, count);
     codec.encode(vectors.data(), bias.data(), nullptr, count, list.codes(), 0);
     StagedRows::Query query;
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     Vector scores(count);
     codec.refine(*available_kernels().back(), query, {}, list.view(), all.data(), count, scores.data());
     double squares = 0;
@@ -141,7 +141,7 @@ void check_that_bounds_pay() {
       squares += static_cast<double>(query_values[j]) * query_values[j];
     }
     StagedRows::Query query;
-    codec.prepare(query_values.data(), query);
+    codec.prepare(active_kernels(), query_values.data(), query);
     const Probe probe{.offset = 0, .distance = static_cast<float>(std::sqrt(squares)), .epsilon = 1.9f};
     codec.refine(kernels, query, probe, list.view(), all.data(), count, scores.data());
     TopK exact(k), staged(k);

@@ -61,7 +61,7 @@ void check_scores(std::size_t dim, std::size_t count, int first_bits, int residu
     for (int level = 0; level < 2; ++level) codec.decode(list.view(), 0, count, level + 1, decoded[level].data());
     for (const Vector& against : {q, anchor}) {
       TwoLevelRows::Query query;
-      codec.prepare(against.data(), query);
+      codec.prepare(active_kernels(), against.data(), query);
       const double step = query.rounded.step;
       const Probe probe{.offset = 0.5f, .distance = 3, .epsilon = 1.5f};
       Vector scores[2] = {Vector(count), Vector(count)}, first[2];
@@ -134,7 +134,7 @@ void check_bounds(int first_bits, int residual_bits, UniformFit fit, double cosi
   for (std::size_t i = 0; i < samples; ++i) {
     rotated_pair(dim, cosine, random, v, q);
     codec.encode(v.data(), bias.data(), nullptr, 1, list.codes(), 0);
-    codec.prepare(q.data(), query);
+    codec.prepare(active_kernels(), q.data(), query);
     double exact = 0;
     for (std::size_t j = 0; j < dim; ++j) exact += 2.0 * query.rounded.step * query.rounded.values[j] * v[j];
     float above = 0, first = 0, deviation = 0, both = 0;
@@ -189,7 +189,7 @@ void check_degenerate(std::mt19937& random) {
       TwoLevelRows::Query query;
       const auto both = [&](const Vector& against) {
         std::vector<float> found(2);
-        codec.prepare(against.data(), query);
+        codec.prepare(active_kernels(), against.data(), query);
         codec.score(kernels, query, probe, list.view(), 0, 1, &found[0]);
         codec.refine(kernels, query, probe, list.view(), &place, 1, &found[1]);
         return found;

@@ -74,7 +74,7 @@ void check_scores() {
         Vector decoded(count * dim), scores(count), gathered(count);
         codec.decode({rows.data()}, 0, count, decoded.data());
         UniformRows::Query prepared;
-        codec.prepare(query.data(), prepared);
+        codec.prepare(active_kernels(), query.data(), prepared);
         std::vector<std::uint32_t> ids(count);
         for (std::size_t i = 0; i < count; ++i) ids[i] = static_cast<std::uint32_t>((i * 17) % count);
         for (const KernelTable* kernels : available_kernels()) {
@@ -109,7 +109,7 @@ void check_that_more_bits_are_nearer() {
     codec.encode(base.data(), bias.data(), nullptr, count, {rows.data()}, 0);
     Vector scores(count);
     UniformRows::Query prepared;
-    codec.prepare(query.data(), prepared);
+    codec.prepare(active_kernels(), query.data(), prepared);
     codec.score(*available_kernels().back(), prepared, {}, {rows.data()}, 0, count, scores.data());
     double squares = 0, scale = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -131,7 +131,7 @@ void check_degenerate_rows() {
     AlignedBuffer<std::uint8_t> row(codec.layout().row_bytes());
     const auto score_of = [&](const Vector& query) {
       UniformRows::Query prepared;
-      codec.prepare(query.data(), prepared);
+      codec.prepare(active_kernels(), query.data(), prepared);
       float score = 0;
       codec.score(*available_kernels().back(), prepared, {}, {row.data()}, 0, 1, &score);
       return score;
@@ -158,7 +158,7 @@ void check_anchors() {
       codec.encode(base.data(), bias.data(), anchor.data(), count, {rows.data()}, 0);
       codec.move({rows.data()}, 7, count);
       UniformRows::Query prepared;
-      codec.prepare(anchor.data(), prepared);
+      codec.prepare(active_kernels(), anchor.data(), prepared);
       Vector scores(count + 1), decoded(count * dim);
       codec.score(*available_kernels().back(), prepared, {}, {rows.data()}, 0, count + 1, scores.data());
       codec.decode({rows.data()}, 0, count, decoded.data());

@@ -124,10 +124,10 @@ void check_codes_and_scores(const Data& data, std::mt19937& random) {
   for (std::size_t i = 0; i < count; ++i) places[i] = static_cast<std::uint32_t>((i * 17 + 3) % count);
   const std::size_t later = count / 64 * 32;
   VaFileRows::Query estimating, bounding;
-  by_estimate.prepare(data.row(0), estimating);  // its memory is used again
+  by_estimate.prepare(active_kernels(), data.row(0), estimating);  // its memory is used again
   for (const Vector& q : queries_of(data, random)) {
-    by_estimate.prepare(q.data(), estimating);
-    by_bound.prepare(q.data(), bounding);
+    by_estimate.prepare(active_kernels(), q.data(), estimating);
+    by_bound.prepare(active_kernels(), q.data(), bounding);
     const double norm = squared_distance(q.data(), Vector(dim, 0.0f).data(), dim);
     // An entry rounded to the nearest is off by half a step, one rounded down by a step; there are at most dim of them.
     // The scores are of two terms and a difference in float32.
@@ -238,7 +238,7 @@ void check_first_stage(std::mt19937& random) {
     double passed = 0;
     for (int trial = 0; trial < 10; ++trial) {
       const Vector q = queries_of(data, random)[0];
-      codec.prepare(q.data(), query);
+      codec.prepare(active_kernels(), q.data(), query);
       std::vector<std::size_t> distances;
       for (std::size_t i = 0; i < 500; ++i) distances.push_back(bits_apart(data, q.data(), data.row(2 * i)));
       std::sort(distances.begin(), distances.end());
@@ -275,7 +275,7 @@ void check_moves(std::mt19937& random) {
   List list(codec, data.count);
   encode(codec, data, list);
   VaFileRows::Query query;
-  codec.prepare(data.row(4), query);
+  codec.prepare(active_kernels(), data.row(4), query);
   Vector scores(data.count), after(data.count);
   const KernelTable& kernels = *available_kernels().back();
   codec.score(kernels, query, {}, list.view(), 0, data.count, scores.data());
@@ -297,7 +297,7 @@ void check_degenerate() {
   codec.encode(base.data(), nullptr, nullptr, 3, list.mutable_codes(), 0);
   VaFileRows::Query query;
   const Vector q = {2, 6, 3};
-  codec.prepare(q.data(), query);
+  codec.prepare(active_kernels(), q.data(), query);
   float scores[3], bounds[3];
   const KernelTable& kernels = *available_kernels().back();
   codec.score(kernels, query, {}, list.view(), 0, 3, scores);
@@ -305,7 +305,7 @@ void check_degenerate() {
   check(std::fabs(scores[0] - 46) < 1e-4f && std::fabs(scores[1] - 47) < 1e-4f, "values that are centres are exact");
   check(scores[2] == scores[0], "and others are taken for them");
   check(bounds[0] <= 3 && bounds[1] <= 2 && bounds[0] >= 0.24f, "bounds where cells are empty");
-  codec.prepare(Vector(3, 0.0f).data(), query);
+  codec.prepare(active_kernels(), Vector(3, 0.0f).data(), query);
   codec.score(kernels, query, {}, list.view(), 0, 3, scores);
   check(std::fabs(scores[0] + 66) < 1e-4f, "a zero query");
   const auto refused = [](const Bits& b, const Vector& c, float weight, const VaHamming& hamming = {}) {

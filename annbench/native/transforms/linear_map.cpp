@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+
+#include "kernels/fixed_row.hpp"
 
 namespace annbench {
 
@@ -15,7 +18,8 @@ LinearMap::LinearMap(std::span<const float> matrix, std::size_t dim_in, std::siz
   const std::size_t pairs = fixed_pairs(dim_in);
   std::vector<std::int32_t> rows(dim_out * pairs);
   units_.resize(dim_out);
-  for (std::size_t i = 0; i < dim_out; ++i) units_[i] = fixed_row(matrix.subspan(i * dim_in, dim_in), rows.data() + i * pairs);
+  for (std::size_t i = 0; i < dim_out; ++i)
+    units_[i] = fixed_row(active_kernels(), matrix.subspan(i * dim_in, dim_in), rows.data() + i * pairs);
   fixed_ = AlignedBuffer<std::int32_t>(packed_projection_size(pairs, dim_out));
   pack_projection(rows.data(), pairs, dim_out, fixed_.data());
 }
@@ -34,12 +38,13 @@ void LinearMap::map(const KernelTable& kernels, const float* x, std::size_t coun
 void LinearMap::map_fixed(const KernelTable& kernels, const float* x, std::size_t count, float* y) const {
   constexpr std::size_t most = 48;  // rows at a time: whole tiles of every instruction set
   const std::size_t pairs = fixed_pairs(dim_in_), together = std::min(most, count);
-  std::vector<std::int32_t> rows(together * pairs), sums(together * dim_out_);
+  const auto rows = std::make_unique_for_overwrite<std::int32_t[]>(together * pairs);
+  const auto sums = std::make_unique_for_overwrite<std::int32_t[]>(together * dim_out_);
   std::array<float, most> units;
   for (std::size_t first = 0; first < count; first += together) {
     const std::size_t n = std::min(together, count - first);
-    for (std::size_t r = 0; r < n; ++r) units[r] = fixed_row({x + (first + r) * dim_in_, dim_in_}, rows.data() + r * pairs);
-    kernels.fixed_projection(fixed_.data(), pairs, dim_out_, rows.data(), n, sums.data());
+    for (std::size_t r = 0; r < n; ++r) units[r] = fixed_row(kernels, {x + (first + r) * dim_in_, dim_in_}, rows.get() + r * pairs);
+    kernels.fixed_projection(fixed_.data(), pairs, dim_out_, rows.get(), n, sums.get());
     for (std::size_t r = 0; r < n; ++r)
       for (std::size_t i = 0; i < dim_out_; ++i)
         y[(first + r) * dim_out_ + i] = static_cast<float>(sums[r * dim_out_ + i]) * units_[i] * units[r];

@@ -1,0 +1,25 @@
+// Queries as a composed index uses them.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "index/composed.hpp"
+
+namespace annbench {
+
+// Row by row. Made by ComposedIndex::prepare, which keeps their memory.
+struct ComposedIndex::Prepared {
+  std::size_t count = 0;
+  std::vector<float> raw;      // count × dim_in, of length 1 for cosine
+  std::vector<float> centred;  // the same less the mean; empty where there is none
+  std::vector<float> mapped;   // count × dim; empty where that is what `centred` or `raw` is
+  std::vector<float> squares;  // of what is scanned with
+  std::vector<float> constants, rerank_constants;
+  std::vector<bool> zero;      // with cosine: at distance 1 from everything
+
+  const float* without_mean() const { return centred.empty() ? raw.data() : centred.data(); }
+  const float* scanned() const { return mapped.empty() ? without_mean() : mapped.data(); }
+};
+
+}  // namespace annbench

@@ -1,0 +1,182 @@
+// What becomes of a query's values before it is compared with codes: their length, and what they are in few bits.
+//
+// Contract
+//   wide_dot       Σ_j a[j]·b[j] in double, by eight sums, element j to sum j mod 8 (those after the last whole eight to the
+//                  first), and these as support/wide_dot.hpp adds them
+//   largest        max_j |x[j]|, 0 for none; x has no NaN
+//   round_bytes    out[j] = the integer nearest to x[j]·factor, ties to even, of float32's product; returns Σ_j out[j].
+//   round_shorts   Within −127 … 127, within −32767 … 32767.
+//   Every ISA gives the same bits. No alignment is needed; nothing is read or written beyond `count`.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/isa.hpp"
+#include "support/wide_dot.hpp"
+
+namespace annbench {
+
+using WideDotFn = double (*)(const float* a, const float* b, std::size_t count);
+using LargestFn = float (*)(const float* x, std::size_t count);
+using RoundBytesFn = std::int32_t (*)(const float* x, std::size_t count, float factor, std::int8_t* out);
+using RoundShortsFn = void (*)(const float* x, std::size_t count, float factor, std::int16_t* out);
+
+// ---- scalar reference
+
+namespace query_values_detail {
+
+// Floats this large have no fraction: adding rounds to the nearest integer, ties to even, and leaves it in the low bits.
+inline std::int32_t rounded(float product) {
+  constexpr float integers = 0x1.8p23f;
+  return std::bit_cast<std::int32_t>(product + integers) - std::bit_cast<std::int32_t>(integers);
+}
+
+}  // namespace query_values_detail
+
+inline float largest_scalar(const float* x, std::size_t count) {
+  float largest = 0;
+  for (std::size_t j = 0; j < count; ++j) largest = std::max(largest, std::fabs(x[j]));
+  return largest;
+}
+
+inline std::int32_t round_bytes_scalar(const float* x, std::size_t count, float factor, std::int8_t* out) {
+  std::int32_t sum = 0;
+  for (std::size_t j = 0; j < count; ++j) {
+    const std::int32_t value = query_values_detail::rounded(x[j] * factor);
+    out[j] = static_cast<std::int8_t>(value);
+    sum += value;
+  }
+  return sum;
+}
+
+inline void round_shorts_scalar(const float* x, std::size_t count, float factor, std::int16_t* out) {
+  for (std::size_t j = 0; j < count; ++j) out[j] = static_cast<std::int16_t>(query_values_detail::rounded(x[j] * factor));
+}
+
+// ---- AVX2
+
+#if ANNBENCH_HAS_AVX2
+ANNBENCH_TARGET_AVX2 inline double wide_dot_avx2(const float* a, const float* b, std::size_t count) {
+  __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
+  std::size_t j = 0;
+  // Products of floats are exact in double: one rounding or two, the sums are the same.
+  for (; j + 8 <= count; j += 8) {
+    low = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(a + j)), _mm256_cvtps_pd(_mm_loadu_ps(b + j)), low);
+    high = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(a + j + 4)), _mm256_cvtps_pd(_mm_loadu_ps(b + j + 4)), high);
+  }
+  double sums[8];
+  _mm256_storeu_pd(sums, low);
+  _mm256_storeu_pd(sums + 4, high);
+  return finish_wide_dot(sums, a + j, b + j, count - j);
+}
+
+ANNBENCH_TARGET_AVX2 inline float largest_avx2(const float* x, std::size_t count) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
+  __m256 largest = _mm256_setzero_ps();
+  std::size_t j = 0;
+  for (; j + 8 <= count; j += 8) largest = _mm256_max_ps(largest, _mm256_and_ps(_mm256_loadu_ps(x + j), magnitude));
+  float parts[8];
+  _mm256_storeu_ps(parts, largest);
+  return std::max(largest_scalar(parts, 8), largest_scalar(x + j, count - j));
+}
+
+ANNBENCH_TARGET_AVX2 inline std::int32_t round_bytes_avx2(const float* x, std::size_t count, float factor, std::int8_t* out) {
+  const __m256 by = _mm256_set1_ps(factor);
+  const __m256i order = _mm256_set_epi32(0, 0, 0, 0, 0, 0, 4, 0);
+  __m256i sums = _mm256_setzero_si256();
+  std::size_t j = 0;
+  for (; j + 8 <= count; j += 8) {
+    const __m256i values = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + j), by));
+    sums = _mm256_add_epi32(sums, values);
+    const __m256i shorts = _mm256_packs_epi32(values, values), bytes = _mm256_packs_epi16(shorts, shorts);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + j), _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(bytes, order)));
+  }
+  std::int32_t parts[8], sum = round_bytes_scalar(x + j, count - j, factor, out + j);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
+  for (const std::int32_t part : parts) sum += part;
+  return sum;
+}
+
+ANNBENCH_TARGET_AVX2 inline void round_shorts_avx2(const float* x, std::size_t count, float factor, std::int16_t* out) {
+  const __m256 by = _mm256_set1_ps(factor);
+  std::size_t j = 0;
+  for (; j + 8 <= count; j += 8) {
+    const __m256i values = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + j), by));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j),
+                     _mm_packs_epi32(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1)));
+  }
+  round_shorts_scalar(x + j, count - j, factor, out + j);
+}
+#endif
+
+// ---- AVX-512
+
+#if ANNBENCH_HAS_AVX512
+ANNBENCH_TARGET_AVX512 inline double wide_dot_avx512(const float* a, const float* b, std::size_t count) {
+  __m512d sum = _mm512_setzero_pd();
+  std::size_t j = 0;
+  for (; j + 8 <= count; j += 8)
+    sum = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(a + j)), _mm512_cvtps_pd(_mm256_loadu_ps(b + j)), sum);
+  double sums[8];
+  _mm512_storeu_pd(sums, sum);
+  return finish_wide_dot(sums, a + j, b + j, count - j);
+}
+
+ANNBENCH_TARGET_AVX512 inline float largest_avx512(const float* x, std::size_t count) {
+  __m512 largest = _mm512_setzero_ps();
+  std::size_t j = 0;
+  for (; j + 16 <= count; j += 16) largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + j)));
+  return std::max(_mm512_reduce_max_ps(largest), largest_scalar(x + j, count - j));
+}
+
+ANNBENCH_TARGET_AVX512 inline std::int32_t round_bytes_avx512(const float* x, std::size_t count, float factor,
+                                                              std::int8_t* out) {
+  const __m512 by = _mm512_set1_ps(factor);
+  __m512i sums = _mm512_setzero_si512();
+  std::size_t j = 0;
+  for (; j + 16 <= count; j += 16) {
+    const __m512i values = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + j), by));
+    sums = _mm512_add_epi32(sums, values);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm512_cvtepi32_epi8(values));
+  }
+  return _mm512_reduce_add_epi32(sums) + round_bytes_scalar(x + j, count - j, factor, out + j);
+}
+
+ANNBENCH_TARGET_AVX512 inline void round_shorts_avx512(const float* x, std::size_t count, float factor, std::int16_t* out) {
+  const __m512 by = _mm512_set1_ps(factor);
+  std::size_t j = 0;
+  for (; j + 16 <= count; j += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + j),
+                        _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + j), by))));
+  round_shorts_scalar(x + j, count - j, factor, out + j);
+}
+#endif
+
+// ---- table rows
+
+#if ANNBENCH_HAS_AVX2
+#define ANNBENCH_QUERY_AVX2(name) name##_avx2
+#else
+#define ANNBENCH_QUERY_AVX2(name) nullptr
+#endif
+#if ANNBENCH_HAS_AVX512
+#define ANNBENCH_QUERY_AVX512(name) name##_avx512
+#else
+#define ANNBENCH_QUERY_AVX512(name) nullptr
+#endif
+inline constexpr WideDotFn wide_dot_table[isa_count] = {wide_dot, ANNBENCH_QUERY_AVX2(wide_dot),
+                                                        ANNBENCH_QUERY_AVX512(wide_dot), nullptr};
+inline constexpr LargestFn largest_table[isa_count] = {largest_scalar, ANNBENCH_QUERY_AVX2(largest),
+                                                       ANNBENCH_QUERY_AVX512(largest), nullptr};
+inline constexpr RoundBytesFn round_bytes_table[isa_count] = {round_bytes_scalar, ANNBENCH_QUERY_AVX2(round_bytes),
+                                                              ANNBENCH_QUERY_AVX512(round_bytes), nullptr};
+inline constexpr RoundShortsFn round_shorts_table[isa_count] = {round_shorts_scalar, ANNBENCH_QUERY_AVX2(round_shorts),
+                                                                ANNBENCH_QUERY_AVX512(round_shorts), nullptr};
+#undef ANNBENCH_QUERY_AVX2
+#undef ANNBENCH_QUERY_AVX512
+
+}  // namespace annbench
