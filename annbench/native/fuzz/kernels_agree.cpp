@@ -5,7 +5,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <numeric>
 #include <span>
 #include <utility>
 
@@ -215,6 +214,49 @@ void code_dot(Input& input) {
       (table->*kernel)(values, base.data(), bytes, rows.data(), count, found.data());
       require(found == expected, "code_dot", *table, shape_of({count, bytes}));
     }
+  }
+}
+
+void nibble_scores(Input& input) {
+  const std::size_t bytes = code_line * input.size(1, 20), count = input.size(1, 300);
+  Placed<std::uint8_t> base(input, bytes * count);
+  Placed<std::int8_t> query(input, 2 * bytes);
+  for (std::int8_t& value : query.span()) value = std::max<std::int8_t>(value, -127);
+  const Gathered rows(input, count);
+  const Floats kind = any_kind(input);
+  const ScoreTerms terms{float_from(input, kind), float_from(input, kind), float_from(input, kind)};
+  const auto score = [&](const KernelTable& table) {
+    std::vector<float> scores(count + nibble_scores_slack);
+    table.nibble_scores(query.data(), terms, base.data(), bytes, rows.data(), count, scores.data());
+    scores.resize(count);
+    return scores;
+  };
+  const std::vector<float> expected = score(reference());
+  for (const KernelTable* table : others())
+    require(same<float>(score(*table), expected), "nibble_scores", *table, shape_of({count, bytes}));
+}
+
+void query_values(Input& input) {
+  const std::size_t count = input.size(0, 1100);
+  const Floats kind = any_kind(input);
+  Placed<float> a = floats_from(input, count, kind), b = floats_from(input, count, kind);
+  for (Placed<float>* values : {&a, &b})
+    for (std::size_t j = 0; j < count; ++j)
+      if (!std::isfinite(values->data()[j])) values->data()[j] = -1;
+  const double dot = reference().wide_dot(a.data(), b.data(), count);
+  const float largest = reference().largest(a.data(), count);
+  const float finest = largest > 1e-30f ? 127 / largest : 0;
+  std::vector<std::int8_t> bytes(count), other_bytes(count);
+  std::vector<std::int16_t> shorts(count), other_shorts(count);
+  const std::int32_t sum = reference().round_bytes(a.data(), count, finest, bytes.data());
+  reference().round_shorts(a.data(), count, finest, shorts.data());
+  for (const KernelTable* table : others()) {
+    require(std::bit_cast<std::uint64_t>(table->wide_dot(a.data(), b.data(), count)) == std::bit_cast<std::uint64_t>(dot) &&
+                table->largest(a.data(), count) == largest,
+            "wide_dot", *table, shape_of({count}));
+    const std::int32_t other_sum = table->round_bytes(a.data(), count, finest, other_bytes.data());
+    table->round_shorts(a.data(), count, finest, other_shorts.data());
+    require(other_sum == sum && other_bytes == bytes && other_shorts == shorts, "round_bytes", *table, shape_of({count}));
   }
 }
 
@@ -439,26 +481,6 @@ void offer_keys(Input& input) {
   }
 }
 
-void unseen_nodes(Input& input) {
-  const std::size_t nodes = input.size(1, 5000), count = input.size(0, 100);
-  std::vector<std::uint32_t> distinct(nodes);
-  std::iota(distinct.begin(), distinct.end(), 0u);
-  for (std::size_t i = 0; i < std::min(count, nodes); ++i) std::swap(distinct[i], distinct[input.between(i, nodes - 1)]);
-  Placed<std::uint32_t> row(count, input.byte());
-  for (std::size_t i = 0; i < count; ++i) row.data()[i] = i < nodes && input.byte() > 3 ? distinct[i] : no_node;
-  std::vector<std::uint64_t> before((nodes + 63) / 64);
-  for (std::uint64_t& word : before) word = input.value<std::uint64_t>();
-  const auto look = [&](const KernelTable& table) {
-    std::vector<std::uint64_t> seen = before;
-    std::vector<std::uint32_t> unseen(count + unseen_slack);
-    unseen.resize(table.unseen_nodes(row.data(), count, seen.data(), unseen.data()));
-    return std::pair(seen, unseen);
-  };
-  const auto expected = look(reference());
-  for (const KernelTable* table : others())
-    require(look(*table) == expected, "unseen_nodes", *table, shape_of({nodes, count}));
-}
-
 void crc32c(Input& input) {
   Placed<std::uint8_t> bytes(input, input.size(0, 40000));
   const auto start = input.value<std::uint32_t>();
@@ -468,9 +490,9 @@ void crc32c(Input& input) {
 }
 
 constexpr void (*comparisons[])(Input&) = {
-    threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, packed_dot,
+    threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, nibble_scores, query_values, packed_dot,
     float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection,
-    fixed_projection, offer_keys, unseen_nodes, crc32c};
+    fixed_projection, offer_keys, crc32c};
 
 }  // namespace
 

@@ -37,8 +37,10 @@ using GroupFn = void (*)(const std::int8_t*, const std::uint8_t* const*, std::si
 
 // Rows by fours, the rest by ones; gathered ones of the group after next are asked for meanwhile, which pays even where
 // who gathers them did so before: other searches may have taken their turns since.
+//
+// Inlined, so that within a kernel of an instruction set the groups are, too.
 template <GroupFn four, GroupFn one>
-inline void by_groups(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes, const std::uint32_t* rows,
+[[gnu::always_inline]] inline void by_groups(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes, const std::uint32_t* rows,
                       std::size_t count, std::int32_t* out) {
   std::size_t i = 0;
   for (; i + 4 <= count; i += 4) {
@@ -164,59 +166,55 @@ inline void byte_dot_avx2(const std::int8_t* query, const std::uint8_t* base, st
 namespace code_dot_detail {
 
 // Adds the int32 lanes of each of four registers: four sums in order.
-ANNBENCH_TARGET_VNNI inline __m128i reduce_vnni(const __m512i* s) {
-  __m256i folded[4];
-  for (int r = 0; r < 4; ++r)
-    folded[r] = _mm256_add_epi32(_mm512_castsi512_si256(s[r]), _mm512_maskz_extracti64x4_epi64(0xff, s[r], 1));
-  const __m256i halves = _mm256_hadd_epi32(_mm256_hadd_epi32(folded[0], folded[1]), _mm256_hadd_epi32(folded[2], folded[3]));
+ANNBENCH_TARGET_VNNI inline __m128i reduce_vnni(__m512i a, __m512i b, __m512i c, __m512i d) {
+  // Lanes of a and b in turns, of c and d; then of all four.
+  const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  const __m512i abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+  const __m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64(abcd, 1));
   return _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }
 
-template <int group>
-ANNBENCH_TARGET_VNNI inline void nibble_group_vnni(const std::int8_t* query, const std::uint8_t* const* row,
-                                                   std::size_t bytes, std::int32_t* out) {
+// What a line of a row adds to its sums; `low` and `high` are the query's values for it.
+ANNBENCH_TARGET_VNNI inline __m512i add_nibbles(__m512i sums, __m512i line, __m512i low, __m512i high) {
   const __m512i mask = _mm512_set1_epi8(15);
-  __m512i sums[4];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  for (std::size_t b = 0; b < bytes; b += code_line, query += 2 * code_line) {
-    const __m512i low = _mm512_loadu_si512(query), high = _mm512_loadu_si512(query + 64);
-    for (int r = 0; r < group; ++r) {
-      const __m512i line = _mm512_loadu_si512(row[r] + b);
-      sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_and_si512(line, mask), low);
-      sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_and_si512(_mm512_srli_epi16(line, 4), mask), high);
-    }
-  }
-  alignas(16) std::int32_t four[4];
-  _mm_store_si128(reinterpret_cast<__m128i*>(four), reduce_vnni(sums));
-  for (int r = 0; r < group; ++r) out[r] = four[r];
+  sums = _mm512_dpbusd_epi32(sums, _mm512_and_si512(line, mask), low);
+  return _mm512_dpbusd_epi32(sums, _mm512_and_si512(_mm512_srli_epi16(line, 4), mask), high);
 }
 
-template <int group>
-ANNBENCH_TARGET_VNNI inline void byte_group_vnni(const std::int8_t* query, const std::uint8_t* const* row,
-                                                 std::size_t bytes, std::int32_t* out) {
+template <int group, bool nibbles>
+ANNBENCH_TARGET_VNNI inline void group_vnni(const std::int8_t* query, const std::uint8_t* const* row, std::size_t bytes,
+                                            std::int32_t* out) {
   __m512i sums[4];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  ANNBENCH_UNROLL
+  for (int r = 0; r < 4; ++r) sums[r] = _mm512_setzero_si512();
   for (std::size_t b = 0; b < bytes; b += code_line) {
-    const __m512i q = _mm512_loadu_si512(query + b);
-    for (int r = 0; r < group; ++r) sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_loadu_si512(row[r] + b), q);
+    const __m512i low = _mm512_loadu_si512(query + (nibbles ? 2 : 1) * b);
+    const __m512i high = nibbles ? _mm512_loadu_si512(query + 2 * b + code_line) : low;
+    ANNBENCH_UNROLL
+    for (int r = 0; r < group; ++r) {
+      const __m512i line = _mm512_loadu_si512(row[r] + b);
+      sums[r] = nibbles ? add_nibbles(sums[r], line, low, high) : _mm512_dpbusd_epi32(sums[r], line, low);
+    }
   }
-  alignas(16) std::int32_t four[4];
-  _mm_store_si128(reinterpret_cast<__m128i*>(four), reduce_vnni(sums));
-  for (int r = 0; r < group; ++r) out[r] = four[r];
+  if constexpr (group == 4)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), reduce_vnni(sums[0], sums[1], sums[2], sums[3]));
+  else
+    *out = _mm512_reduce_add_epi32(sums[0]);
 }
 
 }  // namespace code_dot_detail
 
-inline void nibble_dot_vnni(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes,
-                            const std::uint32_t* rows, std::size_t count, std::int32_t* out) {
+ANNBENCH_TARGET_VNNI inline void nibble_dot_vnni(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes,
+                                                 const std::uint32_t* rows, std::size_t count, std::int32_t* out) {
   using namespace code_dot_detail;
-  by_groups<nibble_group_vnni<4>, nibble_group_vnni<1>>(query, base, bytes, rows, count, out);
+  by_groups<group_vnni<4, true>, group_vnni<1, true>>(query, base, bytes, rows, count, out);
 }
 
-inline void byte_dot_vnni(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes,
-                          const std::uint32_t* rows, std::size_t count, std::int32_t* out) {
+ANNBENCH_TARGET_VNNI inline void byte_dot_vnni(const std::int8_t* query, const std::uint8_t* base, std::size_t bytes,
+                                               const std::uint32_t* rows, std::size_t count, std::int32_t* out) {
   using namespace code_dot_detail;
-  by_groups<byte_group_vnni<4>, byte_group_vnni<1>>(query, base, bytes, rows, count, out);
+  by_groups<group_vnni<4, false>, group_vnni<1, false>>(query, base, bytes, rows, count, out);
 }
 #endif
 

@@ -50,6 +50,7 @@ KernelTable table_of(Isa isa) {
           hamming_tables_table[row],
           version_of(nibble_dot_table, multiplying),
           version_of(byte_dot_table, multiplying),
+          version_of(nibble_scores_table, multiplying),
           version_of(packed_dot_table, multiplying),
           float32_dot_table[row],
           float32_squared_l2_table[row],
@@ -67,7 +68,6 @@ KernelTable table_of(Isa isa) {
           version_of(round_bytes_table, isa),
           version_of(round_shorts_table, isa),
           version_of(offer_keys_table, isa),
-          version_of(unseen_nodes_table, isa),
           version_of(crc32c_table, summing)};
 }
 

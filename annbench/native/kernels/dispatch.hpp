@@ -16,6 +16,7 @@
 #include "kernels/hamming_tables.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/nearest_keys.hpp"
+#include "kernels/nibble_scores.hpp"
 #include "kernels/packed_dot.hpp"
 #include "kernels/plane_dot.hpp"
 #include "kernels/projection.hpp"
@@ -23,7 +24,6 @@
 #include "kernels/sign_scan.hpp"
 #include "kernels/table_scan.hpp"
 #include "kernels/threshold_select.hpp"
-#include "kernels/unseen_nodes.hpp"
 
 namespace annbench {
 
@@ -37,6 +37,7 @@ struct KernelTable {
   HammingTablesFn hamming_tables;
   CodeDotFn nibble_dot;
   CodeDotFn byte_dot;
+  NibbleScoresFn nibble_scores;
   PackedDotFn packed_dot;
   FloatDistanceFn float32_dot;
   FloatDistanceFn float32_squared_l2;
@@ -54,7 +55,6 @@ struct KernelTable {
   RoundBytesFn round_bytes;
   RoundShortsFn round_shorts;
   OfferKeysFn offer_keys;
-  UnseenNodesFn unseen_nodes;
   Crc32cFn crc32c;
 };
 

@@ -119,16 +119,20 @@ ANNBENCH_TARGET_F16C void distances_avx2(const float* query, const void* base, s
 #if ANNBENCH_HAS_AVX512
 namespace float_distance_detail {
 
+ANNBENCH_TARGET_AVX512 inline __m512 load_avx512(const float* x) { return _mm512_loadu_ps(x); }
+ANNBENCH_TARGET_AVX512 inline __m512 load_avx512(const std::uint16_t* x) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+}
 ANNBENCH_TARGET_AVX512 inline __m512 load_avx512(const float* x, __mmask16 lanes) { return _mm512_maskz_loadu_ps(lanes, x); }
 ANNBENCH_TARGET_AVX512 inline __m512 load_avx512(const std::uint16_t* x, __mmask16 lanes) {
-  std::uint16_t halves[16];
-  const void* from = x;
-  if (lanes != 0xffff) {
-    std::memset(halves, 0, sizeof(halves));
-    std::memcpy(halves, x, 2 * static_cast<std::size_t>(__builtin_popcount(lanes)));
-    from = halves;
-  }
-  return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes, x));
+}
+
+template <Form form>
+ANNBENCH_TARGET_AVX512 inline __m512 add_term_avx512(__m512 sum, __m512 q, __m512 x) {
+  if constexpr (form == Form::dot) return _mm512_fmadd_ps(q, x, sum);
+  const __m512 difference = _mm512_sub_ps(x, q);
+  return _mm512_fmadd_ps(difference, difference, sum);
 }
 
 template <Form form, class T>
@@ -137,16 +141,21 @@ ANNBENCH_TARGET_AVX512 void distances_avx512(const float* query, const void* bas
   for (std::size_t i = 0; i < count; ++i) {
     const T* row = row_of<T>(base, dim, rows, i);
     prefetch_ahead<T>(base, dim, rows, i, count);
-    __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
-    for (std::size_t j = 0; j < dim; j += 16) {
-      const std::size_t left = dim - j;
-      const auto lanes = static_cast<__mmask16>(left >= 16 ? 0xffffu : (1u << left) - 1u);
-      const __m512 q = _mm512_maskz_loadu_ps(lanes, query + j), x = load_avx512(row + j, lanes);
-      const __m512 factor = form == Form::dot ? q : _mm512_sub_ps(x, q);
-      __m512& sum = (j / 16) % 2 == 0 ? even : odd;
-      sum = _mm512_fmadd_ps(factor, form == Form::dot ? x : factor, sum);
+    __m512 sums[4];
+    ANNBENCH_UNROLL
+    for (int s = 0; s < 4; ++s) sums[s] = _mm512_setzero_ps();
+    std::size_t j = 0;
+    for (; j + 64 <= dim; j += 64)
+      ANNBENCH_UNROLL
+      for (int s = 0; s < 4; ++s)
+        sums[s] = add_term_avx512<form>(sums[s], _mm512_loadu_ps(query + j + 16 * s), load_avx512(row + j + 16 * s));
+    for (; j + 16 <= dim; j += 16)
+      sums[0] = add_term_avx512<form>(sums[0], _mm512_loadu_ps(query + j), load_avx512(row + j));
+    if (j < dim) {
+      const auto lanes = static_cast<__mmask16>((1u << (dim - j)) - 1u);
+      sums[1] = add_term_avx512<form>(sums[1], _mm512_maskz_loadu_ps(lanes, query + j), load_avx512(row + j, lanes));
     }
-    out[i] = _mm512_reduce_add_ps(_mm512_add_ps(even, odd));
+    out[i] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
   }
 }
 

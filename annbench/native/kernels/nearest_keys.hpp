@@ -86,16 +86,17 @@ ANNBENCH_TARGET_AVX512 inline void keys_of(const float* scores, const std::uint3
                                            __m512i& high) {
   const auto lanes = static_cast<__mmask16>(count >= 16 ? 0xffffu : lanes_below(count));
   const __m512 score = _mm512_add_ps(_mm512_maskz_loadu_ps(lanes, scores), _mm512_setzero_ps());
-  const auto numbers = _mm512_mask_cmp_ps_mask(lanes, score, score, _CMP_ORD_Q);
+  const auto numbers = static_cast<__mmask16>(_mm512_cmp_ps_mask(score, score, _CMP_ORD_Q) & lanes);
   const __m512i bits = _mm512_castps_si512(score);
   // ~nearness: of numbers from 0 on all bits but the sign turned, of those below none.
   const __m512i turned = _mm512_andnot_si512(_mm512_srai_epi32(bits, 31), _mm512_set1_epi32(0x7fffffff));
   const __m512i none = _mm512_set1_epi32(-1);
   const __m512i farness = _mm512_mask_xor_epi32(none, numbers, bits, turned);
-  const __m512i node = _mm512_mask_slli_epi32(none, numbers, _mm512_maskz_loadu_epi32(lanes, nodes), 1);
+  const __m512i node = _mm512_castps_si512(_mm512_maskz_loadu_ps(lanes, nodes));
+  const __m512i marked = _mm512_mask_mov_epi32(none, numbers, _mm512_slli_epi32(node, 1));
   const __m512i first = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  low = _mm512_permutex2var_epi32(node, first, farness);
-  high = _mm512_permutex2var_epi32(node, _mm512_add_epi32(first, _mm512_set1_epi32(8)), farness);
+  low = _mm512_permutex2var_epi32(marked, first, farness);
+  high = _mm512_permutex2var_epi32(marked, _mm512_add_epi32(first, _mm512_set1_epi32(8)), farness);
 }
 
 ANNBENCH_TARGET_AVX512 inline unsigned smaller_lanes(__m512i keys, __m512i than) {

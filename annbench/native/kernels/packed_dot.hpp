@@ -214,7 +214,8 @@ ANNBENCH_TARGET_VNNI inline void plane_vnni(const std::int8_t* query, const std:
   const __m512i mask = _mm512_set1_epi8((1 << width) - 1);
   const __m128i by = _mm_cvtsi32_si128(shift);
   __m512i products[group];
-  for (__m512i& one : products) one = _mm512_setzero_si512();
+  ANNBENCH_UNROLL
+  for (int r = 0; r < group; ++r) products[r] = _mm512_setzero_si512();
   if constexpr (width == 4) {
     // Two blocks: the sixteens 0 and 1 of the first, then of the second.
     const __m512i apart = _mm512_set_epi64(0x400000004, 0x400000004, 0, 0, 0x400000004, 0x400000004, 0, 0);
@@ -222,6 +223,7 @@ ANNBENCH_TARGET_VNNI inline void plane_vnni(const std::int8_t* query, const std:
     for (std::size_t b = 0; b < blocks; b += 2, query += 64) {
       const bool two = b + 1 < blocks;  // else what stands in for the second meets zeros of the query
       const __m512i q = _mm512_loadu_si512(query);
+      ANNBENCH_UNROLL
       for (int r = 0; r < group; ++r) {
         const std::uint8_t* codes = row[r] + offset + 16 * b;
         const __m256i line = two ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))
@@ -234,6 +236,7 @@ ANNBENCH_TARGET_VNNI inline void plane_vnni(const std::int8_t* query, const std:
     constexpr long long one = 0x100000001LL * width;
     const __m512i apart = _mm512_set_epi64(3 * one, 3 * one, 2 * one, 2 * one, one, one, 0, 0);
     for (std::size_t b = 0; b < blocks; ++b, query += 128 / width) {
+      ANNBENCH_UNROLL
       for (int r = 0; r < group; ++r) {
         const auto* codes = reinterpret_cast<const __m128i*>(row[r] + offset + 16 * b);
         const __m512i fields = _mm512_srlv_epi32(_mm512_broadcast_i32x4(_mm_loadu_si128(codes)), apart);
@@ -244,6 +247,7 @@ ANNBENCH_TARGET_VNNI inline void plane_vnni(const std::int8_t* query, const std:
       }
     }
   }
+  ANNBENCH_UNROLL
   for (int r = 0; r < group; ++r) sums[r] = _mm512_add_epi32(sums[r], _mm512_sll_epi32(products[r], by));
 }
 
@@ -251,7 +255,8 @@ template <int group>
 ANNBENCH_TARGET_VNNI inline void group_vnni(const std::int8_t* query, const PackedRows& rows,
                                             const std::uint8_t* const* row, std::int32_t* out) {
   __m512i sums[4];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  ANNBENCH_UNROLL
+  for (int r = 0; r < 4; ++r) sums[r] = _mm512_setzero_si512();
   std::size_t offset = 0;
   int shift = 0;
   if (rows.bits & 4) {
@@ -266,7 +271,7 @@ ANNBENCH_TARGET_VNNI inline void group_vnni(const std::int8_t* query, const Pack
   }
   if (rows.bits & 1) plane_vnni<1, group>(query, row, offset, packed_plane(rows.dim, 1) / 16, shift, sums);
   alignas(16) std::int32_t four[4];
-  _mm_store_si128(reinterpret_cast<__m128i*>(four), code_dot_detail::reduce_vnni(sums));
+  _mm_store_si128(reinterpret_cast<__m128i*>(four), code_dot_detail::reduce_vnni(sums[0], sums[1], sums[2], sums[3]));
   for (int r = 0; r < group; ++r) out[r] = four[r];
 }
 

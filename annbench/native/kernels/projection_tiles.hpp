@@ -74,7 +74,8 @@ struct Place {
         outputs(tile.outputs - projection_panel * static_cast<std::size_t>(panel)) {}
 
   bool full() const { return outputs >= projection_panel; }
-  void store_part(const Number* sums, bool first) const {
+  // Seldom: its code is better not in every place that may need it.
+  [[gnu::noinline]] void store_part(const Number* sums, bool first) const {
     for (std::size_t c = 0; c < outputs; ++c) y[c] = first ? sums[c] : y[c] + sums[c];
   }
 };

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/unseen_nodes.hpp"
 #include "support/aligned_buffer.hpp"
 
 namespace annbench {
@@ -32,7 +31,7 @@ class StoredLinks {
 // goes through and never finds.
 class Graph {
  public:
-  static constexpr std::uint32_t none = no_node;
+  static constexpr std::uint32_t none = 0xffffffffu;
   static constexpr std::size_t max_nodes = std::size_t{1} << 31;
   static constexpr std::size_t max_degree = 1024;
 

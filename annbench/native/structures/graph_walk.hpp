@@ -113,13 +113,24 @@ class Walker {
 
  private:
   // Remembers those of the nodes, up to the first `none`, that were not seen before as what is to be scored, and asks for
-  // their codes.
+  // their codes. Whether a node was seen cannot be foretold: nothing branches on it.
   void take(std::span<const std::uint32_t> nodes) {
     WalkMemory& m = memory_;
     seen_ += fresh_;
-    if (const std::size_t most = seen_ + nodes.size() + unseen_slack; m.nodes.size() < most) m.nodes.resize(2 * most);
+    if (const std::size_t most = seen_ + nodes.size(); m.nodes.size() < most) m.nodes.resize(2 * most);
     if (m.scores.size() < nodes.size()) m.scores.resize(nodes.size());
-    fresh_ = kernels_.unseen_nodes(nodes.data(), nodes.size(), m.seen.data(), m.nodes.data() + seen_);
+    std::uint32_t* const unseen = m.nodes.data() + seen_;
+    std::uint64_t* const seen = m.seen.data();
+    std::size_t found = 0;
+    for (const std::uint32_t node : nodes) {
+      if (node == Graph::none) break;
+      std::uint64_t& word = seen[node / 64];
+      const std::uint64_t bit = std::uint64_t{1} << node % 64;
+      unseen[found] = node;
+      found += static_cast<std::size_t>((word & bit) == 0);
+      word |= bit;
+    }
+    fresh_ = found;
     for (const std::uint32_t place : fresh()) {
       const std::size_t begin = codec_.bytes(0, place);
       prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
@@ -268,12 +279,10 @@ class Walks {
   bool ends(Walk& walk) {
     TopK& mine = best_[walk.query];
     const WalkPool& found = walk.walker.found();
-    std::size_t taken = 0;
-    for (std::size_t f = 0; f < found.size() && taken < mine.capacity(); ++f) {
-      if (found.barred(f)) continue;
-      mine.push(found.score(f), found.node(f));
-      ++taken;
-    }
+    std::size_t taken = 0, end = 0;
+    for (; end < found.size() && taken < mine.capacity(); ++end) taken += static_cast<std::size_t>(!found.barred(end));
+    for (std::size_t f = end; f-- > 0;)  // the farthest first: then none has to find its place
+      if (!found.barred(f)) mine.push(found.score(f), found.node(f));
     if (taken == std::min(mine.capacity(), passing_) || !found.full()) return true;
     mine.take();
     walk.times *= 2;

@@ -96,7 +96,6 @@ void test_product_codes();
 void test_fixed_projection();
 void test_nearest_keys();
 void test_query_values();
-void test_unseen_nodes();
 void test_projection();
 void test_sign_scan();
 void test_sign_tables();

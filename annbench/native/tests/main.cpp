@@ -41,7 +41,6 @@ constexpr Test tests[] = {
     {"sign_scan", annbench::tests::test_sign_scan},
     {"query_values", annbench::tests::test_query_values},
     {"nearest_keys", annbench::tests::test_nearest_keys},
-    {"unseen_nodes", annbench::tests::test_unseen_nodes},
     {"fixed_projection", annbench::tests::test_fixed_projection},
     {"projection", annbench::tests::test_projection},
     {"crc32c", annbench::tests::test_crc32c},

@@ -70,6 +70,65 @@ inline simde__m512 fmadd_ps(simde__m512 a, simde__m512 b, simde__m512 c) {
   return simde_mm512_loadu_ps(z);
 }
 
+// The lanes of a vector as numbers of type T, each made what `make` says, as lanes of another.
+template <class To, class T, class Vector, class Make>
+inline To each(Vector value, Make make) {
+  constexpr std::size_t count = sizeof(value) / sizeof(T);
+  T lanes[count];
+  std::memcpy(lanes, &value, sizeof(value));
+  decltype(make(lanes[0])) made[count];
+  for (std::size_t i = 0; i < count; ++i) made[i] = make(lanes[i]);
+  To all;
+  static_assert(sizeof(all) == sizeof(made));
+  std::memcpy(&all, made, sizeof(made));
+  return all;
+}
+
+inline simde__m512i srai_epi32(simde__m512i value, unsigned by) {
+  return each<simde__m512i, std::int32_t>(value, [by](std::int32_t lane) { return lane >> by; });
+}
+inline simde__m512i cvtps_epi32(simde__m512 value) {
+  return each<simde__m512i, float>(value, [](float lane) { return static_cast<std::int32_t>(std::nearbyint(lane)); });
+}
+inline simde__m128i cvtepi32_epi8(simde__m512i value) {
+  return each<simde__m128i, std::int32_t>(value, [](std::int32_t lane) { return static_cast<std::int8_t>(lane); });
+}
+inline simde__m256i cvtepi32_epi16(simde__m512i value) {
+  return each<simde__m256i, std::int32_t>(value, [](std::int32_t lane) { return static_cast<std::int16_t>(lane); });
+}
+
+inline __mmask8 cmplt_epu64_mask(simde__m512i a, simde__m512i b) {
+  std::uint64_t x[8], y[8];
+  std::memcpy(x, &a, sizeof(x));
+  std::memcpy(y, &b, sizeof(y));
+  unsigned mask = 0;
+  for (int i = 0; i < 8; ++i) mask |= static_cast<unsigned>(x[i] < y[i]) << i;
+  return static_cast<__mmask8>(mask);
+}
+
+inline simde__m256i maskz_loadu_epi16(__mmask16 mask, const void* from) {
+  std::int16_t lanes[16] = {};
+  for (int i = 0; i < 16; ++i)
+    if ((mask >> i) & 1) std::memcpy(lanes + i, static_cast<const std::int16_t*>(from) + i, sizeof(std::int16_t));
+  simde__m256i all;
+  std::memcpy(&all, lanes, sizeof(all));
+  return all;
+}
+
+inline std::int32_t reduce_add_epi32(simde__m512i value) {
+  std::int32_t lanes[16], sum = 0;
+  std::memcpy(lanes, &value, sizeof(lanes));
+  for (const std::int32_t lane : lanes) sum += lane;
+  return sum;
+}
+inline float reduce_max_ps(simde__m512 value) {
+  float lanes[16];
+  std::memcpy(lanes, &value, sizeof(lanes));
+  float largest = lanes[0];
+  for (const float lane : lanes) largest = largest < lane ? lane : largest;
+  return largest;
+}
+
 inline float reduce_add_ps(simde__m512 value) {
   float lanes[16];
   std::memcpy(lanes, &value, sizeof(lanes));
@@ -89,6 +148,14 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_cvtph_ps
 #undef _mm512_fmadd_ps
 #undef _mm512_madd_epi16
+#undef _mm512_srai_epi32
+#undef _mm512_cvtps_epi32
+#undef _mm512_cvtepi32_epi8
+#undef _mm512_cvtepi32_epi16
+#undef _mm512_cmplt_epu64_mask
+#undef _mm512_reduce_add_epi32
+#undef _mm512_reduce_max_ps
+#undef _mm256_maskz_loadu_epi16
 #undef _mm512_reduce_add_ps
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
 #define _mm512_maskz_loadu_epi64(mask, from) annbench::simde_missing::maskz_loadu_epi64(mask, from)
@@ -100,3 +167,11 @@ inline float reduce_add_ps(simde__m512 value) {
 #define _mm512_reduce_add_ps(value) annbench::simde_missing::reduce_add_ps(value)
 #define _mm512_madd_epi16(a, b) simde_mm512_madd_epi16(a, b)  // there, under a name with two more parameters
 #define _mm512_fmadd_ps(a, b, c) annbench::simde_missing::fmadd_ps(a, b, c)
+#define _mm512_srai_epi32(value, by) annbench::simde_missing::srai_epi32(value, by)
+#define _mm512_cvtps_epi32(value) annbench::simde_missing::cvtps_epi32(value)
+#define _mm512_cvtepi32_epi8(value) annbench::simde_missing::cvtepi32_epi8(value)
+#define _mm512_cvtepi32_epi16(value) annbench::simde_missing::cvtepi32_epi16(value)
+#define _mm512_cmplt_epu64_mask(a, b) annbench::simde_missing::cmplt_epu64_mask(a, b)
+#define _mm512_reduce_add_epi32(value) annbench::simde_missing::reduce_add_epi32(value)
+#define _mm512_reduce_max_ps(value) annbench::simde_missing::reduce_max_ps(value)
+#define _mm256_maskz_loadu_epi16(mask, from) annbench::simde_missing::maskz_loadu_epi16(mask, from)

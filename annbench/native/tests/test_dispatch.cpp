@@ -23,12 +23,12 @@ void test_dispatch() {
   check(error.find("'avx3'") != std::string::npos && error.find("scalar") != std::string::npos,
         "an unknown name is refused with the available ones: " + error);
   for (const KernelTable* kernels : available_kernels())
-    check(kernels->threshold_select && kernels->exact_dot && kernels->exact_squared_l2 && kernels->hamming_select && kernels->nibble_dot && kernels->byte_dot &&
+    check(kernels->threshold_select && kernels->exact_dot && kernels->exact_squared_l2 && kernels->hamming_select && kernels->nibble_dot && kernels->byte_dot && kernels->nibble_scores &&
               kernels->float32_dot && kernels->float32_squared_l2 && kernels->float16_dot && kernels->float16_squared_l2 &&
               kernels->hadamard && kernels->plane_dot &&
               kernels->table_scan && kernels->projection && kernels->fixed_projection && kernels->offer_keys &&
               kernels->wide_dot && kernels->largest && kernels->round_bytes && kernels->round_shorts &&
-              kernels->unseen_nodes && kernels->crc32c,
+              kernels->crc32c,
           "no hole in the table of " + std::string(isa_name(kernels->isa)));
 
   const char* wanted = std::getenv("ANNBENCH_ISA");
