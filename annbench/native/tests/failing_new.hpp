@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace annbench::tests {
 
@@ -20,5 +21,23 @@ class FailAllocation {
 // Allocations of this thread that are not freed. What one thread allocates and another frees is counted in neither's
 // favour.
 std::int64_t live_allocations();
+
+// What came of an action whose allocation number `at` failed, if it had so many.
+struct Starved {
+  bool failed, thrown, leaked;  // `leaked`: something is allocated that was not before
+};
+
+template <class Action>
+Starved starve(std::size_t at, const Action& action) {
+  const std::int64_t live = live_allocations();
+  const FailAllocation failure(at);
+  bool thrown = false;
+  try {
+    action();
+  } catch (const std::bad_alloc&) {
+    thrown = true;
+  }
+  return {failure.happened(), thrown, live_allocations() != live};
+}
 
 }  // namespace annbench::tests

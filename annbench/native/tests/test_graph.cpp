@@ -49,21 +49,11 @@ void check_memory() {
   build(rows, dim);  // what threads keep for themselves
   bool failed = true;
   for (std::size_t at = 0; failed; at += 1 + at / 40) {
-    const std::int64_t before = live_allocations();
-    bool thrown = false;
-    {
-      const FailAllocation failure(at);
-      try {
-        build(rows, dim);
-      } catch (const std::bad_alloc&) {
-        thrown = true;
-      }
-      failed = failure.happened();
-    }
-    const bool leaked = live_allocations() != before;  // before there is a message
+    const Starved build_of = starve(at, [&] { build(rows, dim); });
+    failed = build_of.failed;
     const std::string where = "a build without memory, allocation " + std::to_string(at);
-    check(thrown == failed, where + ": std::bad_alloc");
-    check(!leaked, where + ": no leak");
+    check(build_of.thrown == failed, where + ": std::bad_alloc");
+    check(!build_of.leaked, where + ": no leak");
   }
 }
 

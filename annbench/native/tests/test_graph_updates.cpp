@@ -245,16 +245,9 @@ void check_memory() {
   const auto until_it_works = [&](const std::string& name, Failing how, const auto& change) {
     bool failed = true;
     for (std::size_t at = 0; failed; ++at) {
-      bool thrown = false;
-      {
-        const FailAllocation failure(at);
-        try {
-          change();
-        } catch (const std::bad_alloc&) {
-          thrown = true;
-        }
-        failed = failure.happened();
-      }
+      const Starved done = starve(at, change);
+      const bool thrown = done.thrown;
+      failed = done.failed;
       if (failed && !thrown && how == Failing::may_be_done) return;
       check(thrown == failed || (how == Failing::may_go_on && !thrown), name + " without memory: std::bad_alloc");
       if (failed) check_sound(c, Metric::inner_product, name + " without memory, allocation " + std::to_string(at));

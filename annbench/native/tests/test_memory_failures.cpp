@@ -93,21 +93,11 @@ void at_every_allocation(const std::string& what, bool keeps_nothing, const Acti
   bool failed = true;
   std::size_t at = 0;
   for (; failed; ++at) {
-    const std::int64_t live = live_allocations();
-    bool thrown = false;
-    {
-      const FailAllocation failure(at);
-      try {
-        action();
-      } catch (const std::bad_alloc&) {
-        thrown = true;
-      }
-      failed = failure.happened();
-    }
-    const bool leaked = keeps_nothing && live_allocations() != live;
+    const Starved done = starve(at, action);
+    failed = done.failed;
     const std::string where = what + " without memory, allocation " + std::to_string(at);
-    check(thrown == failed, where + ": std::bad_alloc");
-    check(!leaked, where + ": no leak");
+    check(done.thrown == failed, where + ": std::bad_alloc");
+    check(!(keeps_nothing && done.leaked), where + ": no leak");
     check(!failed || unharmed(), where + ": all is as it was");
   }
   check(at > 1, what + " allocates");

@@ -23,8 +23,8 @@ bool same(float a, float b) {
   return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) || (std::isnan(a) && std::isnan(b));
 }
 
-// Against the sum in float64, within the bound; and every ISA, for all rows together and for
-// one alone, against the reference, bit for bit. All memory ends at a guard page.
+// Against the sum in float64, within the bound; and every ISA, for all rows together and for one alone, against the
+// reference, bit for bit. All memory ends at a guard page.
 void compare(const Case& c, const std::vector<float>& w, const std::vector<float>& rows) {
   std::vector<float> weights(packed_projection_size(c.dim_in, c.dim_out));
   pack_projection(w.data(), c.dim_in, c.dim_out, weights.data());

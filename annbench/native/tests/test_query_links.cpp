@@ -163,20 +163,10 @@ void check_memory() {
   make();  // what threads keep for themselves
   bool failed = true;
   for (std::size_t at = 0; failed; at += 1 + at / 40) {
-    const std::int64_t before = live_allocations();
-    bool thrown = false;
-    {
-      const FailAllocation failure(at);
-      try {
-        make();
-      } catch (const std::bad_alloc&) {
-        thrown = true;
-      }
-      failed = failure.happened();
-    }
-    const bool leaked = live_allocations() != before;  // before there is a message
+    const Starved made = starve(at, make);
+    failed = made.failed;
     const std::string where = "links for queries without memory, allocation " + std::to_string(at);
-    check(thrown == failed && !leaked, where + ": std::bad_alloc, no leak");
+    check(made.thrown == failed && !made.leaked, where + ": std::bad_alloc, no leak");
   }
 }
 
