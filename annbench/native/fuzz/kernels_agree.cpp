@@ -11,7 +11,7 @@
 #include "fuzz/input.hpp"
 #include "fuzz/target.hpp"
 #include "kernels/dispatch.hpp"
-#include "kernels/fixed_row.hpp"
+#include "transforms/fixed_row.hpp"
 
 namespace annbench::fuzz {
 namespace {

@@ -4,7 +4,7 @@
 //   sums[r·dim_out + i] = Σ_k W[i][k]·x[r][k],  r < count, i < dim_out, k < 2·pairs
 //   W and x are 16-bit integers, none of them −32768, two and two in a 32-bit integer, `pairs` of them a row; an odd number
 //   is made even by a 0. The sums are exact if those of every row of W with every x, over whatever part of the inputs, stay
-//   within 32 bits. Those of rows of length 2¹⁵ do, by Cauchy and Schwarz: fixed_row.hpp makes such.
+//   within 32 bits. Those of rows of length 2¹⁵ do, by Cauchy and Schwarz: transforms/fixed_row.hpp makes such.
 //   W lies in panels of 16 outputs, packed by pack_projection. The packed form may begin at any address and is all that is
 //   read of W; nothing is read beyond x or written beyond `sums`. `pairs` may be 0: the sums are then 0.
 //

@@ -95,6 +95,7 @@ void test_plane_rows();
 void test_product_codes();
 void test_fixed_projection();
 void test_nearest_keys();
+void test_nibble_scores();
 void test_query_values();
 void test_projection();
 void test_sign_scan();

@@ -35,6 +35,7 @@ constexpr Test tests[] = {
     {"hamming", annbench::tests::test_hamming},
     {"hamming_tables", annbench::tests::test_hamming_tables},
     {"code_dot", annbench::tests::test_code_dot},
+    {"nibble_scores", annbench::tests::test_nibble_scores},
     {"packed_dot", annbench::tests::test_packed_dot},
     {"plane_dot", annbench::tests::test_plane_dot},
     {"table_scan", annbench::tests::test_table_scan},

@@ -1,4 +1,4 @@
-#include "kernels/fixed_row.hpp"
+#include "transforms/fixed_row.hpp"
 
 #include <algorithm>
 #include <cmath>

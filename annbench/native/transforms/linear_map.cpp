@@ -4,7 +4,7 @@
 #include <array>
 #include <memory>
 
-#include "kernels/fixed_row.hpp"
+#include "transforms/fixed_row.hpp"
 
 namespace annbench {
 
