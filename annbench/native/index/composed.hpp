@@ -235,15 +235,14 @@ class ComposedIndex {
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
   void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
                     const PlaceFilter* filter, std::int64_t* ids, float* distances) const;
-  std::vector<std::vector<Scored>> rerank_on_disk(const Prepared& prepared, std::span<TopK> best) const;
+  std::vector<std::vector<Scored>> decide(const Prepared& prepared, std::span<TopK> best) const;
   void require_in_memory() const;
   void find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter, std::span<TopK> best) const;
   bool passing_are_few(const SearchSettings& how, const PlaceFilter& filter) const;
   std::unique_lock<WritePreferringMutex> stop_searches();
   void search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                     std::int64_t* ids, float* distances) const;
-  void rescore(const Prepared& prepared, std::size_t q, std::span<Scored> found) const;
-  void answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k, std::int64_t* ids,
+  void answer(const Prepared& prepared, std::size_t q, std::span<const Scored> found, std::size_t k, std::int64_t* ids,
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;
   float distance_of(float score, float constant, bool exact) const;

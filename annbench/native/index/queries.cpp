@@ -61,34 +61,45 @@ std::size_t largest_of(const KernelTable& kernels, std::span<const float> scores
 void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) const {
   const IndexSettings& s = settings_;
   p.count = n;
-  p.raw.assign(queries, queries + n * s.dim_in);
+  p.raw = queries;
+  if (s.metric == Metric::cosine) {
+    p.unit.assign(queries, queries + n * s.dim_in);
+    p.raw = p.unit.data();
+  }
   p.zero.assign(n, false);
   const auto short_dot = [&](const float* x, const float* y, std::size_t count) {
     return static_cast<float>(kernels_.wide_dot(x, y, count));
   };
-  for (std::size_t q = 0; q < n; ++q) {
-    float* x = p.raw.data() + q * s.dim_in;
-    double squares = kernels_.wide_dot(x, x, s.dim_in);
-    if (s.metric == Metric::cosine && std::isfinite(squares)) {
+  constexpr const char* unusable = "a query has values that are NaN, infinite, or so large that distances are";
+  if (s.metric == Metric::cosine) {
+    for (std::size_t q = 0; q < n; ++q) {
+      float* x = p.unit.data() + q * s.dim_in;
+      const double squares = kernels_.wide_dot(x, x, s.dim_in);
+      require(std::isfinite(squares), unusable);
       p.zero[q] = squares == 0;
       const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
       for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
-      squares = 1;
     }
-    require(std::isfinite(static_cast<float>(squares)),
-            "a query has values that are NaN, infinite, or so large that distances are");
   }
   if (!s.mean.empty()) {
     p.centred.resize(n * s.dim_in);
     for (std::size_t q = 0; q < n; ++q)
       for (std::size_t j = 0; j < s.dim_in; ++j) p.centred[q * s.dim_in + j] = p.raw[q * s.dim_in + j] - s.mean[j];
   }
+  p.lengths.assign(n, 0);
+  if (s.metric != Metric::cosine || query_map_) {
+    for (std::size_t q = 0; q < n; ++q) {
+      const float* x = p.without_mean() + q * s.dim_in;
+      p.lengths[q] = kernels_.wide_dot(x, x, s.dim_in);
+      require(std::isfinite(static_cast<float>(p.lengths[q])), unusable);
+    }
+  }
   if (rotation_) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
     for (std::size_t q = 0; q < n; ++q) rotation_->rotate(kernels_, p.mapped.data() + q * s.dim);
   } else if (query_map_) {
     p.mapped.resize(n * s.dim);
-    query_map_->map(kernels_, p.without_mean(), n, p.mapped.data());
+    query_map_->map(kernels_, p.without_mean(), p.lengths.data(), n, p.mapped.data(), p.room);
   } else if (s.normalise) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
   }
@@ -104,20 +115,21 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
   p.rerank_constants.resize(n);
   for (std::size_t q = 0; q < n; ++q) {
     const float* scanned = p.scanned() + q * s.dim;
-    const float* centred = p.without_mean() + q * s.dim_in;
     p.squares[q] = short_dot(scanned, scanned, s.dim);
     require(std::isfinite(p.squares[q]), "a query is mapped beyond float32");
+    p.constants[q] = p.rerank_constants[q] = 0;
+    if (reranker_ != nullptr && reranker_->exact()) continue;
     float constant = 0;
     if (s.metric == Metric::euclidean)
-      constant = short_dot(centred, centred, s.dim_in);
+      constant = static_cast<float>(p.lengths[q]);
     else if (!s.mean.empty())
-      constant = short_dot(p.raw.data() + q * s.dim_in, s.mean.data(), s.dim_in);
+      constant = short_dot(p.raw + q * s.dim_in, s.mean.data(), s.dim_in);
     p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
     if (by_norms_ && s.metric == Metric::cosine)
       p.constants[q] += 0.5f - (s.mean.empty() ? 0 : short_dot(s.mean.data(), s.mean.data(), s.dim_in) / 2);
     if (exact_l2_) p.constants[q] = 0;
     if (halved_l2_) p.constants[q] = p.squares[q];
-    p.rerank_constants[q] = reranker_ != nullptr && reranker_->exact() ? 0 : constant;
+    p.rerank_constants[q] = constant;
   }
 }
 
@@ -234,13 +246,11 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   prepare(queries, count, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
   find(prepared, how, filter, best);
-  std::vector<std::vector<Scored>> decided;
-  if (on_disk_ && on_disk_->has_rerank()) decided = rerank_on_disk(prepared, best);
+  const std::vector<std::vector<Scored>> found = decide(prepared, best);
   std::size_t reranked = 0;
   for (std::size_t q = 0; q < count; ++q) {
-    std::vector<Scored> found = decided.empty() ? best[q].take() : std::move(decided[q]);
-    reranked += found.size();
-    answer(prepared, q, std::move(found), k, ids + q * k, distances + q * k);
+    reranked += found[q].size();
+    answer(prepared, q, found[q], k, ids + q * k, distances + q * k);
   }
   if (graph_ && reranker_ != nullptr) reranked_.fetch_add(reranked, std::memory_order_relaxed);
 }
@@ -306,12 +316,11 @@ std::vector<std::vector<std::uint32_t>> ComposedIndex::nearest_nodes(const float
       std::vector<TopK> best(prepared.count, TopK(kept(k, how)));
       choose_lists(how, prepared, probes);
       lists_->scan(kernels_, {prepared.scanned(), probes, lists_->sharing_pays(), {}, nullptr}, best);
+      const std::vector<std::vector<Scored>> found = decide(prepared, best);
       for (std::size_t q = 0; q < prepared.count; ++q) {
         if (prepared.zero[q]) continue;
-        std::vector<Scored> found = best[q].take();
-        rescore(prepared, q, found);
-        if (found.size() > k) found.resize(k);
-        for (const Scored& one : found) nearest[first + q].push_back(static_cast<std::uint32_t>(place_of(one.id)));
+        for (const Scored& one : std::span(found[q]).first(std::min(k, found[q].size())))
+          nearest[first + q].push_back(static_cast<std::uint32_t>(place_of(one.id)));
       }
     }
   });
@@ -333,34 +342,27 @@ void ComposedIndex::search_split(const float* query, std::size_t k, const Search
   TopK all(kept(k, how));
   for (TopK& part : best)
     for (const Scored& one : part.take()) all.push(one.score, one.id);
-  if (on_disk_ && on_disk_->has_rerank())
-    answer(prepared, 0, std::move(rerank_on_disk(prepared, {&all, 1}).front()), k, ids, distances);
-  else
-    answer(prepared, 0, all.take(), k, ids, distances);
+  answer(prepared, 0, decide(prepared, {&all, 1}).front(), k, ids, distances);
 }
 
-// What queries have found, with the scores of their finer copies.
-std::vector<std::vector<Scored>> ComposedIndex::rerank_on_disk(const Prepared& prepared, std::span<TopK> best) const {
+// What queries have found, nearest first, with the scores of their finer copies where there are such.
+std::vector<std::vector<Scored>> ComposedIndex::decide(const Prepared& prepared, std::span<TopK> best) const {
   std::vector<std::vector<Scored>> found;
   found.reserve(best.size());
-  for (TopK& one : best) found.push_back(one.take());
-  const float* queries = reranker_->centred() ? prepared.without_mean() : prepared.raw.data();
-  on_disk_->rescore(kernels_, *reranker_, lists_->all(), queries, settings_.dim_in, found);
+  for (TopK& one : best) found.push_back(reranker_ == nullptr ? one.take() : one.take_unordered());
+  if (reranker_ == nullptr) return found;
+  const float* queries = reranker_->centred() ? prepared.without_mean() : prepared.raw;
+  if (on_disk_ && on_disk_->has_rerank())
+    on_disk_->rescore(kernels_, *reranker_, lists_->all(), queries, settings_.dim_in, found);
+  else
+    reranker_->rescore(kernels_, queries, lists_->all(), found);
   return found;
 }
 
-// What was found with the scores of finer copies, and sorted by them; as it is where there are none.
-void ComposedIndex::rescore(const Prepared& prepared, std::size_t q, std::span<Scored> found) const {
-  if (reranker_ == nullptr) return;
-  const float* query = (reranker_->centred() ? prepared.without_mean() : prepared.raw.data()) + q * settings_.dim_in;
-  reranker_->rescore(kernels_, query, lists_->all(), found);
-}
-
-// `found` as ids and distances; re-ranked where there is something to do it with, and that was not done.
-void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::vector<Scored> found, std::size_t k,
+// `found`, nearest first, as ids and distances.
+void ComposedIndex::answer(const Prepared& prepared, std::size_t q, std::span<const Scored> found, std::size_t k,
                            std::int64_t* ids, float* distances) const {
   const auto& lists = lists_->all();
-  if (!(on_disk_ && on_disk_->has_rerank())) rescore(prepared, q, found);
   const bool finer = reranker_ != nullptr, exact = finer ? reranker_->exact() : exact_l2_;
   const float constant = (finer ? prepared.rerank_constants : prepared.constants)[q];
   std::size_t filled = 0;

@@ -30,22 +30,30 @@ class RerankerOf final : public Reranker {
   bool centred() const override { return centred_; }
   bool exact() const override { return exact_; }
 
-  void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
-               std::span<Scored> found) const override {
+  void rescore(const KernelTable& kernels, const float* queries, const std::vector<CodeList>& lists,
+               std::span<std::vector<Scored>> found) const override {
     typename C::Query prepared;
-    codec_.prepare(kernels, query, prepared);
-    // Those that follow one another in a list at once; mostly all, because there is one list.
-    std::vector<std::uint32_t> places(found.size());
-    std::vector<float> scores(found.size());
-    for (std::size_t first = 0, end = 0, asked = 0; first < found.size(); first = end) {
-      for (; asked < std::min(first + 1 + rows_ahead, found.size()); ++asked) ask_for(lists, found[asked]);
-      const std::size_t list = list_of(found[first].id);
-      for (; end < found.size() && list_of(found[end].id) == list; ++end)
-        places[end] = static_cast<std::uint32_t>(place_of(found[end].id));
-      codec_.refine(kernels, prepared, {}, view(lists[list].rerank), &places[first], end - first, &scores[first]);
+    std::vector<std::uint32_t> places;
+    std::vector<float> scores;
+    for (std::size_t q = 0; q < found.size(); ++q) {
+      std::vector<Scored>& mine = found[q];
+      if (q == 0) ask_for_first(lists, mine);
+      if (q + 1 < found.size()) ask_for_first(lists, found[q + 1]);
+      codec_.prepare(kernels, queries + q * codec_.dim(), prepared);
+      places.resize(mine.size());
+      scores.resize(mine.size());
+      // Those that follow one another in a list at once; mostly all, because there is one list.
+      for (std::size_t first = 0, end = 0, asked = 0; first < mine.size(); first = end) {
+        for (; asked < std::min(first + 1 + rows_ahead, mine.size()); ++asked)
+          if (asked >= rows_ahead) ask_for(lists, mine[asked]);
+        const std::size_t list = list_of(mine[first].id);
+        for (; end < mine.size() && list_of(mine[end].id) == list; ++end)
+          places[end] = static_cast<std::uint32_t>(place_of(mine[end].id));
+        codec_.refine(kernels, prepared, {}, view(lists[list].rerank), &places[first], end - first, &scores[first]);
+      }
+      take(scores, mine);
+      std::ranges::sort(mine, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
     }
-    take(scores, found);
-    std::ranges::sort(found, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
   }
 
   void rescore_rows(const KernelTable& kernels, const float* query, const CodesView& rows,
@@ -64,6 +72,9 @@ class RerankerOf final : public Reranker {
       found[i].score = scores[i] == scores[i] ? scores[i] : -std::numeric_limits<float>::infinity();
   }
 
+  void ask_for_first(const std::vector<CodeList>& lists, std::span<const Scored> found) const {
+    for (const Scored& one : found.first(std::min(rows_ahead, found.size()))) ask_for(lists, one);
+  }
   void ask_for(const std::vector<CodeList>& lists, const Scored& one) const {
     const std::size_t place = place_of(one.id), begin = codec_.bytes(0, place);
     prefetch(lists[list_of(one.id)].rerank[0].data() + begin, codec_.bytes(0, place + 1) - begin);

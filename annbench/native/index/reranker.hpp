@@ -23,9 +23,10 @@ class Reranker {
   virtual void move(CodeList& list, std::size_t from, std::size_t to) const = 0;
   // The vector at a place, as encode() got it but for what its code loses: dim_in floats.
   virtual void decode(const CodeList& list, std::size_t place, float* vector) const = 0;
-  // Replaces the scores of what is found by its own, and sorts it.
-  virtual void rescore(const KernelTable& kernels, const float* query, const std::vector<CodeList>& lists,
-                       std::span<Scored> found) const = 0;
+  // Replaces the scores of what every query has found by its own, and sorts it: query q is dim_in floats at
+  // queries + q·dim_in.
+  virtual void rescore(const KernelTable& kernels, const float* queries, const std::vector<CodeList>& lists,
+                       std::span<std::vector<Scored>> found) const = 0;
   // Gives what is found the scores of `rows`, one after the other; in no order.
   virtual void rescore_rows(const KernelTable& kernels, const float* query, const CodesView& rows,
                             std::span<Scored> found) const = 0;

@@ -116,6 +116,10 @@ Graph with_entries(IndexFileReader& reader, Graph graph) {
   if (graph.entries.empty() && graph.size() > 0) reader.reject("entries", "there are none");
   for (const std::uint32_t entry : graph.entries)
     if (entry >= graph.size()) reader.reject("entries", "node " + std::to_string(entry) + " does not exist");
+  std::vector<std::uint32_t> ordered = graph.entries;
+  std::ranges::sort(ordered);
+  if (const auto twice = std::ranges::adjacent_find(ordered); twice != ordered.end())
+    reader.reject("entries", "node " + std::to_string(*twice) + " is there twice");
   return graph;
 }
 

@@ -127,9 +127,16 @@ ANNBENCH_TARGET_AVX512 inline double wide_dot_avx512(const float* a, const float
 }
 
 ANNBENCH_TARGET_AVX512 inline float largest_avx512(const float* x, std::size_t count) {
-  __m512 largest = _mm512_setzero_ps();
+  __m512 largest = _mm512_setzero_ps(), second = largest, third = largest, fourth = largest;
   std::size_t j = 0;
+  for (; j + 64 <= count; j += 64) {
+    largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + j)));
+    second = _mm512_max_ps(second, _mm512_abs_ps(_mm512_loadu_ps(x + j + 16)));
+    third = _mm512_max_ps(third, _mm512_abs_ps(_mm512_loadu_ps(x + j + 32)));
+    fourth = _mm512_max_ps(fourth, _mm512_abs_ps(_mm512_loadu_ps(x + j + 48)));
+  }
   for (; j + 16 <= count; j += 16) largest = _mm512_max_ps(largest, _mm512_abs_ps(_mm512_loadu_ps(x + j)));
+  largest = _mm512_max_ps(_mm512_max_ps(largest, second), _mm512_max_ps(third, fourth));
   return std::max(_mm512_reduce_max_ps(largest), largest_scalar(x + j, count - j));
 }
 

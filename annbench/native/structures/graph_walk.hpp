@@ -79,7 +79,7 @@ class Walker {
     patience_ = sight.patience == 0 ? std::numeric_limits<std::size_t>::max() : sight.patience;
     notable_ = sight.notable;
     in_vain_ = 0;
-    take(graph_.entries);
+    take_entries();
   }
 
   // What should be read of a graph that is stored before gather() is called.
@@ -131,10 +131,21 @@ class Walker {
       word |= bit;
     }
     fresh_ = found;
-    for (const std::uint32_t place : fresh()) {
-      const std::size_t begin = codec_.bytes(0, place);
-      prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
-    }
+    for (const std::uint32_t place : fresh()) ask_for_code(place);
+  }
+  // The same of the entries, where every search begins: none of them was seen, and all are in the caches.
+  void take_entries() {
+    WalkMemory& m = memory_;
+    const std::span<const std::uint32_t> entries = graph_.entries;
+    if (m.nodes.size() < entries.size()) m.nodes.resize(2 * entries.size());
+    if (m.scores.size() < entries.size()) m.scores.resize(entries.size());
+    std::ranges::copy(entries, m.nodes.begin());
+    for (const std::uint32_t node : entries) m.seen[node / 64] |= std::uint64_t{1} << node % 64;
+    fresh_ = entries.size();
+  }
+  void ask_for_code(std::size_t place) const {
+    const std::size_t begin = codec_.bytes(0, place);
+    prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
   }
   std::span<const std::uint32_t> fresh() const { return std::span(memory_.nodes).subspan(seen_, fresh_); }
 

@@ -51,6 +51,9 @@ class TopK {
     return std::move(heap_);
   }
 
+  // In whatever order.
+  std::vector<Scored> take_unordered() { return std::move(heap_); }
+
  private:
   // As a heap's order: the farthest of the kept is in front.
   struct Nearer {

@@ -27,6 +27,15 @@ inline simde__m512i maskz_loadu_epi64(__mmask8 mask, const void* from) {
   return simde_mm512_loadu_si512(lanes);
 }
 
+inline simde__m512i mask_expandloadu_epi64(simde__m512i other, __mmask8 mask, const void* from) {
+  std::int64_t lanes[8];
+  std::memcpy(lanes, &other, sizeof(lanes));
+  const auto* next = static_cast<const std::int64_t*>(from);
+  for (int i = 0; i < 8; ++i)
+    if ((mask >> i) & 1) std::memcpy(lanes + i, next++, sizeof(std::int64_t));
+  return simde_mm512_loadu_si512(lanes);
+}
+
 template <class T, class Vector>
 inline void mask_storeu(void* to, __mmask16 mask, Vector value) {
   T lanes[16];
@@ -141,6 +150,8 @@ inline float reduce_add_ps(simde__m512 value) {
 
 #undef _mm512_maskz_loadu_ps
 #undef _mm512_maskz_loadu_epi64
+#undef _mm512_mask_expandloadu_epi64
+#undef _mm512_maskz_expandloadu_epi64
 #undef _mm512_mask_storeu_ps
 #undef _mm512_mask_storeu_epi32
 #undef _mm512_cvtps_pd
@@ -159,6 +170,9 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_reduce_add_ps
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
 #define _mm512_maskz_loadu_epi64(mask, from) annbench::simde_missing::maskz_loadu_epi64(mask, from)
+#define _mm512_mask_expandloadu_epi64(other, mask, from) annbench::simde_missing::mask_expandloadu_epi64(other, mask, from)
+#define _mm512_maskz_expandloadu_epi64(mask, from) \
+  annbench::simde_missing::mask_expandloadu_epi64(simde_mm512_setzero_si512(), mask, from)
 #define _mm512_mask_storeu_ps(to, mask, value) annbench::simde_missing::mask_storeu<float>(to, mask, value)
 #define _mm512_mask_storeu_epi32(to, mask, value) annbench::simde_missing::mask_storeu<std::int32_t>(to, mask, value)
 #define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)

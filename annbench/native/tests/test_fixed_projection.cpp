@@ -126,8 +126,11 @@ void check_errors() {
   for (float& value : x) value = 1e-3f * normal(random);
   const LinearMap fixed(w, dim_in, dim_out, true), floats(w, dim_in, dim_out, false);
   check(fixed.nbytes() < floats.nbytes() * 0.52, "half of the memory");
-  fixed.map(active_kernels(), x.data(), count, coarse.data());
-  floats.map(active_kernels(), x.data(), count, exact.data());
+  LinearMap::Room room;
+  std::vector<double> lengths(count);
+  for (std::size_t r = 0; r < count; ++r) lengths[r] = active_kernels().wide_dot(&x[r * dim_in], &x[r * dim_in], dim_in);
+  fixed.map(active_kernels(), x.data(), lengths.data(), count, coarse.data(), room);
+  floats.map(active_kernels(), x.data(), lengths.data(), count, exact.data(), room);
   double squares = 0;
   for (std::size_t r = 0; r < count; ++r)
     for (std::size_t i = 0; i < dim_out; ++i) {

@@ -15,10 +15,10 @@
 namespace annbench {
 
 // x as 16-bit integers, of length 2¹⁵ − 2 together, fixed_pairs(x.size()) pairs of them. Returns what 1 stands for: 0 where
-// x is nothing but zeros, or so short that float32 has no such number. x is finite.
-inline float fixed_row(const KernelTable& kernels, std::span<const float> x, std::int32_t* pairs) {
+// x is nothing but zeros, or so short that float32 has no such number. x is finite; `squares` is its squared length.
+inline float fixed_row(const KernelTable& kernels, std::span<const float> x, double squares, std::int32_t* pairs) {
   constexpr double length = 32766;
-  const double longest = std::sqrt(kernels.wide_dot(x.data(), x.data(), x.size()));
+  const double longest = std::sqrt(squares);
   const auto inverse = static_cast<float>(length / longest);
   const bool any = inverse < std::numeric_limits<float>::max();
   if (!any || x.size() % 2 != 0) std::memset(pairs, 0, fixed_pairs(x.size()) * sizeof *pairs);
@@ -30,6 +30,10 @@ inline float fixed_row(const KernelTable& kernels, std::span<const float> x, std
     std::memcpy(pairs + first / 2, some.data(), count * sizeof some[0]);
   }
   return static_cast<float>(longest / length);
+}
+
+inline float fixed_row(const KernelTable& kernels, std::span<const float> x, std::int32_t* pairs) {
+  return fixed_row(kernels, x, kernels.wide_dot(x.data(), x.data(), x.size()), pairs);
 }
 
 }  // namespace annbench

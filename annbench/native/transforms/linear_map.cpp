@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 
 #include "transforms/fixed_row.hpp"
 
@@ -28,26 +27,29 @@ std::size_t LinearMap::nbytes() const {
   return (packed_.size() + units_.size()) * sizeof(float) + fixed_.size() * sizeof(std::int32_t);
 }
 
-void LinearMap::map(const KernelTable& kernels, const float* x, std::size_t count, float* y) const {
+void LinearMap::map(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y,
+                    Room& room) const {
   if (units_.empty())
     kernels.projection(packed_.data(), dim_in_, dim_out_, x, count, y);
   else
-    map_fixed(kernels, x, count, y);
+    map_fixed(kernels, x, squares, count, y, room);
 }
 
-void LinearMap::map_fixed(const KernelTable& kernels, const float* x, std::size_t count, float* y) const {
+void LinearMap::map_fixed(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y,
+                          Room& room) const {
   constexpr std::size_t most = 48;  // rows at a time: whole tiles of every instruction set
   const std::size_t pairs = fixed_pairs(dim_in_), together = std::min(most, count);
-  const auto rows = std::make_unique_for_overwrite<std::int32_t[]>(together * pairs);
-  const auto sums = std::make_unique_for_overwrite<std::int32_t[]>(together * dim_out_);
+  room.rows.resize(std::max(room.rows.size(), together * pairs));
+  room.sums.resize(std::max(room.sums.size(), together * dim_out_));
   std::array<float, most> units;
   for (std::size_t first = 0; first < count; first += together) {
     const std::size_t n = std::min(together, count - first);
-    for (std::size_t r = 0; r < n; ++r) units[r] = fixed_row(kernels, {x + (first + r) * dim_in_, dim_in_}, rows.get() + r * pairs);
-    kernels.fixed_projection(fixed_.data(), pairs, dim_out_, rows.get(), n, sums.get());
+    for (std::size_t r = 0; r < n; ++r)
+      units[r] = fixed_row(kernels, {x + (first + r) * dim_in_, dim_in_}, squares[first + r], room.rows.data() + r * pairs);
+    kernels.fixed_projection(fixed_.data(), pairs, dim_out_, room.rows.data(), n, room.sums.data());
     for (std::size_t r = 0; r < n; ++r)
       for (std::size_t i = 0; i < dim_out_; ++i)
-        y[(first + r) * dim_out_ + i] = static_cast<float>(sums[r * dim_out_ + i]) * units_[i] * units[r];
+        y[(first + r) * dim_out_ + i] = static_cast<float>(room.sums[r * dim_out_ + i]) * units_[i] * units[r];
   }
 }
 

@@ -18,12 +18,18 @@ class LinearMap {
   // the lengths of its row and of the query. Every instruction set gives the same bits.
   LinearMap(std::span<const float> matrix, std::size_t dim_in, std::size_t dim_out, bool fixed);
 
+  // To work in, for one call at a time; kept for its memory.
+  struct Room {
+    std::vector<std::int32_t> rows, sums;
+  };
+
   std::size_t nbytes() const;
-  // y[r] = matrix·x[r] for `count` rows of finite x.
-  void map(const KernelTable& kernels, const float* x, std::size_t count, float* y) const;
+  // y[r] = matrix·x[r] for `count` rows of finite x, whose squared lengths are given.
+  void map(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y, Room& room) const;
 
  private:
-  void map_fixed(const KernelTable& kernels, const float* x, std::size_t count, float* y) const;
+  void map_fixed(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y,
+                 Room& room) const;
 
   std::size_t dim_in_, dim_out_;
   AlignedBuffer<float> packed_;

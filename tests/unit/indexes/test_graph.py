@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,16 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
     assert again.nbytes / N == pytest.approx(again.spec.bytes_per_vector(DIM), rel=0.25)
 
 
+def first_entry(file: bytearray) -> int:
+    """The node that it names."""
+    return int(struct.unpack_from("<I", file, sections(file)["entries"].offset)[0])
+
+
 FORGERIES = {
     "a link to nowhere": lambda f: put(f, "links", 4, N, "<I"),
     "a link after the last": lambda f: put(f, "links", sections(f)["links"].bytes - 4, 3, "<I"),
     "an entry that is none": lambda f: put(f, "entries", 0, N, "<I"),
+    "an entry that is there twice": lambda f: put(f, "entries", 4, first_entry(f), "<I"),
     "no entries": lambda f: put_entry(f, "entries", SHAPE, 0),
     "a row less": lambda f: put_entry(f, "links", SHAPE, N - 1),
     "links of another kind": lambda f: put_entry(f, "links", DTYPE, 7, "<I"),
