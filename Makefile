@@ -115,6 +115,10 @@ bench-large: $(VENV)/.installed-dev ## 10^7 vectors from a file, within 4 GiB, r
 bench-auto: $(VENV)/.installed-dev ## What preset auto chooses, beside other presets: make bench-auto DATA=folder
 	$(BIN)/python benchmarks/auto_preset.py --data $(DATA)
 
+.PHONY: bench-calls
+bench-calls: $(VENV)/.installed-dev ## What a call from Python costs along a graph, and what two threads bring
+	$(BIN)/python benchmarks/graph_calls.py --data $(DATA)
+
 build/bench/bench/native_bench: $(NATIVE)
 	$(call native,bench,-DANNBENCH_TESTS=OFF -DANNBENCH_BENCH=ON)
 

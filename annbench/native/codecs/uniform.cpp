@@ -184,10 +184,16 @@ UniformGrid encode_osq(const float* v, std::size_t dim, int bits, std::uint8_t* 
 
 }  // namespace
 
-UniformQuantizer::UniformQuantizer(std::size_t dim, int bits, UniformFit fit) : dim_(dim), bits_(bits), fit_(fit) {
+UniformQuantizer::UniformQuantizer(std::size_t dim, int bits, UniformFit fit)
+    : dim_(dim), bits_(bits), fit_(fit), fast_scale_(std::make_shared<FastScale>()) {
   if (bits < 1 || bits > 8) throw std::invalid_argument("bits must be 1 to 8, got " + std::to_string(bits));
   if (dim < 1) throw std::invalid_argument("dim must be at least 1");
-  if (fit == UniformFit::rabitq_fast) fast_scale_ = static_cast<float>(mean_best_scale(dim, bits));
+}
+
+float UniformQuantizer::fast_scale() const {
+  if (fit_ != UniformFit::rabitq_fast) return 0;
+  std::call_once(fast_scale_->found, [this] { fast_scale_->value = static_cast<float>(mean_best_scale(dim_, bits_)); });
+  return fast_scale_->value;
 }
 
 UniformGrid UniformQuantizer::encode(const float* v, std::uint8_t* codes) const {
@@ -204,7 +210,7 @@ UniformGrid UniformQuantizer::encode(const float* v, std::uint8_t* codes) const 
     thread_local std::vector<Crossing> crossings;
     scale = best_scale(v, dim_, bits_, crossings);
   } else {
-    scale = fast_scale_ / size_for_scale(v, dim_, bits_);
+    scale = fast_scale() / size_for_scale(v, dim_, bits_);
   }
   codes_at_scale(v, dim_, scale, bits_, codes);
   // With one bit there is no scale to choose, and the step that fits the length of v is as good as any.

@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 namespace annbench {
@@ -44,13 +46,18 @@ class UniformQuantizer {
   // What predicts the best scale of a vector for rabitq_fast: the mean over random vectors of their best scale times
   // their length, up to 3 bits, or times their largest value, above. The published fast mode goes by the length always;
   // at 8 bits that clips every vector with a large value, and loses 4 to 20 times as much as the sweep. This loses 5 %.
-  float fast_scale() const { return fast_scale_; }
+  // Found when it is first asked for: that takes longer than to read a saved index, where nobody asks.
+  float fast_scale() const;
 
  private:
   std::size_t dim_;
   int bits_;
   UniformFit fit_;
-  float fast_scale_ = 0;
+  struct FastScale {
+    std::once_flag found;
+    float value = 0;
+  };
+  std::shared_ptr<FastScale> fast_scale_;  // of all copies
 };
 
 // ‖v‖² / ⟨w, v⟩ for the reconstruction w of the codes; 0 if that is no positive number, as for a zero vector.
