@@ -1,9 +1,9 @@
 """What a call from Python costs along a graph, and what a second thread brings: `make bench-calls DATA=folder`.
 
-`python benchmarks/graph_calls.py --data FOLDER --cache FOLDER [--sets …] [--rounds 9] [--json out.json]`. Preset leanvec
-over every set, at the first `ef_search` that reaches recall 0.95. Batches, batches whose searches do not take turns, and
-single queries are timed in turns on one core, processor time; one thread and two on two cores, time of the clock, so
-give the machine nothing else to do.
+`python benchmarks/graph_calls.py --data FOLDER --cache FOLDER [--sets …] [--rounds 9] [--json out.json]`. Preset
+leanvec over every set, at the first `ef_search` that reaches recall 0.95. Batches, batches whose searches do not take
+turns, and single queries are timed in turns on one core, processor time; one thread and two on two cores, time of the
+clock, so give the machine nothing else to do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from core_sets import FILES, K, CoreSet, add_options, load_sets
+from core_sets import FILES, CoreSet, K, add_options, load_sets
 from graph_builds import digest
 from index_rates import Asked, beside
 from interleaved import Spread, in_turns, one_by_one, pin_to_one_core, table
@@ -41,8 +41,8 @@ def main() -> None:
         data.name: measure(data, built(data, options.cache), options.rounds)
         for data in load_sets(options, options.rows, options.queries)
     }
-    header = ["set", "ef_search", "recall@10", "µs a query in a batch", "not taking turns", "alone, from Python", "less those",
-              f"{THREADS} threads ÷ one"]  # fmt: skip
+    header = ["set", "ef_search", "recall@10", "µs a query in a batch", "not taking turns", "alone, from Python",
+              "less those", f"{THREADS} threads ÷ one"]  # fmt: skip
     print(table(header, [[name, *values.values()] for name, values in figures.items()]))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
