@@ -46,6 +46,11 @@ CMAKE = $$(command -v cmake || echo $(BIN)/cmake)
 native = $(CMAKE) -S annbench/native -B build/$(1) -DANNBENCH_PYTHON=OFF -DANNBENCH_EMULATE_AVX512=OFF $(2); \
     $(CMAKE) --build build/$(1) --parallel "$$(nproc)"
 
+.PHONY: test-train
+test-train: $(VENV)/.installed-dev ## What needs torch (annbench[train]); make test leaves it out where torch is not there
+	$(BIN)/python -m pip install --quiet 'annbench[train]'
+	$(BIN)/python -m pytest tests/unit/train
+
 .PHONY: sanitize
 sanitize: $(VENV)/.installed-dev ## The C++ core under AddressSanitizer with UBSan, and its threads under ThreadSanitizer
 	$(call native,address,-DANNBENCH_SANITIZE=address)

@@ -79,6 +79,12 @@ class NeighborCollector:
     @staticmethod
     def bytes(queries: int, k: int, offered_rows: int) -> int: ...
 
+class RecurrentBinarizer:
+    """Codes b_u (n, dim) of rows (n, dim_in) of length 1; `shape` and `values` as Binarizer.packed gives them."""
+
+    def __init__(self, shape: NDArray[np.uint32], values: NDArray[np.float32]) -> None: ...
+    def map(self, rows: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
 def rotated(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]: ...
 def half_scale(largest: float) -> float: ...
 
@@ -112,6 +118,8 @@ class ComposedIndex:
         mean: NDArray[np.float32] | None = None,
         query_map: NDArray[np.float32] | None = None,
         base_map: NDArray[np.float32] | None = None,
+        binarizer_shape: NDArray[np.uint32] | None = None,
+        binarizer: NDArray[np.float32] | None = None,
         rotation: int | None = None,
         normalise: bool = False,
         mapped_metric: bool = False,

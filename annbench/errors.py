@@ -110,6 +110,16 @@ class IndexFileError(AnnbenchError):
     """A file that is no index of annbench, not an intact one, or that cannot be written."""
 
 
+class ModelFileError(AnnbenchError):
+    """A file that is no learned transform or checkpoint of annbench, not an intact one, or of another run."""
+
+
+class TrainingError(AnnbenchError):
+    """A training run that cannot go on."""
+
+    exit_code = EXIT_RUNS_FAILED
+
+
 class WorkerError(AnnbenchError):
     """A worker process that died or broke the protocol outside a point."""
 

@@ -24,6 +24,7 @@ from annbench.cli import (
     run,
     shared,
     terminal,
+    train,
     usage,
 )
 
@@ -42,6 +43,7 @@ app.command("compare")(compare.compare)
 app.command("baseline")(compare.baseline)
 app.add_typer(data.app, name="data", help="Datasets: list, describe, add your own vectors.")
 app.add_typer(results.app, name="results", help="Stored results: list, show, export, clean up.")
+app.add_typer(train.app, name="train", help="Learned transforms.")
 app.command("groundtruth")(groundtruth.groundtruth)
 app.command("doctor")(doctor.doctor)
 app.command("env")(env.env)

@@ -15,7 +15,7 @@ from annbench.indexes.clusters import Assigner
 from annbench.indexes.presets import AUTO, PRESETS
 from annbench.indexes.spec import SLOTS, IndexMetric, IndexSpec, checked_metric, make_spec
 from annbench.indexes.structures import DEFAULT_EF
-from annbench.indexes.transforms.base import LinearMaps
+from annbench.indexes.transforms.base import Maps
 
 MAX_ZERO_IDS = 10_000  # named in a file; no more are worth it
 MAX_REASONS = 100  # read from a file, of so many letters each
@@ -87,12 +87,15 @@ class About:
                 remedy="build the index again with this version",
             ) from error
 
-    def maps_of(self, arrays: Mapping[str, Any]) -> LinearMaps:
+    def maps_of(self, arrays: Mapping[str, Any]) -> Maps:
         """The fitted maps, out of the native index's arrays."""
+        if arrays["binarizer"] is not None:
+            shape = arrays["binarizer_shape"]
+            return Maps(self.dim, int(shape[1]), binarizer=(shape, arrays["binarizer"]), normalise=True)
         base = arrays["query_map"] if arrays["base_map"] is None else arrays["base_map"]
         dim_out = self.dim if base is None else len(base)
         normalise = bool(getattr(self.spec.transform, "normalise", False))
-        return LinearMaps(
+        return Maps(
             self.dim, dim_out, arrays["mean"], base, arrays["query_map"], arrays["rotation"], normalise=normalise
         )
 

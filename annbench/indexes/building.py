@@ -15,7 +15,7 @@ from annbench.indexes.codecs.floats import Float16
 from annbench.indexes.fitting import Fitted, fit
 from annbench.indexes.graphs import add_graph
 from annbench.indexes.reranks import Float16Rerank
-from annbench.indexes.transforms.base import LinearMaps, Matrix
+from annbench.indexes.transforms.base import Maps, Matrix
 from annbench.indexes.vectors import blocks, check_mapped
 
 Progress = Callable[[str, int, int], None]
@@ -30,8 +30,8 @@ def build_native(
     queries: Matrix | None,
     threads: int,
     progress: Progress,
-    maps: LinearMaps | None = None,
-) -> tuple[ComposedIndex, LinearMaps, Assigner | None]:
+    maps: Maps | None = None,
+) -> tuple[ComposedIndex, Maps, Assigner | None]:
     """Fit, make, and fill an index of `vectors` (n, dim), which were checked; `maps` where they are known."""
     n = len(vectors)
     progress("fit", 0, n)
@@ -58,6 +58,8 @@ def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> Comp
         # One map that serves both sides is kept once.
         base_map=None if maps.base_map is maps.query_map else maps.base_map,
         rotation=maps.rotation,
+        binarizer_shape=None if maps.binarizer is None else maps.binarizer[0],
+        binarizer=None if maps.binarizer is None else maps.binarizer[1],
         normalise=maps.normalise,
         mapped_metric=maps.normalise or maps.changes_metric,
         tables=fitted.learned.tables,
@@ -70,7 +72,7 @@ def make_native(about: About, fitted: Fitted, scales: Mapping[str, Any]) -> Comp
     )
 
 
-def _half_scales(vectors: NDArray[Any], about: About, maps: LinearMaps) -> dict[str, float]:
+def _half_scales(vectors: NDArray[Any], about: About, maps: Maps) -> dict[str, float]:
     """What values are divided by before they are rounded to half precision, whose largest is 65,504."""
     codes = isinstance(about.spec.codec, Float16)
     rerank = isinstance(about.spec.rerank, Float16Rerank)
@@ -91,7 +93,7 @@ def fill(
     vectors: NDArray[Any],
     ids: NDArray[np.int64],
     about: About,
-    maps: LinearMaps,
+    maps: Maps,
     assigner: Assigner | None,
     progress: Progress,
     *,

@@ -14,7 +14,7 @@ from annbench.indexes.codecs.base import Learned
 from annbench.indexes.spec import IndexSpec
 from annbench.indexes.structures import Ivf
 from annbench.indexes.training import sample_places
-from annbench.indexes.transforms.base import LinearMaps, Matrix, narrow
+from annbench.indexes.transforms.base import Maps, Matrix, narrow
 from annbench.indexes.transforms.moments import SAMPLE_ROWS
 from annbench.indexes.transforms.plain import random_rotation
 from annbench.indexes.vectors import as_rows
@@ -26,7 +26,7 @@ TRAIN_ROWS_PER_LIST = 128
 class Fitted:
     """What was learned from the vectors. `centroids` (nlist, prefix_dim), None for flat."""
 
-    maps: LinearMaps
+    maps: Maps
     centroids: Matrix | None
     learned: Learned
 
@@ -38,7 +38,7 @@ def fit(
     *,
     unit: bool,
     seed: int,
-    maps: LinearMaps | None = None,
+    maps: Maps | None = None,
 ) -> Fitted:
     """Learn what `spec` needs from `vectors` (n, dim), n >= 1 unless there is nothing to learn, and from training
     `queries` (m, dim) where the transform looks at them. With `unit`, vectors count scaled to length 1. `maps` are
@@ -64,7 +64,7 @@ def fit(
     return Fitted(maps, centroids, learned)
 
 
-def turned(maps: LinearMaps, rotation: Matrix) -> LinearMaps:
+def turned(maps: Maps, rotation: Matrix) -> Maps:
     """`maps` followed by `rotation` (dim_out, dim_out), which is orthogonal: inner products stay."""
     if maps.rotation is not None:
         fast = rotated(np.eye(maps.dim_in, dtype=np.float32), maps.rotation).T
@@ -76,7 +76,7 @@ def turned(maps: LinearMaps, rotation: Matrix) -> LinearMaps:
     return replace(maps, base_map=base, query_map=query)
 
 
-def _fit_maps(spec: IndexSpec, vectors: NDArray[Any], queries: Matrix | None, *, unit: bool, seed: int) -> LinearMaps:
+def _fit_maps(spec: IndexSpec, vectors: NDArray[Any], queries: Matrix | None, *, unit: bool, seed: int) -> Maps:
     transform, edges = spec.transform, spec.rotation_edges(vectors.shape[1])
     # Prefixes that are looked at alone must stay what they are: only within them, and within the rest, may be rotated.
     split = len(edges) > 1 and getattr(transform, "rotate", False)

@@ -26,7 +26,7 @@ from annbench.indexes.presets import chosen_spec
 from annbench.indexes.spec import IndexSpec, checked_metric
 from annbench.indexes.structures import DEFAULT_EF, GraphStructure
 from annbench.indexes.training import limited_threads, usable_cores
-from annbench.indexes.transforms.base import LinearMaps
+from annbench.indexes.transforms.base import Maps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
 from annbench.isa import isa
 
@@ -101,7 +101,7 @@ class Index:
         self._rerank_factor = about.spec.default_rerank_factor
         self._changing = threading.Lock()  # one add or remove at a time: new ids follow from those there are
         self._next_id: int | None = None
-        self._maps: LinearMaps | None = None
+        self._maps: Maps | None = None
         self._assigner: Assigner | None = None
         if isinstance(structure := about.spec.structure, GraphStructure):
             native.set_growth(alpha=structure.alpha, candidates=structure.candidates, entries=structure.entries)
@@ -156,6 +156,7 @@ class Index:
             spec = expected_spec(n, dim, checked_metric(metric), choices)
         else:
             spec = chosen_spec(n, dim, metric, name, choices, queries=learns)
+        spec = spec.resolved()
         spec.check(n, dim, metric, queries=learns)
         about = About(
             metric=checked_metric(metric),
@@ -501,7 +502,7 @@ class Index:
                 f"id {ids[row]} is in use", where=f"ids: {row}", remedy="give ids that are not in the index, or none"
             )
 
-    def _linear_maps(self) -> LinearMaps:
+    def _linear_maps(self) -> Maps:
         if self._maps is None:
             self._maps = self._about.maps_of(self._native.maps)
         return self._maps

@@ -22,6 +22,7 @@ from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.reranks import RERANKS, Rerank
 from annbench.indexes.structures import STRUCTURES, GraphStructure, Ivf, Structure
 from annbench.indexes.transforms.base import Transform
+from annbench.indexes.transforms.bebr import Bebr
 from annbench.indexes.transforms.registry import TRANSFORMS
 
 IndexMetric = Literal["euclidean", "cosine", "ip"]
@@ -47,9 +48,13 @@ class IndexSpec:
         """As a configuration writes it; `make_spec(**fields)` makes the same."""
         return {slot: getattr(self, slot).fields() for slot in SLOTS}
 
+    def resolved(self) -> IndexSpec:
+        """With what the transform's file says of it. Raises ModelFileError for a file that says nothing sound."""
+        return replace(self, transform=self.transform.resolved())
+
     def coded_dim(self, dim: int) -> int:
         """Dimensions that are coded, of vectors with `dim`."""
-        return int(getattr(self.transform, "dim", dim))
+        return int(getattr(self.transform, "dim", None) or dim)
 
     @property
     def nlist(self) -> int:
@@ -102,7 +107,7 @@ class IndexSpec:
         whether there are training queries.
         """
         coded = self.coded_dim(dim)
-        if coded > dim:
+        if coded > dim and not isinstance(self.transform, Bebr):
             raise UsageError(
                 f"dim {coded} exceeds the {dim} dimensions of the vectors",
                 where=f"transform {self.transform.kind}",
@@ -124,6 +129,12 @@ class IndexSpec:
 
     def _check_together(self, dim: int, metric: str) -> None:
         """Raises UsageError for choices that are sound one by one and contradict each other."""
+        if isinstance(self.transform, Bebr) and metric != "cosine":
+            raise UsageError(
+                f"binarizers are trained on directions, and {metric} is not about those alone",
+                where="transform bebr",
+                remedy="use metric cosine",
+            )
         prefix = self.prefix_dim(dim) < self.coded_dim(dim)
         if prefix and isinstance(self.codec, Product) and self.codec.opq:
             raise UsageError(

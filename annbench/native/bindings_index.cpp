@@ -61,7 +61,8 @@ using OptionalMatrix = std::optional<Matrix<const float>>;
 using OptionalVector = std::optional<Vector<const float>>;
 
 void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in, std::size_t dim, OptionalVector mean,
-               OptionalMatrix query_map, OptionalMatrix base_map, std::optional<std::uint32_t> rotation, bool normalise,
+               OptionalMatrix query_map, OptionalMatrix base_map, std::optional<std::uint32_t> rotation,
+               std::optional<Vector<const std::uint32_t>> binarizer_shape, OptionalVector binarizer, bool normalise,
                bool mapped_metric, std::string_view codec, std::uint32_t bits, std::uint32_t second_bits,
                std::string_view fit, std::uint32_t query_bits, bool rescale, bool factors, float parameter, OptionalVector tables,
                std::optional<Vector<const std::uint8_t>> table_bits, OptionalMatrix centroids, std::string_view rerank,
@@ -76,6 +77,8 @@ void construct(ComposedIndex* self, std::string_view metric, std::size_t dim_in,
   s.query_map = values_of(query_map);
   s.base_map = values_of(base_map);
   s.rotation = rotation ? std::uint64_t{*rotation} + 1 : 0;
+  s.binarizer_shape = values_of(binarizer_shape);
+  s.binarizer = values_of(binarizer);
   s.normalise = normalise;
   s.mapped_metric = mapped_metric;
   s.codec = {codec_named(codec), bits,      second_bits, fit_named(fit),    query_bits,
@@ -149,6 +152,13 @@ nb::dict maps(const ComposedIndex& self) {
   found["base_map"] = copied(s.base_map, s.dim_in);
   found["rotation"] = nb::none();
   if (s.rotation != 0) found["rotation"] = s.rotation - 1;
+  found["binarizer_shape"] = nb::none();
+  if (!s.binarizer_shape.empty()) {
+    auto shape = std::make_unique<std::uint32_t[]>(s.binarizer_shape.size());
+    std::ranges::copy(s.binarizer_shape, shape.get());
+    found["binarizer_shape"] = nb::cast(owned_by_numpy(std::move(shape), s.binarizer_shape.size()));
+  }
+  found["binarizer"] = copied(s.binarizer, 0);
   found["centroids"] = copied(s.centroids, s.prefix_dim);
   return found;
 }
@@ -163,6 +173,18 @@ auto rotated(Matrix<const float> rows, std::uint32_t seed) {
     for (std::size_t i = 0; i < n; ++i) rotation.rotate(active_kernels(), turned.get() + i * dim);
   }
   return owned_by_numpy(std::move(turned), n, dim);
+}
+
+auto binarized(const RecurrentBinarizer& self, Matrix<const float> rows) {
+  require(rows.shape(1) == self.dim_in(), "rows must have dim_in columns");
+  const std::size_t n = rows.shape(0);
+  auto codes = std::make_unique<float[]>(n * self.dim());
+  {
+    nb::gil_scoped_release unlocked;
+    RecurrentBinarizer::Room room;
+    self.map(active_kernels(), rows.data(), n, codes.get(), room);
+  }
+  return owned_by_numpy(std::move(codes), n, self.dim());
 }
 
 nb::dict by_part(const std::vector<std::pair<std::string, std::size_t>>& bytes) {
@@ -187,6 +209,11 @@ void bind_composed_index(nb::module_& m) {
       nullptr);
   m.def("rotated", rotated, "rows"_a.noconvert(), "seed"_a);
   m.def("half_scale", &FloatRows::scale_for, "largest"_a);
+  nb::class_<RecurrentBinarizer>(m, "RecurrentBinarizer")
+      .def("__init__", [](RecurrentBinarizer* self, Vector<const std::uint32_t> shape, Vector<const float> values) {
+            new (self) RecurrentBinarizer({shape.data(), shape.size()}, {values.data(), values.size()});
+          }, "shape"_a.noconvert(), "values"_a.noconvert())
+      .def("map", binarized, "rows"_a.noconvert());
   nb::class_<HalfVectors>(m, "HalfVectors")
       .def(nb::init<std::size_t, std::size_t, float>(), "nodes"_a, nb::kw_only(), "dim"_a, "scale"_a)
       .def("put", [](HalfVectors& self, std::size_t first, Matrix<const float> vectors) {
@@ -208,7 +235,8 @@ void bind_composed_index(nb::module_& m) {
   nb::class_<ComposedIndex>(m, "ComposedIndex")
       .def("__init__", construct, nb::kw_only(), "metric"_a, "dim_in"_a, "dim"_a, "mean"_a.noconvert() = nb::none(),
            "query_map"_a.noconvert() = nb::none(), "base_map"_a.noconvert() = nb::none(),
-           "rotation"_a = nb::none(), "normalise"_a = false, "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
+           "rotation"_a = nb::none(), "binarizer_shape"_a.noconvert() = nb::none(), "binarizer"_a.noconvert() = nb::none(),
+           "normalise"_a = false, "mapped_metric"_a = false, "codec"_a, "bits"_a = 0, "second_bits"_a = 0, "fit"_a = "rabitq-fast",
            "query_bits"_a = 8, "rescale"_a = true, "factors"_a = true, "parameter"_a = 1.0f,
            "tables"_a.noconvert() = nb::none(), "table_bits"_a.noconvert() = nb::none(),
            "centroids"_a.noconvert() = nb::none(), "rerank"_a = "none", "rerank_bits"_a = 8, "rerank_scale"_a = 1.0f, "description"_a = "",

@@ -22,7 +22,7 @@ LAYERS = (
     ("distances",),
     ("datasets", "config"),
     ("metrics", "indexes"),
-    ("algorithms",),
+    ("algorithms", "train"),
     ("tasks",),
     ("results",),
     ("runner", "compare"),

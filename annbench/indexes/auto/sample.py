@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from annbench.indexes.auto.wish import K
 from annbench.indexes.spec import IndexMetric
 from annbench.indexes.training import sample_places
-from annbench.indexes.transforms.base import LinearMaps, Matrix, Transform, Wide, narrow
+from annbench.indexes.transforms.base import Maps, Matrix, Transform, Wide, narrow
 from annbench.indexes.transforms.leanvec import LeanVecOod, ridged, shrunk, sphering
 from annbench.indexes.transforms.moments import mean_of, principal, second_moment
 from annbench.indexes.transforms.spectral import Pca, rotated
@@ -86,7 +86,7 @@ class Sample:
             mixed = learn[np.random.default_rng(seed).permutation(len(learn))[: QUERIES + learn_rows]]
             half = max(1, min(QUERIES, len(learn) // 2))
             self.queries, self._learn = mixed[:half], mixed[half:]
-        self._fitted: dict[str, LinearMaps] = {}
+        self._fitted: dict[str, Maps] = {}
 
     @property
     def told(self) -> str:
@@ -130,7 +130,7 @@ class Sample:
         last = min(K, some.shape[1]) - 1
         return np.asarray(some <= np.partition(some, last, axis=1)[:, last : last + 1] + self.tie)
 
-    def maps(self, transform: Transform) -> LinearMaps:
+    def maps(self, transform: Transform) -> Maps:
         """Of `transform`, fitted. Directions are learned once, and those of fewer dimensions are the first of them."""
         if isinstance(transform, Pca) and transform.center and transform.dim <= len(self.spectrum.values):
             return self._first(self.spectrum.directions, self.spectrum.directions, transform.dim, transform.rotate)
@@ -152,6 +152,6 @@ class Sample:
         query_map, base_map = sphering(moment_q, moment_x, len(directions))
         return query_map @ directions, base_map @ directions
 
-    def _first(self, query_map: Wide, base_map: Wide, dim: int, rotate: bool) -> LinearMaps:
+    def _first(self, query_map: Wide, base_map: Wide, dim: int, rotate: bool) -> Maps:
         query, base = (narrow(rotated(rows[:dim], rotate, self.seed)) for rows in (query_map, base_map))
-        return LinearMaps(self.dim, dim, narrow(self.spectrum.mean), base, base if query_map is base_map else query)
+        return Maps(self.dim, dim, narrow(self.spectrum.mean), base, base if query_map is base_map else query)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annbench._native import rotated
+from annbench._native import RecurrentBinarizer, rotated
 from annbench.errors import UsageError
 from annbench.indexes.choice import Choice
 
@@ -18,14 +19,15 @@ Wide = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LinearMaps:
+class Maps:
     """x → B(x − μ) for the base and q → A(q − μ) for queries, so that ⟨A(q − μ), B(x − μ)⟩ stands for
     ⟨q − μ, x − μ⟩.
 
     `mean` (dim_in,) is μ, None for 0; `base_map` and `query_map` (dim_out, dim_in) are B and A, both None for the
     identity, or, with `rotation`, for the fast rotation of that seed. With `normalise`, mapped vectors are scaled to
-    unit length. `changes_metric` says that the mapped inner product is meant to be another one than the original's
-    (whitening), so that recall against the original neighbours is expected to fall.
+    unit length; so they are with `binarizer`, which takes the place of mean and maps: BEBR's, shape and values as
+    Binarizer.packed gives them. `changes_metric` says that the mapped inner product is meant to be another one than the
+    original's (whitening), so that recall against the original neighbours is expected to fall.
     """
 
     dim_in: int
@@ -34,6 +36,7 @@ class LinearMaps:
     base_map: Matrix | None = None
     query_map: Matrix | None = None
     rotation: int | None = None
+    binarizer: tuple[NDArray[np.uint32], Matrix] | None = None
     normalise: bool = False
     changes_metric: bool = False
 
@@ -49,7 +52,11 @@ class LinearMaps:
     def nbytes(self) -> int:
         """Bytes that the maps take in an index; one map that serves both sides counts once."""
         parts = {id(part): part.nbytes for part in (self.mean, self.base_map, self.query_map) if part is not None}
-        return sum(parts.values())
+        return sum(parts.values()) + (0 if self.binarizer is None else self.binarizer[1].nbytes)
+
+    @cached_property
+    def _native_binarizer(self) -> RecurrentBinarizer | None:
+        return None if self.binarizer is None else RecurrentBinarizer(*self.binarizer)
 
     def _mapped(self, vectors: NDArray[Any], matrix: Matrix | None) -> Matrix:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim_in:
@@ -57,8 +64,10 @@ class LinearMaps:
         rows = vectors.astype(np.float32, copy=False)
         if self.mean is not None:
             rows = rows - self.mean
-        if self.rotation is not None:
-            mapped: NDArray[Any] = rotated(np.ascontiguousarray(rows), self.rotation)
+        if self._native_binarizer is not None:
+            mapped: NDArray[Any] = self._native_binarizer.map(np.ascontiguousarray(rows))
+        elif self.rotation is not None:
+            mapped = rotated(np.ascontiguousarray(rows), self.rotation)
         else:
             mapped = rows if matrix is None else rows @ matrix.T
         if self.normalise:
@@ -77,8 +86,12 @@ class Transform(Choice):
         """Whether `fit` looks at the vectors themselves, and not at their dimension alone."""
         return True
 
+    def resolved(self) -> Transform:
+        """Itself, with what a file that it names says of it."""
+        return self
+
     @abstractmethod
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         """The maps for `base` (n, dim) and, where the kind looks at them, training `queries` (m, dim).
 
         Training queries must be disjoint from those that recall is measured on. Raises UsageError when the parameters

@@ -21,7 +21,7 @@ from pydantic import Field
 from scipy.optimize import minimize_scalar
 
 from annbench.errors import UsageError
-from annbench.indexes.transforms.base import LinearMaps, Transform, Wide, checked_dim, narrow
+from annbench.indexes.transforms.base import Maps, Transform, Wide, checked_dim, narrow
 from annbench.indexes.transforms.moments import mean_of, principal, sampled, second_moment
 from annbench.indexes.transforms.spectral import rotated
 
@@ -31,7 +31,7 @@ STEP_EXPONENT = 0.7
 LOSS_TOLERANCE = 1e-4
 MAX_STEPS = 500
 
-Maps = tuple[Wide, Wide]
+Pair = tuple[Wide, Wide]
 
 
 class LeanVecOod(Transform):
@@ -49,7 +49,7 @@ class LeanVecOod(Transform):
     shrinkage: float | None = Field(default=None, ge=0, le=1)
     needs_queries: ClassVar[bool] = True
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         dim_in = base.shape[1]
         checked_dim(self.dim, dim_in)
         if queries is not None and queries.shape[1] != dim_in:
@@ -66,7 +66,7 @@ class LeanVecOod(Transform):
         query_map, base_map = SOLVERS[self.solver](moment_q, moment_x, self.dim)
         # The same rotation on both sides leaves AᵀB as it is.
         query_map, base_map = (rotated(rows, self.rotate, seed) for rows in (query_map, base_map))
-        return LinearMaps(dim_in, self.dim, None if mean is None else narrow(mean), narrow(base_map), narrow(query_map))
+        return Maps(dim_in, self.dim, None if mean is None else narrow(mean), narrow(base_map), narrow(query_map))
 
     def _rho(self, queries: int, dim: int) -> float:
         if self.shrinkage is not None:
@@ -80,7 +80,7 @@ def loss(query_map: Wide, base_map: Wide, moment_q: Wide, moment_x: Wide) -> flo
     return float(np.einsum("ij,ij->", error @ moment_x, moment_q @ error))
 
 
-def sphering(moment_q: Wide, moment_x: Wide, dim: int) -> Maps:
+def sphering(moment_q: Wide, moment_x: Wide, dim: int) -> Pair:
     """A = S_d^½ U_dᵀ H⁻¹, B = S_d^-½ U_dᵀ H, with H = K_Q^½ and H K_X H = U S² Uᵀ: the balanced form."""
     values, rows = principal(moment_q)
     roots = np.sqrt(np.maximum(values, QUERY_FLOOR * values[0]))
@@ -92,7 +92,7 @@ def sphering(moment_q: Wide, moment_x: Wide, dim: int) -> Maps:
     return balance * (kept @ inverse_half), (kept @ half) / safe
 
 
-def eigensearch(moment_q: Wide, moment_x: Wide, dim: int) -> Maps:
+def eigensearch(moment_q: Wide, moment_x: Wide, dim: int) -> Pair:
     """A = B = the top eigenvectors of (1 − β) K_Q·tr(K_X)/tr(K_Q) + β K_X, for the β of least loss."""
     scaled = moment_q * (np.trace(moment_x) / np.trace(moment_q))
 
@@ -114,7 +114,7 @@ def eigensearch(moment_q: Wide, moment_x: Wide, dim: int) -> Maps:
     return rows, rows
 
 
-def frank_wolfe(moment_q: Wide, moment_x: Wide, dim: int) -> Maps:
+def frank_wolfe(moment_q: Wide, moment_x: Wide, dim: int) -> Pair:
     """Alternate steps of A and B towards the polar factor of the falling gradient, from the eigensearch solution."""
     query_map, base_map = eigensearch(moment_q, moment_x, dim)
     best = (query_map, base_map)
@@ -151,7 +151,7 @@ def _polar(matrix: Wide) -> Wide:
     return np.asarray(u @ v)
 
 
-SOLVERS: dict[str, Callable[[Wide, Wide, int], Maps]] = {
+SOLVERS: dict[str, Callable[[Wide, Wide, int], Pair]] = {
     "sphering": sphering,
     "frank-wolfe": frank_wolfe,
     "eigensearch": eigensearch,

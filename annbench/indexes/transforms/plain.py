@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from annbench.indexes.transforms.base import LinearMaps, Transform, Wide, checked_dim, narrow
+from annbench.indexes.transforms.base import Maps, Transform, Wide, checked_dim, narrow
 from annbench.indexes.transforms.moments import mean_of, sampled
 
 
@@ -22,9 +22,9 @@ class _Centring(Transform):
     def needs_base(self) -> bool:
         return self.center
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         mean = narrow(mean_of(sampled(base, seed))) if self.center else None
-        return LinearMaps(base.shape[1], base.shape[1], mean)
+        return Maps(base.shape[1], base.shape[1], mean)
 
 
 class Identity(_Centring):
@@ -50,10 +50,10 @@ class Prefix(_Unseeing):
     dim: int = Field(ge=1)
     normalise: bool = True
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         dim_in = base.shape[1]
         first = np.eye(checked_dim(self.dim, dim_in), dim_in, dtype=np.float32)
-        return LinearMaps(dim_in, self.dim, None, first, first, normalise=self.normalise)
+        return Maps(dim_in, self.dim, None, first, first, normalise=self.normalise)
 
 
 class RandomRotation(_Unseeing):
@@ -61,9 +61,9 @@ class RandomRotation(_Unseeing):
 
     kind: Literal["random-rotation"] = "random-rotation"
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         rotation = narrow(random_rotation(base.shape[1], np.random.default_rng(seed)))
-        return LinearMaps(base.shape[1], base.shape[1], None, rotation, rotation)
+        return Maps(base.shape[1], base.shape[1], None, rotation, rotation)
 
 
 class FastRotation(_Centring):
@@ -74,7 +74,7 @@ class FastRotation(_Centring):
 
     kind: Literal["fast-rotation"] = "fast-rotation"
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         drawn = int(np.random.default_rng(seed).integers(1 << 32))
         return replace(super().fit(base, queries, seed=seed), rotation=drawn)
 
@@ -88,13 +88,13 @@ class SparseProjection(_Unseeing):
     dim: int = Field(ge=1)
     s: float | None = Field(default=None, ge=1)
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         dim_in = base.shape[1]
         s = self.s or np.sqrt(dim_in)
         draws = np.random.default_rng(seed).random((self.dim, dim_in))
         signs = (draws < 0.5 / s).astype(np.float64) - (draws > 1 - 0.5 / s)
         projection = narrow(signs * np.sqrt(s / self.dim))
-        return LinearMaps(dim_in, self.dim, None, projection, projection)
+        return Maps(dim_in, self.dim, None, projection, projection)
 
 
 def random_rotation(dim: int, generator: np.random.Generator) -> Wide:

@@ -7,6 +7,7 @@ from typing import Any
 
 from annbench.indexes.choice import choose
 from annbench.indexes.transforms.base import Transform
+from annbench.indexes.transforms.bebr import Bebr
 from annbench.indexes.transforms.leanvec import LeanVecOod
 from annbench.indexes.transforms.plain import FastRotation, Identity, Prefix, RandomRotation, SparseProjection
 from annbench.indexes.transforms.spectral import Pca, Whitening
@@ -20,6 +21,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "pca": Pca,
     "whitening": Whitening,
     "leanvec-ood": LeanVecOod,
+    "bebr": Bebr,
 }
 
 

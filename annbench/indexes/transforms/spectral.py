@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from annbench.indexes.transforms.base import LinearMaps, Transform, Wide, checked_dim, narrow
+from annbench.indexes.transforms.base import Maps, Transform, Wide, checked_dim, narrow
 from annbench.indexes.transforms.moments import mean_of, principal, sampled, second_moment
 from annbench.indexes.transforms.plain import random_rotation
 
@@ -26,14 +26,14 @@ class Pca(Transform):
     center: bool = True
     rotate: bool = False
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         dim_in = base.shape[1]
         checked_dim(self.dim, dim_in)
         sample = sampled(base, seed)
         mean = mean_of(sample) if self.center else None
         directions = principal(second_moment(sample, mean))[1][: self.dim]
         rows = narrow(rotated(directions, self.rotate, seed))
-        return LinearMaps(dim_in, self.dim, None if mean is None else narrow(mean), rows, rows)
+        return Maps(dim_in, self.dim, None if mean is None else narrow(mean), rows, rows)
 
 
 class Whitening(Transform):
@@ -44,7 +44,7 @@ class Whitening(Transform):
     kind: Literal["whitening"] = "whitening"
     dim: int = Field(ge=1)
 
-    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> LinearMaps:
+    def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         dim_in = base.shape[1]
         checked_dim(self.dim, dim_in)
         sample = sampled(base, seed)
@@ -52,7 +52,7 @@ class Whitening(Transform):
         values, directions = principal(second_moment(sample, mean))
         floored = np.maximum(values[: self.dim], max(EIGENVALUE_FLOOR * values[0], np.finfo(np.float32).tiny))
         rows = narrow(directions[: self.dim] / np.sqrt(floored)[:, None])
-        return LinearMaps(dim_in, self.dim, narrow(mean), rows, rows, changes_metric=True)
+        return Maps(dim_in, self.dim, narrow(mean), rows, rows, changes_metric=True)
 
 
 def rotated(rows: Wide, wanted: bool, seed: int) -> Wide:

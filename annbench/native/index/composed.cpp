@@ -28,12 +28,16 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
       spare_queries_(std::make_unique<Spares<Prepared>>()), version_(++last_version) {
   const IndexSettings& s = settings_;
   require(s.dim_in >= 1 && s.dim >= 1, "dimensions must be at least 1");
-  require(s.dim <= s.dim_in || !s.query_map.empty(), "more dimensions than the vectors have need a map");
+  const bool binarizes = !s.binarizer_shape.empty();
+  require(s.dim <= s.dim_in || !s.query_map.empty() || binarizes, "more dimensions than the vectors have need a map");
   require(s.mean.empty() || s.mean.size() == s.dim_in, "the mean must have a value a dimension");
   require(s.query_map.empty() || s.query_map.size() == s.dim * s.dim_in, "the query map must be dim × dim_in");
   require(s.base_map.empty() || s.base_map.size() == s.dim * s.dim_in, "the base map must be dim × dim_in");
-  require(!s.query_map.empty() || s.dim == s.dim_in, "without a map, dim must be dim_in");
+  require(!s.query_map.empty() || binarizes || s.dim == s.dim_in, "without a map, dim must be dim_in");
   require(s.rotation == 0 || (s.query_map.empty() && s.base_map.empty()), "a rotation takes the place of maps");
+  require(!binarizes || (s.mean.empty() && s.query_map.empty() && s.base_map.empty() && s.rotation == 0),
+          "a binarizer takes the place of a mean, maps and rotations");
+  require(!binarizes || (s.metric == Metric::cosine && s.normalise), "a binarizer takes and gives vectors of length 1");
   require(s.centroids.empty() || (s.prefix_dim >= 1 && s.prefix_dim <= s.dim && s.centroids.size() % s.prefix_dim == 0),
           "centroids must have between 1 and dim dimensions");
   require(s.rerank != RerankKind::uniform || s.rerank_bits == 4 || s.rerank_bits == 8,
@@ -44,6 +48,10 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   const bool floats = s.codec.kind == CodecKind::float32 || s.codec.kind == CodecKind::float16;
   const bool as_given = s.mean.empty() && s.query_map.empty() && s.rotation == 0 && !s.normalise;
   exact_l2_ = floats && s.metric == Metric::euclidean && as_given;
+  if (binarizes) {
+    binarizer_.emplace(s.binarizer_shape, s.binarizer);
+    require(binarizer_->dim_in() == s.dim_in && binarizer_->dim() == s.dim, "the binarizer has other dimensions");
+  }
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
   // In fixed point where codes are far coarser than that anyway.
   if (!s.query_map.empty()) query_map_.emplace(s.query_map, s.dim_in, s.dim, s.codec.anchored());
@@ -347,7 +355,8 @@ std::vector<std::pair<std::string, std::size_t>> ComposedIndex::nbytes() const {
   std::size_t centroids = (s.centroids.size() + centroid_norms_.size()) * sizeof(float);
   centroids += centroid_codes_.size();
   const std::size_t maps = (s.mean.size() + s.query_map.size() + s.base_map.size()) * sizeof(float) +
-                           (query_map_ ? query_map_->nbytes() : 0) + (rotation_ ? rotation_->nbytes() : 0);
+                           (query_map_ ? query_map_->nbytes() : 0) + (rotation_ ? rotation_->nbytes() : 0) +
+                           s.binarizer.size() * sizeof(float) + (binarizer_ ? binarizer_->nbytes() : 0);
   return {{"codes", codes},
           {"fine codes", second},
           {"rerank", rerank},

@@ -36,6 +36,7 @@
 #include "support/write_preferring_mutex.hpp"
 #include "transforms/fast_rotation.hpp"
 #include "transforms/linear_map.hpp"
+#include "transforms/recurrent_binarizer.hpp"
 
 namespace annbench {
 
@@ -78,6 +79,8 @@ struct IndexSettings {
   std::vector<float> query_map;  // dim × dim_in, or empty for the identity
   std::vector<float> base_map;   // only kept for those who add vectors later
   std::uint64_t rotation = 0;    // in place of maps, 1 + the seed of a FastRotation; 0 for none
+  std::vector<std::uint32_t> binarizer_shape;  // in place of maps, of a RecurrentBinarizer; empty for none
+  std::vector<float> binarizer;                // its values
   bool normalise = false;        // mapped vectors have length 1
   bool mapped_metric = false;    // the metric is that of the mapped vectors, not of the originals
   CodecSettings codec;
@@ -257,6 +260,7 @@ class ComposedIndex {
   bool halved_l2_ = false;  // cosine, by the squared distances between vectors of length 1
   std::optional<FastRotation> rotation_;
   std::optional<LinearMap> query_map_;
+  std::optional<RecurrentBinarizer> binarizer_;
   std::vector<float> centroid_norms_;
   std::unique_ptr<Lists> lists_;
   std::optional<Graph> graph_;

@@ -16,6 +16,7 @@ struct ComposedIndex::Prepared {
   std::vector<float> centred;  // the same less the mean; empty where there is none
   std::vector<double> lengths;  // squared, of queries without the mean; not with cosine where nothing is mapped
   LinearMap::Room room;
+  RecurrentBinarizer::Room binarizer_room;
   std::vector<float> mapped;   // count × dim; empty where that is what `centred` or `raw` is
   std::vector<float> squares;  // of what is scanned with
   std::vector<float> constants, rerank_constants;

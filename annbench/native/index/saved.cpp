@@ -2,7 +2,8 @@
 //
 //   settings     u64 (settings_count): see pack_settings
 //   description  text
-//   mean, query_map, base_map, centroids, tables   f32;   table_bits   u8: only where there are any
+//   mean, query_map, base_map, centroids, tables, binarizer   f32;   table_bits   u8;   binarizer_shape   u32: only where
+//                there are any
 //   list_sizes   u64 (nlist)
 //   ids          u32 or, where one needs it, i64 (codes), list by list
 //   links        u32 (codes, degree), entries u32: of a graph; rows filled up with 2³² − 1
@@ -151,6 +152,8 @@ void ComposedIndex::save(const std::string& path, const std::optional<std::strin
   add_floats(writer, "mean", {s.dim_in}, s.mean);
   add_floats(writer, "query_map", {s.dim, s.dim_in}, s.query_map);
   add_floats(writer, "base_map", {s.dim, s.dim_in}, s.base_map);
+  if (!s.binarizer_shape.empty()) writer.add("binarizer_shape", std::span<const std::uint32_t>(s.binarizer_shape));
+  add_floats(writer, "binarizer", {s.binarizer.size()}, s.binarizer);
   if (!s.centroids.empty()) add_floats(writer, "centroids", {nlist(), s.prefix_dim}, s.centroids);
   add_floats(writer, "tables", {s.codec.tables.size()}, s.codec.tables);
   if (!s.codec.table_bits.empty()) writer.add("table_bits", std::span<const std::uint8_t>(s.codec.table_bits));
@@ -198,6 +201,10 @@ std::unique_ptr<ComposedIndex> ComposedIndex::load(const std::string& path, cons
   s.mean = read_floats(reader, "mean", &mean);
   s.query_map = read_floats(reader, "query_map", &map);
   s.base_map = read_floats(reader, "base_map", &map);
+  if (reader.has("binarizer_shape")) {
+    s.binarizer_shape = reader.read_vector<std::uint32_t>("binarizer_shape", reader.file_bytes());
+    s.binarizer = read_floats(reader, "binarizer", nullptr);
+  }
   s.codec.tables = read_floats(reader, "tables", nullptr);
   if (reader.has("table_bits")) s.codec.table_bits = reader.read_vector<std::uint8_t>("table_bits", reader.file_bytes());
   if (reader.has("centroids")) {

@@ -12,7 +12,7 @@ from annbench.indexes.codecs.product import Product, group_edges
 from annbench.indexes.codecs.va_file import VaFile
 from annbench.indexes.fitting import block_rotation, fit, turned
 from annbench.indexes.spec import make_spec
-from annbench.indexes.transforms.base import LinearMaps
+from annbench.indexes.transforms.base import Maps
 from annbench.indexes.transforms.plain import random_rotation
 
 SEED = 3
@@ -151,11 +151,11 @@ def test_turned_maps_keep_inner_products() -> None:
     base, query = (random.normal(size=(5, 9)).astype(np.float32) for _ in range(2))
     rotation = random_rotation(5, random).astype(np.float32)
     x = random.normal(size=(7, 9)).astype(np.float32)
-    for maps in (LinearMaps(9, 5, None, base, query), LinearMaps(9, 5, None, base, base)):
+    for maps in (Maps(9, 5, None, base, query), Maps(9, 5, None, base, base)):
         other = turned(maps, rotation)
         assert other.queries(x) @ other.base(x).T == pytest.approx(maps.queries(x) @ maps.base(x).T, abs=1e-4)
         assert (other.query_map is other.base_map) == (maps.query_map is maps.base_map)
-    own = turned(LinearMaps(5, 5), rotation)
+    own = turned(Maps(5, 5), rotation)
     assert own.base(x[:, :5]) == pytest.approx(x[:, :5] @ rotation.T, abs=1e-5)
 
 

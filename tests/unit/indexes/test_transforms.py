@@ -7,7 +7,7 @@ import pytest
 
 from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.transforms import leanvec
-from annbench.indexes.transforms.base import LinearMaps, Transform
+from annbench.indexes.transforms.base import Maps, Transform
 from annbench.indexes.transforms.leanvec import LeanVecOod, eigensearch, frank_wolfe, loss, ridged, sphering
 from annbench.indexes.transforms.moments import principal, second_moment
 from annbench.indexes.transforms.plain import random_rotation
@@ -225,8 +225,8 @@ def test_more_dimensions_than_there_are_is_refused() -> None:
 
 
 def test_maps_count_their_bytes_once() -> None:
-    shared: LinearMaps = Pca(dim=DIM).fit(vectors(50), seed=SEED)
+    shared: Maps = Pca(dim=DIM).fit(vectors(50), seed=SEED)
     assert shared.nbytes == 4 * (D + DIM * D)
-    pair: LinearMaps = LeanVecOod(dim=DIM).fit(vectors(50), vectors(50, seed=1), seed=SEED)
+    pair: Maps = LeanVecOod(dim=DIM).fit(vectors(50), vectors(50, seed=1), seed=SEED)
     assert pair.nbytes == 4 * (D + 2 * DIM * D)
     assert isinstance(make_transform({"kind": "identity"}), Transform)

@@ -1,0 +1,90 @@
+"""`annbench train`: learned transforms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from annbench.cli.completion import dataset_names
+from annbench.cli.options import AsJson, DataDir
+
+if TYPE_CHECKING:
+    from annbench.train.bebr import Trained
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_PHASES = {"read": "reading the vectors", "pairs": "looking for neighbours", "train": "training"}
+
+
+@app.callback()
+def _train() -> None:
+    pass
+
+
+@app.command()
+def bebr(
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="What to learn from, by name or path.", autocompletion=dataset_names)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model, .safetensors.")],
+    query_set: Annotated[str, typer.Option("--query-set", help="Whose training queries to learn from.")] = "test",
+    bits: Annotated[int, typer.Option("--bits", min=8, help="Of a code.")] = 256,
+    steps: Annotated[int, typer.Option("--steps", min=0, max=3, help="u: every dimension has u + 1 of the bits.")] = 1,
+    hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 1024,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="It ends then, if not before.")] = 10.0,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Where a run is kept meanwhile; default: beside --out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn BEBR's recurrent binary codes. Interrupted, the same command goes on."""
+    from dataclasses import asdict
+
+    from pydantic import ValidationError
+
+    from annbench.cli.output import print_json, stdout
+    from annbench.cli.phases import phase_bar
+    from annbench.datasets.library import find_dataset
+    from annbench.errors import UsageError
+    from annbench.runner.pinning import available_cores
+    from annbench.train.bebr import TrainRequest, train_bebr
+    from annbench.train.plan import TrainingPlan
+
+    try:
+        plan = TrainingPlan.model_validate(
+            {"bits": bits, "steps": steps, "hidden": hidden, "minutes": minutes, "epochs": epochs, "seed": seed,
+             "threads": threads or len(available_cores()), "device": device}
+        )  # fmt: skip
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(first["msg"].removeprefix("Value error, "), where=".".join(map(str, first["loc"]))) from None
+    request = TrainRequest(
+        dataset=find_dataset(dataset, data_dir), query_set=query_set, plan=plan, out=out.absolute(), force=force,
+        checkpoint=(checkpoint or out.with_name(f"{out.stem}.checkpoint")).absolute(),
+    )  # fmt: skip
+    with phase_bar(_PHASES) as show:
+        trained = train_bebr(request, show)
+    if as_json:
+        print_json(asdict(trained))
+        return
+    for line in _summary(trained):
+        stdout().print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _summary(trained: Trained) -> list[str]:
+    source = "training queries" if trained.learned_queries else "vectors"
+    return [
+        f"learned from {trained.pairs:,} {source} with their neighbours: {trained.batches:,} batches "
+        f"in {trained.seconds:,.0f} s",
+        f"recall@10 of held-out queries by codes alone: {trained.recall:.3f}, "
+        f"from {trained.recalls[0][2]:.3f} at first",
+        f"wrote {trained.out}",
+    ]

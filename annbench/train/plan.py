@@ -1,0 +1,54 @@
+"""What a training run is asked for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class TrainingPlan(BaseModel):
+    """`bits` of a code, of which each of its dimensions has `steps` + 1; the rest as in Gan et al. (KDD'23), with the
+    figures that worked best here.
+
+    It ends after `epochs` or `minutes`, or where recall on held-out queries has not risen for `patience` evaluations,
+    one every `evaluate_every` batches.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bits: int = Field(default=256, ge=8, le=1 << 15)
+    steps: int = Field(default=1, ge=0, le=3)
+    hidden: int = Field(default=1024, ge=0, le=1 << 14)
+    blocks: int = Field(default=1, ge=1, le=4)
+    neighbours: int = Field(default=10, ge=1, le=1000)
+    batch: int = Field(default=512, ge=2, le=1 << 16)
+    epochs: int = Field(default=30, ge=1)
+    minutes: float | None = Field(default=10.0, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    temperature: float = Field(default=0.05, gt=0)
+    hardest: int = Field(default=32, ge=1)
+    queue_batches: int = Field(default=8, ge=0, le=1024)
+    momentum: float = Field(default=0.99, ge=0, lt=1)
+    clip: float = Field(default=5.0, gt=0)
+    evaluate_every: int = Field(default=100, ge=1)
+    patience: int = Field(default=10, ge=1)
+    held_out: int = Field(default=1000, ge=10)
+    corpus: int = Field(default=50_000, ge=100)
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _divisible(self) -> TrainingPlan:
+        if self.bits % (self.steps + 1):
+            raise ValueError(
+                f"bits {self.bits} cannot be shared by dimensions of {self.steps + 1} bits; set a multiple of it"
+            )
+        return self
+
+    @property
+    def dim(self) -> int:
+        """Of the codes."""
+        return self.bits // (self.steps + 1)

@@ -1,0 +1,64 @@
+"""Where training begins: iterative quantization (ITQ; Gong and Lazebnik, CVPR 2011), and what is left of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annbench.indexes.transforms.binarizer import Binarizer, Perceptron, unit_rows
+from annbench.indexes.transforms.plain import random_rotation
+
+Matrix = NDArray[np.float32]
+SAMPLE_ROWS = 20_000
+ITQ_ROUNDS = 50
+PASSING = 2.0  # standard deviations of a map's outputs within −1 … 1, where the straight-through gradient passes
+
+
+def itq_rotation(centred: NDArray[np.float64], dim: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """(dim, dim_in): the first principal directions of `centred` (n, dim_in), rotated so that their signs lose least.
+    With more dimensions than there are, a random frame whose columns are orthonormal.
+    """
+    dim_in = centred.shape[1]
+    if dim > dim_in:
+        return random_rotation(dim, random)[:, :dim_in]
+    directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :dim].T
+    reduced = centred @ directions.T
+    rotation = random_rotation(dim, random)
+    for _ in range(ITQ_ROUNDS):
+        signs = np.where(reduced @ rotation.T >= 0, 1.0, -1.0)
+        left, _, right = np.linalg.svd(signs.T @ reduced)
+        rotation = left @ right
+    turned: NDArray[np.float64] = rotation @ directions
+    return turned
+
+
+def linear_start(vectors: Matrix, dim: int, steps: int, *, seed: int) -> Binarizer:
+    """For `vectors` (n, dim_in) of unit length: signs of the rotated vectors less their mean, then signs of what the
+    codes so far leave of them.
+    """
+    random = np.random.default_rng(seed)
+    sample = vectors[random.choice(len(vectors), min(SAMPLE_ROWS, len(vectors)), replace=False)].astype(np.float64)
+    mean = sample.mean(axis=0)
+    rotation = itq_rotation(sample - mean, dim, random)
+    first = _scaled(rotation, -rotation @ mean, (sample - mean) @ rotation.T)
+    residual, reconstruct = [], []
+    codes = np.where(sample @ first.linear.T + first.bias >= 0, 1.0, -1.0)
+    for step in range(steps):
+        made = codes @ rotation
+        share = float(np.sum((sample - mean) * made) / max(np.sum(made * made), 1e-30))  # least squares
+        back = Perceptron(_narrow(share * rotation.T), _narrow(mean))
+        rest = sample - unit_rows(_narrow(share * made + mean))
+        onward = _scaled(rotation, np.zeros(dim), rest @ rotation.T)
+        codes = codes + 2.0 ** -(step + 1) * np.where(rest @ onward.linear.T >= 0, 1.0, -1.0)
+        residual.append(onward)
+        reconstruct.append(back)
+    return Binarizer(first, tuple(residual), tuple(reconstruct))
+
+
+def _scaled(rotation: NDArray[np.float64], bias: NDArray[np.float64], mapped: NDArray[np.float64]) -> Perceptron:
+    by = 1 / max(PASSING * float(mapped.std()), 1e-30)
+    return Perceptron(_narrow(by * rotation), _narrow(by * bias))
+
+
+def _narrow(values: NDArray[np.float64]) -> Matrix:
+    return np.ascontiguousarray(values, dtype=np.float32)

@@ -1,0 +1,170 @@
+"""A training run: from pairs to a binarizer, resumable at every evaluation."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from annbench.errors import TrainingError
+from annbench.indexes.transforms.binarizer import Binarizer
+from annbench.train.checkpoints import load_checkpoint, save_checkpoint
+from annbench.train.held_out import HeldOut
+from annbench.train.loss import Queue, info_nce
+from annbench.train.network import Network, Shape
+from annbench.train.pairs import Pairs
+from annbench.train.plan import TrainingPlan
+
+Progress = Callable[[float], None]
+
+
+@dataclass
+class State:
+    """How far a run is. `recalls` are (batches, seconds, recall@10 of the held-out queries), one an evaluation."""
+
+    batches: int = 0
+    seconds: float = 0.0
+    recalls: list[tuple[int, float, float]] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        """The highest recall so far."""
+        return max(recall for _, _, recall in self.recalls)
+
+    def stalled(self, patience: int) -> bool:
+        """Whether the last `patience` evaluations have not risen above those before."""
+        recalls = [recall for _, _, recall in self.recalls]
+        return len(recalls) > patience and max(recalls[-patience:]) <= max(recalls[:-patience])
+
+
+class Trainer:
+    """Of one plan over `pairs`; begins at `start`, whose codes the network computes at first."""
+
+    def __init__(self, plan: TrainingPlan, pairs: Pairs, held_out: HeldOut, start: Binarizer) -> None:
+        torch.manual_seed(plan.seed)
+        torch.set_num_threads(plan.threads)
+        self.plan, self.pairs, self.held_out = plan, pairs, held_out
+        shape = Shape(start.dim_in, start.dim, start.steps, plan.hidden, plan.blocks)
+        self.network = Network(shape)
+        self.network.begin_at(start)
+        self.follower = copy.deepcopy(self.network).requires_grad_(False)
+        self.best = copy.deepcopy(self.network.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+        )
+        self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps)
+        self.state = State()
+
+    @property
+    def batches(self) -> int:
+        """Of the whole run."""
+        return self.plan.epochs * self._batches_per_epoch
+
+    @property
+    def _batches_per_epoch(self) -> int:
+        return max(1, len(self.pairs) // self.plan.batch)
+
+    def run(self, checkpoint: Path | None, progress: Progress) -> Binarizer:
+        """Train, from the checkpoint if there is one; returns the best of what was evaluated.
+
+        Raises TrainingError where the loss is no number any more; the checkpoint is then the last sound one.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            load_checkpoint(checkpoint, self)
+        if not self.state.recalls:
+            self._evaluate(checkpoint)
+        while self.done < 1 and not self.state.stalled(self.plan.patience):
+            begin = time.monotonic()
+            epoch, place = divmod(self.state.batches, self._batches_per_epoch)
+            loss = self._step(self._batch(epoch, place))
+            self.state.batches += 1
+            self.state.seconds += time.monotonic() - begin
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} after {self.state.batches:,} batches",
+                    remedy="give a smaller learning rate; what was saved before is sound",
+                )
+            if self.state.batches % self.plan.evaluate_every == 0:
+                self._evaluate(checkpoint)
+            progress(self.done)
+        if self.state.recalls[-1][0] != self.state.batches:
+            self._evaluate(checkpoint)
+        self.network.load_state_dict(self.best)
+        return self._folded()
+
+    @property
+    def done(self) -> float:
+        """The share of the batches, or of the minutes, whatever ends first."""
+        share = self.state.batches / self.batches
+        if self.plan.minutes is not None:
+            share = max(share, self.state.seconds / (60 * self.plan.minutes))
+        return min(share, 1.0)
+
+    def _batch(self, epoch: int, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Anchors, positives, and the ids of both; −1 for anchors that are no positives."""
+        pairs, plan = self.pairs, self.plan
+        order = np.random.default_rng((plan.seed, epoch)).permutation(len(pairs))
+        rows = order[place * plan.batch : (place + 1) * plan.batch]
+        near = pairs.near[rows]
+        random = np.random.default_rng((plan.seed, epoch, place))
+        ids = near[np.arange(len(rows)), random.integers(near.shape[1], size=len(rows))]
+        own = torch.from_numpy(pairs.own[rows])
+        return _tensor(pairs.anchors[rows]), _tensor(pairs.positives[ids]), own, torch.from_numpy(ids)
+
+    def _step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> float:
+        anchors, positives, own, ids = batch
+        self._set_learning_rate()
+        self.network.train()
+        # Together, so that batch norms see both.
+        codes = [made.split(len(anchors)) for made in self.network(torch.cat([anchors, positives]))]
+        with torch.no_grad():
+            self.follower.train()
+            followed = self.follower(positives)
+        filled = self.queue.filled
+        others, other_ids = torch.cat([positives, self.queue.vectors[filled]]), torch.cat([ids, self.queue.ids[filled]])
+        onward, back = anchors @ others.T, positives @ anchors.T
+        barred = own[:, None] == other_ids[None, :]
+        loss = torch.zeros(())
+        for step, (a, p) in enumerate(codes):
+            among = torch.cat([p, self.queue.codes[step, filled]])
+            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest)
+            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest)
+        loss = loss / (2 * len(codes))
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
+        self.optimizer.step()
+        self.queue.push(followed, positives, ids)
+        with torch.no_grad():
+            for mine, theirs in zip(self.follower.parameters(), self.network.parameters(), strict=True):
+                mine.lerp_(theirs, 1 - self.plan.momentum)
+        return float(loss.item())
+
+    def _set_learning_rate(self) -> None:
+        """Falls to nothing by half a cosine."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * self.done))
+
+    def _evaluate(self, checkpoint: Path | None) -> None:
+        recall = self.held_out.recall(self._folded())
+        if not self.state.recalls or recall > self.state.best:
+            self.best = copy.deepcopy(self.network.state_dict())
+        self.state.recalls.append((self.state.batches, self.state.seconds, recall))
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, self)
+
+    def _folded(self) -> Binarizer:
+        folded: Binarizer = self.network.train(False).folded()
+        return folded
+
+
+def _tensor(rows: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(rows))

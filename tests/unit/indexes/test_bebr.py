@@ -1,0 +1,205 @@
+"""Binarizers after training: the reference, its file, the native map, and indexes over their codes."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from annbench._native import RecurrentBinarizer
+from annbench.errors import ModelFileError, UsageError
+from annbench.indexes.index import Index
+from annbench.indexes.transforms.binarizer import Binarizer, Perceptron, unit_rows
+from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
+
+DIM_IN, DIM, HIDDEN, N, Q, K = 24, 40, 17, 600, 30, 10
+
+
+def perceptron(random: np.random.Generator, dim_in: int, dim_out: int, widths: tuple[int, ...]) -> Perceptron:
+    def drawn(*shape: int) -> np.ndarray:
+        return (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+
+    sizes = (dim_in, *widths, dim_out) if widths else (dim_in,)
+    layers = tuple((drawn(b, a), drawn(b)) for a, b in pairwise(sizes))
+    return Perceptron(drawn(dim_out, dim_in), drawn(dim_out), layers)
+
+
+def binarizer(steps: int, widths: tuple[int, ...] = (HIDDEN,), seed: int = 3) -> Binarizer:
+    random = np.random.default_rng(seed)
+    return Binarizer(
+        perceptron(random, DIM_IN, DIM, widths),
+        tuple(perceptron(random, DIM_IN, DIM, widths) for _ in range(steps)),
+        tuple(perceptron(random, DIM, DIM_IN, widths) for _ in range(steps)),
+    )
+
+
+def vectors(n: int, seed: int) -> np.ndarray:
+    return unit_rows(np.random.default_rng(seed).standard_normal((n, DIM_IN), dtype=np.float32))
+
+
+X, ASKED = vectors(N, 1), vectors(Q, 2)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_levels_are_odd_integers(steps: int) -> None:
+    levels = binarizer(steps).levels(X)
+    most = 2 ** (steps + 1) - 1
+    assert set(np.unique(levels)) == set(range(-most, most + 1, 2))
+
+
+def test_fewer_steps_give_the_coarser_code() -> None:
+    whole = binarizer(3)
+    finest = whole.levels(X)
+    for steps in (2, 1, 0):
+        coarser = whole.prefix(steps).levels(X)
+        # What was taken away is less than what the last bit that stays can say.
+        assert np.array_equal(coarser, 2 * np.floor_divide(finest, 2 ** (4 - steps)) + 1)
+
+
+def test_without_layers_and_steps_it_is_the_sign_of_a_projection() -> None:
+    random = np.random.default_rng(7)
+    rotation = np.linalg.qr(random.standard_normal((DIM_IN, DIM_IN)))[0].astype(np.float32)
+    signs = Binarizer(Perceptron(rotation, np.zeros(DIM_IN, np.float32)), (), ())
+    codes = signs.levels(X)
+    assert np.array_equal(codes, np.where(X @ rotation.T >= 0, 1, -1))
+    # A cosine is 1 − 2·Hamming/dim.
+    assert np.array_equal(codes[0].astype(int) @ codes.T.astype(int), DIM_IN - 2 * (codes[0] != codes).sum(axis=1))
+
+
+@pytest.mark.parametrize("widths", [(), (HIDDEN,), (HIDDEN, 9)])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_the_native_map_is_the_reference(steps: int, widths: tuple[int, ...]) -> None:
+    made = binarizer(steps, widths)
+    native = RecurrentBinarizer(*made.packed()).map(X)
+    expected = made.levels(X) / np.float32(2**steps)
+    # Sums in another order may turn a sign where they are next to nothing, and what follows with it.
+    assert (native == expected).mean() > 0.9999
+    assert np.array_equal(native[5:6], RecurrentBinarizer(*made.packed()).map(X[5:6]))
+
+
+@pytest.mark.parametrize("change", ["shorter", "longer", "steps", "values", "nan", "empty"])
+def test_the_native_map_refuses_what_does_not_fit(change: str) -> None:
+    shape, values = binarizer(1).packed()
+    match change:
+        case "shorter":
+            shape = shape[:-1]
+        case "longer":
+            shape = np.append(shape, np.uint32(1))
+        case "steps":
+            shape[2] = 1000
+        case "values":
+            values = values[:-1]
+        case "nan":
+            values[3] = np.nan
+        case "empty":
+            shape = shape[:0]
+    with pytest.raises(ValueError, match="binarizer"):
+        RecurrentBinarizer(shape, values)
+
+
+def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
+    made = binarizer(2, (HIDDEN, 9))
+    write_binarizer(tmp_path / "m.safetensors", made, {"dataset": "x", "recall": 0.5})
+    again = read_binarizer(tmp_path / "m.safetensors")
+    assert again.about == {"dataset": "x", "recall": 0.5}
+    for mine, other in zip(made.packed(), again.binarizer.packed(), strict=True):
+        assert np.array_equal(mine, other)
+
+
+def altered(path: Path, change: Any) -> None:
+    with safe_open(path, framework="np") as file:
+        metadata = dict(file.metadata())
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(arrays, metadata)
+    save_file(arrays, path, metadata)
+
+
+ALTERATIONS: dict[str, tuple[Any, str]] = {
+    "another version": (lambda a, m: m.update(version="2"), "version"),
+    "another kind": (lambda a, m: m.update(annbench="checkpoint"), "is no binarizer"),
+    "a value": (lambda a, m: a["first.bias"].__setitem__(0, 9), "checksum"),
+    "what it says of itself": (lambda a, m: m.update(about=json.dumps({"recall": 1.0})), "checksum"),
+    "an array less": (lambda a, m: a.pop("residual0.bias"), "checksum"),
+}
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_a_file_that_was_altered_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    write_binarizer(path, binarizer(1), {})
+    change, said = ALTERATIONS[name]
+    altered(path, change)
+    with pytest.raises(ModelFileError, match=said):
+        read_binarizer(path)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        read_binarizer(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        read_binarizer(path)
+    write_binarizer(path, binarizer(1), {})
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        read_binarizer(path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "m.safetensors"
+    write_binarizer(path, binarizer(3), {})
+    return path
+
+
+def cosines(steps: int, model: Path) -> np.ndarray:
+    made = read_binarizer(model).binarizer.prefix(steps)
+    asked, base = (made.levels(rows).astype(np.float64) for rows in (ASKED, X))
+    lengths = np.outer(np.linalg.norm(asked, axis=1), np.linalg.norm(base, axis=1))
+    return np.asarray(asked @ base.T / lengths)
+
+
+@pytest.mark.parametrize("structure", ["flat", {"kind": "graph", "degree": 16}])
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_an_index_ranks_by_cosines_of_codes(steps: int, structure: Any, model: Path, tmp_path: Path) -> None:
+    index = Index.build(
+        X, "cosine", transform={"kind": "bebr", "model": str(model), "steps": steps},
+        codec={"kind": "uniform", "bits": steps + 1}, structure=structure, rerank="none",
+    )  # fmt: skip
+    ids, distances = index.search(ASKED, K, ef_search=N)
+    exact = cosines(steps, model)
+    kth = np.sort(exact, axis=1)[:, -K]
+    found = np.take_along_axis(exact, ids, axis=1)
+    # The query is rounded to 8 bits when it is compared with codes.
+    assert (found >= kth[:, None] - 0.02).all()
+    assert np.allclose(1 - distances, found, atol=0.02)
+    model.unlink()
+    index.save(tmp_path / "index")
+    again = Index.load(tmp_path / "index")
+    assert np.array_equal(again.search(ASKED, K, ef_search=N)[0], ids)
+    again.add(X[:1], ids=[N])
+    assert again.search(X[:1], 2)[0].tolist() == [[0, N]]
+    assert "bebr" in repr(again)
+
+
+def test_what_a_model_does_not_fit_is_refused(model: Path) -> None:
+    def build(x: np.ndarray, metric: str, **how: Any) -> None:
+        Index.build(x, metric, transform={"kind": "bebr", "model": str(model), **how}, codec="uniform")
+
+    with pytest.raises(UsageError, match="24 dimensions, these have 20"):
+        build(X[:, :20], "cosine")
+    with pytest.raises(UsageError, match="use metric cosine"):
+        build(X, "euclidean")
+    with pytest.raises(UsageError, match="has 3 steps"):
+        build(X, "cosine", steps=5)
+    with pytest.raises(UsageError, match="codes of 40 dimensions"):
+        build(X, "cosine", dim=41)
+    with pytest.raises(ModelFileError):
+        Index.build(X, "cosine", transform={"kind": "bebr", "model": "nowhere"}, codec="uniform")

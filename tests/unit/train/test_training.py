@@ -1,0 +1,209 @@
+"""What a network computes and learns by, and runs that are interrupted, resumed, and go wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="annbench[train] is not installed")
+
+from annbench.errors import ModelFileError, TrainingError, UsageError  # noqa: E402
+from annbench.indexes.transforms.binarizer import unit_rows  # noqa: E402
+from annbench.train.held_out import HeldOut  # noqa: E402
+from annbench.train.loss import Queue, info_nce  # noqa: E402
+from annbench.train.network import Network, Shape, sign  # noqa: E402
+from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_views  # noqa: E402
+from annbench.train.plan import TrainingPlan  # noqa: E402
+from annbench.train.start import itq_rotation, linear_start  # noqa: E402
+from annbench.train.trainer import Trainer  # noqa: E402
+
+DIM = 16
+
+
+def clustered(n: int, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(9).standard_normal((40, DIM))
+    return unit_rows((centres[random.integers(40, size=n)] + 0.4 * random.standard_normal((n, DIM))).astype(np.float32))
+
+
+X, ASKED = clustered(1200, 1), clustered(100, 2)
+
+
+def plan(**changed: object) -> TrainingPlan:
+    given = {"bits": 32, "steps": 1, "hidden": 24, "batch": 64, "epochs": 2, "minutes": None, "evaluate_every": 10,
+             "queue_batches": 2, "hardest": 8, "neighbours": 5, **changed}  # fmt: skip
+    return TrainingPlan.model_validate(given)
+
+
+def trainer(chosen: TrainingPlan, pairs: Pairs | None = None) -> Trainer:
+    pairs = pairs or neighbours(X, chosen.neighbours, threads=1, seed=0)
+    start = linear_start(X, chosen.dim, chosen.steps, seed=chosen.seed)
+    return Trainer(chosen, pairs, HeldOut.of(ASKED, X), start)
+
+
+def silent(_done: float) -> None:
+    pass
+
+
+def test_the_sign_passes_gradients_within_one() -> None:
+    x = torch.tensor([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5], requires_grad=True)
+    signs = sign(x)
+    assert signs.tolist() == [-1, -1, -1, 1, 1, 1, 1]
+    (signs * torch.arange(1.0, 8.0)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 2, 3, 4, 5, 6, 0]
+
+
+@pytest.mark.parametrize(("steps", "hidden", "blocks"), [(0, 0, 1), (1, 24, 1), (3, 24, 2)])
+def test_folding_changes_nothing(steps: int, hidden: int, blocks: int) -> None:
+    torch.manual_seed(1)
+    network = Network(Shape(DIM, 20, steps, hidden, blocks))
+    with torch.no_grad():
+        for values in network.parameters():
+            values += 0.1 * torch.randn_like(values)
+        for _ in range(20):  # so that batch norms have seen something
+            network(torch.from_numpy(X[:256]))
+        codes = network.eval()(torch.from_numpy(X))[-1].numpy()
+    folded = network.folded()
+    levels = folded.levels(X) / np.float32(2**steps)
+    assert (levels == codes).mean() > 0.9999  # sums in another order turn signs of next to nothing
+
+
+def test_training_begins_at_itq_and_what_it_leaves() -> None:
+    start = linear_start(X, 12, 1, seed=0)
+    network = Network(Shape(DIM, 12, 1, 24, 1))
+    network.begin_at(start)
+    with torch.no_grad():
+        codes = [made.numpy() for made in network.eval()(torch.from_numpy(X))]
+    assert np.array_equal(codes[1], start.levels(X) / 2)
+    mean = X.astype(np.float64).mean(axis=0)
+    rotation = itq_rotation(X - mean, 12, np.random.default_rng(0))
+    assert np.allclose(rotation @ rotation.T, np.eye(12), atol=1e-9)
+    held_out = HeldOut.of(ASKED, X)
+    assert held_out.recall(start) > held_out.recall(start.prefix(0))
+
+
+def test_the_loss_by_hand() -> None:
+    codes = torch.tensor([[1.0, 0.0]])
+    others = torch.tensor([[3.0, 4.0], [0.0, 1.0], [2.0, 0.0], [-1.0, 0.0]])  # cosines 0.6, 0, 1, −1
+    similar = torch.tensor([[0.9, 0.1, 0.5, -0.5]])
+    barred = torch.zeros(1, 4, dtype=torch.bool)
+
+    def expected(places: list[int]) -> float:
+        scores, near = np.array([0.6, 0.0, 1.0, -1.0])[places] / 0.5, np.array([0.9, 0.1, 0.5, -0.5])[places] / 0.5
+        labels = np.exp(near) / np.exp(near).sum()
+        return float(-(labels * (scores - np.log(np.exp(scores).sum()))).sum())
+
+    def found(hardest: int) -> float:
+        return float(info_nce(codes, others, similar, barred, 0.5, hardest))
+
+    assert found(4) == pytest.approx(expected([0, 1, 2, 3]), rel=1e-5)
+    assert found(9) == found(4)
+    assert found(1) == pytest.approx(expected([0, 2]), rel=1e-5)  # the nearest by vectors, and by codes
+    barred[0, 2] = True
+    assert found(2) == pytest.approx(expected([0, 1]), rel=1e-5)
+    barred[:] = True
+    assert found(2) == 0
+
+
+def test_the_loss_is_least_where_codes_are_as_similar_as_vectors() -> None:
+    vectors = torch.from_numpy(X[:200])
+    barred = torch.eye(200, dtype=torch.bool)
+    similar = vectors @ vectors.T
+    exact = float(info_nce(vectors, vectors, similar, barred, 0.1, 50))
+    generator = torch.Generator().manual_seed(1)
+    for noise in (0.1, 0.5):
+        moved = vectors + noise * torch.randn(vectors.shape, generator=generator)
+        assert float(info_nce(moved, moved, similar, barred, 0.1, 200)) > exact
+
+
+def test_the_queue_keeps_the_last() -> None:
+    queue = Queue(5, 1, 1, 0)
+    for first in range(0, 8, 2):
+        values = torch.tensor([[float(first)], [first + 1.0]])
+        queue.push([values], 10 * values, torch.tensor([first, first + 1]))
+    assert sorted(queue.ids.tolist()) == [3, 4, 5, 6, 7]
+    assert torch.equal(queue.codes[0, :, 0], queue.ids.float())
+    assert torch.equal(queue.vectors[:, 0], 10 * queue.ids.float())
+    Queue(0, 1, 1, 0).push([torch.ones(2, 1)], torch.ones(2, 1), torch.tensor([0, 1]))
+
+
+def test_pairs() -> None:
+    pairs = neighbours(X, 5, threads=1, seed=0)
+    assert (pairs.near != np.arange(len(X))[:, None]).all()
+    exact = np.argsort(-(X @ X.T), axis=1)[:, 1:6]
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(pairs.near, exact, strict=True)]) > 4.5
+    asked = queries_and_documents(clustered(300, 3), X, 5, threads=1, seed=0)
+    assert len(asked) == 300
+    assert (asked.own == -1).all()
+    views = two_views(X, X[::-1].copy())
+    assert views.near.tolist() == [[i] for i in range(len(X))]
+    with pytest.raises(UsageError, match="are no pairs"):
+        two_views(X, X[:5])
+    with pytest.raises(UsageError, match="too few"):
+        two_views(X[:50], X[:50])
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_training_finds_more(steps: int) -> None:
+    chosen = plan(bits=16 * (steps + 1), steps=steps, epochs=8)
+    run = trainer(chosen)
+    trained = run.run(None, silent)
+    first, best = run.state.recalls[0][2], run.state.best
+    assert best > first
+    assert run.held_out.recall(trained) == pytest.approx(best, abs=1e-3)
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    pairs = neighbours(X, 5, threads=1, seed=0)
+    whole = trainer(plan(), pairs)
+    expected = whole.run(None, silent).packed()
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(done: float) -> None:
+        if done > 0.7:
+            raise StoppedError
+
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(StoppedError):
+        trainer(plan(), pairs).run(path, stop)
+    resumed = trainer(plan(), pairs)
+    found = resumed.run(path, silent).packed()
+    assert [(b, r) for b, _, r in resumed.state.recalls] == [(b, r) for b, _, r in whole.state.recalls]
+    for mine, other in zip(found, expected, strict=True):
+        assert np.array_equal(mine, other)
+    with pytest.raises(ModelFileError, match="seed was different"):
+        trainer(plan(seed=1), pairs).run(path, silent)
+    with pytest.raises(ModelFileError, match="the data was different"):
+        trainer(plan(), neighbours(X[:1000], 5, threads=1, seed=0)).run(path, silent)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    run = trainer(plan())
+    step = run._step
+
+    def broken(batch: object) -> float:
+        return float("nan") if run.state.batches == 15 else step(batch)  # type: ignore[arg-type]
+
+    run._step = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(TrainingError, match="loss is nan after 16 batches; give a smaller learning rate"):
+        run.run(path, silent)
+    resumed = trainer(plan())
+    resumed.run(path, silent)
+    assert resumed.state.batches == resumed.batches
+
+
+def test_a_run_ends_when_recall_does_not_rise() -> None:
+    run = trainer(plan(epochs=1000, evaluate_every=1, patience=2, learning_rate=1e-12))
+    run.run(None, silent)
+    assert run.state.batches == 2
+
+
+def test_plans_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="bits 33 cannot be shared by dimensions of 2 bits; set a multiple of it"):
+        plan(bits=33)
