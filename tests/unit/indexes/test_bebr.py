@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from index_bytes import put, reseal
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from annbench._native import RecurrentBinarizer
-from annbench.errors import ModelFileError, UsageError
+from annbench.errors import IndexFileError, ModelFileError, UsageError
 from annbench.indexes.index import Index
 from annbench.indexes.transforms.binarizer import Binarizer, Perceptron, unit_rows
 from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
@@ -187,6 +188,27 @@ def test_an_index_ranks_by_cosines_of_codes(steps: int, structure: Any, model: P
     again.add(X[:1], ids=[N])
     assert again.search(X[:1], 2)[0].tolist() == [[0, N]]
     assert "bebr" in repr(again)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda f: put(f, "binarizer_shape", 0, DIM_IN + 1, "<I"),
+        lambda f: put(f, "binarizer_shape", 8, 2, "<I"),
+        lambda f: put(f, "binarizer_shape", 12, 1 << 31, "<I"),
+        lambda f: put(f, "binarizer_shape", 16, HIDDEN + 1, "<I"),
+        lambda f: put(f, "binarizer", 4, float("nan"), "<f"),
+    ],
+    ids=["dimensions", "steps", "layers", "widths", "a value"],
+)
+def test_an_index_whose_binarizer_cannot_be_is_refused(forge: Any, model: Path, tmp_path: Path) -> None:
+    index = Index.build(X, "cosine", transform={"kind": "bebr", "model": str(model)}, codec="uniform", rerank="none")
+    index.save(tmp_path / "index")
+    file = bytearray((tmp_path / "index").read_bytes())
+    forge(file)
+    (tmp_path / "index").write_bytes(reseal(file))
+    with pytest.raises(IndexFileError):
+        Index.load(tmp_path / "index")
 
 
 def test_what_a_model_does_not_fit_is_refused(model: Path) -> None:
