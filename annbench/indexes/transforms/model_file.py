@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from annbench.datasets.publish import written_whole
 from annbench.errors import ModelFileError
@@ -29,7 +29,7 @@ def write_arrays(path: Path, kind: str, arrays: Arrays, about: Mapping[str, Any]
     metadata["checksum"] = _checksum(whole, metadata)
     try:
         with written_whole(path, remedy="free some space, or choose another path") as temporary:
-            save_file(whole, temporary, metadata)
+            temporary.write_bytes(save(whole, metadata))  # its own writer lets nobody else read the file
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"cannot be written: {error}", where=str(path), remedy="choose another path") from error
 

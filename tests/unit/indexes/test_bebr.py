@@ -109,6 +109,8 @@ def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
     write_binarizer(tmp_path / "m.safetensors", made, {"dataset": "x", "recall": 0.5})
     again = read_binarizer(tmp_path / "m.safetensors")
     assert again.about == {"dataset": "x", "recall": 0.5}
+    (tmp_path / "other").touch()
+    assert (tmp_path / "m.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
     for mine, other in zip(made.packed(), again.binarizer.packed(), strict=True):
         assert np.array_equal(mine, other)
 
