@@ -35,7 +35,7 @@ def bebr(
     hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 1024,
     minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="It ends then, if not before.")] = 10.0,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     checkpoint: Annotated[

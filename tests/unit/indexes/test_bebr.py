@@ -18,6 +18,7 @@ from annbench.errors import IndexFileError, ModelFileError, UsageError
 from annbench.indexes.index import Index
 from annbench.indexes.transforms.binarizer import Binarizer, Perceptron, unit_rows
 from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
+from annbench.indexes.transforms.registry import make_transform
 
 DIM_IN, DIM, HIDDEN, N, Q, K = 24, 40, 17, 600, 30, 10
 
@@ -160,6 +161,17 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "m.safetensors"
     write_binarizer(path, binarizer(3), {})
     return path
+
+
+def test_it_maps_both_sides_alike(model: Path) -> None:
+    maps = make_transform({"kind": "bebr", "model": str(model), "steps": 1}).fit(X, None, seed=0)
+    mapped = maps.base(X)
+    assert (maps.dim_in, maps.dim_out, mapped.shape, mapped.dtype) == (DIM_IN, DIM, (N, DIM), np.float32)
+    assert np.array_equal(mapped, maps.queries(X))
+    assert np.allclose(np.linalg.norm(mapped, axis=1), 1, atol=1e-6)
+    assert maps.nbytes == maps.binarizer[1].nbytes if maps.binarizer else False
+    with pytest.raises(UsageError, match="dim 24"):
+        maps.base(X[:, :5])
 
 
 def cosines(steps: int, model: Path) -> np.ndarray:

@@ -113,7 +113,7 @@ def test_frank_wolfe_stays_in_the_spectral_ball(monkeypatch: pytest.MonkeyPatch)
     assert (np.diff(seen[5:]) <= 1e-9).all()
 
 
-@pytest.mark.parametrize("kind", sorted(TRANSFORMS))
+@pytest.mark.parametrize("kind", sorted(set(TRANSFORMS) - {"bebr"}))  # that one is read from a file: test_bebr.py
 def test_every_transform_maps_both_sides_to_its_dimension(kind: str) -> None:
     base, queries = vectors(500), vectors(300, seed=12)
     maps = make_transform(fields(kind)).fit(base, queries, seed=SEED)
