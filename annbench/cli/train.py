@@ -37,7 +37,6 @@ def bebr(
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="Where a run is kept meanwhile; default: beside --out.")
     ] = None,
@@ -61,7 +60,7 @@ def bebr(
     try:
         plan = TrainingPlan.model_validate(
             {"bits": bits, "steps": steps, "hidden": hidden, "minutes": minutes, "epochs": epochs, "seed": seed,
-             "threads": threads or len(available_cores()), "device": device}
+             "threads": threads or len(available_cores())}
         )  # fmt: skip
     except ValidationError as error:
         first = error.errors()[0]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KIND = "checkpoint"
 # What a run may be resumed with, though it was begun with another: when it ends, and what it is computed on.
-MAY_DIFFER = {"epochs", "minutes", "patience", "device", "threads"}
+MAY_DIFFER = {"epochs", "minutes", "patience", "threads"}
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:

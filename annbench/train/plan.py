@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TrainingPlan(BaseModel):
-    """`bits` of a code, of which each of its dimensions has `steps` + 1; the rest as in Gan et al. (KDD'23), with the
-    figures that worked best here.
+    """`bits` of a code, of which each of its dimensions has `steps` + 1; what the rest is, is said by Gan et
+    al. (KDD'23). The defaults are where to start from: they were tried on the bundled set only.
 
     It ends after `epochs` or `minutes`, or where recall on held-out queries has not risen for `patience` evaluations,
     one every `evaluate_every` batches.
@@ -36,7 +34,6 @@ class TrainingPlan(BaseModel):
     patience: int = Field(default=10, ge=1)
     held_out: int = Field(default=1000, ge=10)
     corpus: int = Field(default=50_000, ge=100)
-    device: Literal["cpu", "cuda"] = "cpu"
     threads: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
 

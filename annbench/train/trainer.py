@@ -62,6 +62,7 @@ class Trainer:
         )
         self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps)
         self.state = State()
+        self._shuffled: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # an epoch, and its order
 
     @property
     def batches(self) -> int:
@@ -111,8 +112,9 @@ class Trainer:
     def _batch(self, epoch: int, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Anchors, positives, and the ids of both; −1 for anchors that are no positives."""
         pairs, plan = self.pairs, self.plan
-        order = np.random.default_rng((plan.seed, epoch)).permutation(len(pairs))
-        rows = order[place * plan.batch : (place + 1) * plan.batch]
+        if self._shuffled[0] != epoch:
+            self._shuffled = epoch, np.random.default_rng((plan.seed, epoch)).permutation(len(pairs))
+        rows = self._shuffled[1][place * plan.batch : (place + 1) * plan.batch]
         near = pairs.near[rows]
         random = np.random.default_rng((plan.seed, epoch, place))
         ids = near[np.arange(len(rows)), random.integers(near.shape[1], size=len(rows))]

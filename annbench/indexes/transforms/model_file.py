@@ -40,7 +40,7 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
         with safe_open(path, framework="np") as file:
             metadata = dict(file.metadata() or {})
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"cannot be read: {error}", where=str(path), remedy=f"give a {kind} of annbench"
         ) from error
@@ -55,7 +55,12 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
     given = metadata.pop("checksum", "")
     if given != _checksum(arrays, metadata):
         raise ModelFileError("its checksum is another one", where=str(path), remedy="copy or train it again")
-    about: dict[str, Any] = json.loads(metadata["about"])
+    try:
+        about = json.loads(metadata["about"])
+    except (KeyError, ValueError, RecursionError):
+        about = None
+    if not isinstance(about, dict):
+        raise ModelFileError("says nothing of itself", where=str(path), remedy="copy or train it again")
     return arrays, about
 
 

@@ -17,7 +17,7 @@ from annbench._native import RecurrentBinarizer
 from annbench.errors import IndexFileError, ModelFileError, UsageError
 from annbench.indexes.index import Index
 from annbench.indexes.transforms.binarizer import Binarizer, Perceptron, unit_rows
-from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
+from annbench.indexes.transforms.model_file import _checksum, read_binarizer, write_binarizer
 from annbench.indexes.transforms.registry import make_transform
 
 DIM_IN, DIM, HIDDEN, N, Q, K = 24, 40, 17, 600, 30, 10
@@ -143,6 +143,21 @@ def test_a_file_that_was_altered_is_refused(name: str, tmp_path: Path) -> None:
         read_binarizer(path)
 
 
+@pytest.mark.parametrize("said", [None, "no JSON", "[1]"])
+def test_a_file_that_says_nothing_of_itself_is_refused(said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    write_binarizer(path, binarizer(1), {})
+
+    def forge(arrays: Any, metadata: dict[str, str]) -> None:
+        del metadata["checksum"], metadata["about"]
+        metadata.update({} if said is None else {"about": said})
+        metadata["checksum"] = _checksum(arrays, metadata)
+
+    altered(path, forge)
+    with pytest.raises(ModelFileError, match="says nothing of itself"):
+        read_binarizer(path)
+
+
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     with pytest.raises(ModelFileError, match="cannot be read"):
@@ -169,7 +184,8 @@ def test_it_maps_both_sides_alike(model: Path) -> None:
     assert (maps.dim_in, maps.dim_out, mapped.shape, mapped.dtype) == (DIM_IN, DIM, (N, DIM), np.float32)
     assert np.array_equal(mapped, maps.queries(X))
     assert np.allclose(np.linalg.norm(mapped, axis=1), 1, atol=1e-6)
-    assert maps.nbytes == maps.binarizer[1].nbytes if maps.binarizer else False
+    assert maps.binarizer is not None
+    assert maps.nbytes == maps.binarizer[1].nbytes
     with pytest.raises(UsageError, match="dim 24"):
         maps.base(X[:, :5])
 
