@@ -91,7 +91,10 @@ class About:
         """The fitted maps, out of the native index's arrays."""
         if arrays["binarizer"] is not None:
             shape = arrays["binarizer_shape"]
-            return Maps(self.dim, int(shape[1]), binarizer=(shape, arrays["binarizer"]), normalise=True)
+            return Maps(
+                self.dim, int(shape[1]), arrays["mean"], query_map=arrays["query_map"],
+                binarizer=(shape, arrays["binarizer"]), normalise=True,
+            )  # fmt: skip
         base = arrays["query_map"] if arrays["base_map"] is None else arrays["base_map"]
         dim_out = self.dim if base is None else len(base)
         normalise = bool(getattr(self.spec.transform, "normalise", False))

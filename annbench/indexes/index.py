@@ -61,16 +61,17 @@ class Index:
     - transform: what vectors go through before they are coded: identity (center), pca, whitening, leanvec-ood (dim,
       rotate), prefix, sparse-projection (dim), random-rotation, fast-rotation (center)
     - codec: what is stored of them: float32, float16, uniform (bits 1 to 8, fit, residual_bits, scan_bits), product
-      (groups, opq), va-file (bits, hamming_keep)
+      (groups, opq), va-file (bits, hamming_keep), levels (layout)
     - structure: which codes a search looks at: flat (all), ivf (nlist; the nearest `nprobe` lists of them) or graph
       (degree, alpha; along links from near to nearer, the `ef_search` nearest are expanded)
     - rerank: a finer copy that decides among the `rerank_k` best: none, uniform (bits 4 or 8), float16, float32
 
     A slot is given as `{"kind": "pca", "dim": 64}`, or as the kind alone where that is enough; every kind is explained
     by its class, such as help(annbench.indexes.codecs.uniform.Uniform). A `preset` is a published method: pca-rag, lvq,
-    leanvec, leanvec-ood, graph-lvq, graph-f16, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq;
-    help(annbench.indexes.presets) says what its paper claims and where ours differs. Preset auto chooses for the
-    vectors at hand, by trying codes on a sample of them, and says why (`why`; help(annbench.indexes.auto.wish.Auto)).
+    leanvec, leanvec-ood, graph-lvq, graph-f16, rabitq, bbq, adanns-ivf, adanns-opq, squash-osq, bebr, bebr-ivf,
+    bebr-graph; help(annbench.indexes.presets) says what its paper claims and where ours differs. Preset auto chooses
+    for the vectors at hand, by trying codes on a sample of them, and says why (`why`;
+    help(annbench.indexes.auto.wish.Auto)).
     Slots that are given replace the preset's.
 
     Distances are L2 (not squared), 1 − cosine, or the negative inner product; smaller is nearer. They are estimates

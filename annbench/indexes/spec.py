@@ -15,6 +15,8 @@ from typing import Any, Literal
 from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.choice import choose
 from annbench.indexes.codecs.base import Codec
+from annbench.indexes.codecs.levels import MAX_BITS as MAX_LEVEL_BITS
+from annbench.indexes.codecs.levels import Levels
 from annbench.indexes.codecs.product import Product
 from annbench.indexes.codecs.registry import CODECS
 from annbench.indexes.codecs.uniform import Uniform
@@ -50,7 +52,10 @@ class IndexSpec:
 
     def resolved(self) -> IndexSpec:
         """With what the transform's file says of it. Raises ModelFileError for a file that says nothing sound."""
-        return replace(self, transform=self.transform.resolved())
+        transform, codec = self.transform.resolved(), self.codec
+        if isinstance(codec, Levels) and isinstance(transform, Bebr):
+            codec = _of_levels(codec, transform)
+        return replace(self, transform=transform, codec=codec)
 
     def coded_dim(self, dim: int) -> int:
         """Dimensions that are coded, of vectors with `dim`."""
@@ -88,7 +93,7 @@ class IndexSpec:
             return 0
         if isinstance(self.codec, Uniform):
             return 10 if self.codec.bits == 1 else 5 if self.codec.bits <= 3 else 3
-        return 10 if isinstance(self.codec, Product) else 3
+        return 10 if isinstance(self.codec, Product | Levels) else 3
 
     def rotation_edges(self, dim: int) -> list[int]:
         """Where a rotation of the coded dimensions must not mix those before with those after: the prefix that
@@ -115,8 +120,9 @@ class IndexSpec:
             )
         problems = (("codec", self.codec, self.codec.problem(coded)),
                     ("structure", self.structure, self.structure.problem(n, coded)))  # fmt: skip
+        told = not isinstance(self.transform, Bebr) or self.transform.dim is not None
         for slot, choice, problem in problems:
-            if problem is not None:
+            if problem is not None and (told or slot != "codec"):  # else a file will say how many dimensions there are
                 raise UsageError(problem[0], where=f"{slot} {choice.kind}", remedy=problem[1])
         if isinstance(self.structure, GraphStructure) and self.structure.query_links and not queries:
             raise UsageError(
@@ -129,11 +135,19 @@ class IndexSpec:
 
     def _check_together(self, dim: int, metric: str) -> None:
         """Raises UsageError for choices that are sound one by one and contradict each other."""
-        if isinstance(self.transform, Bebr) and metric != "cosine":
+        if isinstance(self.transform, Bebr) and metric != (self.transform.metric or metric):
             raise UsageError(
-                f"binarizers are trained on directions, and {metric} is not about those alone",
+                f"{self.transform.model} was trained for {self.transform.metric}, not for {metric}",
                 where="transform bebr",
-                remedy="use metric cosine",
+                remedy="train one on a dataset of this metric",
+            )
+        if isinstance(self.transform, Bebr) and metric == "ip":
+            raise UsageError(
+                "binarizers are trained for cosine and euclidean", where="transform bebr", remedy="use one of these"
+            )
+        if isinstance(self.codec, Levels) and not isinstance(self.transform, Bebr):
+            raise UsageError(
+                f"{self.transform.kind} makes no levels", where="codec levels", remedy="use it with transform bebr"
             )
         prefix = self.prefix_dim(dim) < self.coded_dim(dim)
         if prefix and isinstance(self.codec, Product) and self.codec.opq:
@@ -166,6 +180,26 @@ class IndexSpec:
                 where="codec va-file",
                 remedy=f"use a transform that keeps distances: {', '.join(ISOMETRIC)}",
             )
+
+
+def _of_levels(codec: Levels, transform: Bebr) -> Levels:
+    """As many bits as the transform makes, and the queries that it makes. Raises UsageError for others."""
+    assert transform.steps is not None
+    bits, query = transform.steps + 1, "values" if transform.asymmetric else "levels"
+    if bits > MAX_LEVEL_BITS:
+        raise UsageError(
+            f"{transform.steps} steps make {bits} bits, and levels have {MAX_LEVEL_BITS} at most",
+            where="codec levels",
+            remedy=f"set the transform's steps to {MAX_LEVEL_BITS - 1} or fewer, or use codec uniform",
+        )
+    for name, given, made in (("bits", codec.bits, bits), ("query", codec.query, query)):
+        if given not in (None, made):
+            raise UsageError(
+                f"{name} {given} is not what {transform.model} makes, which is {made}",
+                where="codec levels",
+                remedy="leave it out",
+            )
+    return codec.model_copy(update={"bits": bits, "query": query})
 
 
 def make_spec(

@@ -36,7 +36,8 @@ CodecKind codec_named(std::string_view name) {
                            {"uniform", CodecKind::uniform}, {"planes", CodecKind::planes},
                            {"two-level", CodecKind::two_level}, {"staged", CodecKind::staged},
                            {"signs", CodecKind::signs},
-                           {"product", CodecKind::product}, {"va-file", CodecKind::va_file}});
+                           {"product", CodecKind::product}, {"va-file", CodecKind::va_file},
+                           {"level-blocks", CodecKind::level_blocks}, {"level-rows", CodecKind::level_rows}});
 }
 
 UniformFit fit_named(std::string_view name) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from annbench.indexes.codecs.base import Codec
 from annbench.indexes.codecs.floats import Float16, Float32
+from annbench.indexes.codecs.levels import Levels
 from annbench.indexes.codecs.product import Product
 from annbench.indexes.codecs.uniform import Uniform
 from annbench.indexes.codecs.va_file import VaFile
@@ -14,4 +15,5 @@ CODECS: dict[str, type[Codec]] = {
     "uniform": Uniform,
     "product": Product,
     "va-file": VaFile,
+    "levels": Levels,
 }

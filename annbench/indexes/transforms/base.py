@@ -25,9 +25,10 @@ class Maps:
 
     `mean` (dim_in,) is μ, None for 0; `base_map` and `query_map` (dim_out, dim_in) are B and A, both None for the
     identity, or, with `rotation`, for the fast rotation of that seed. With `normalise`, mapped vectors are scaled to
-    unit length; so they are with `binarizer`, which takes the place of mean and maps: BEBR's, shape and values as
-    Binarizer.packed gives them. `changes_metric` says that the mapped inner product is meant to be another one than the
-    original's (whitening), so that recall against the original neighbours is expected to fall.
+    unit length; so they are with `binarizer`, which takes the place of maps, or of the base's alone where there is a
+    `query_map`: BEBR's, shape and values as Binarizer.packed gives them. `changes_metric` says that the mapped inner
+    product is meant to be another one than the original's (whitening), so that recall against the original neighbours
+    is expected to fall.
     """
 
     dim_in: int
@@ -42,11 +43,11 @@ class Maps:
 
     def base(self, vectors: NDArray[Any]) -> Matrix:
         """Mapped base vectors (n, dim_out), float32."""
-        return self._mapped(vectors, self.base_map)
+        return self._mapped(vectors, self.base_map, self._native_binarizer)
 
     def queries(self, vectors: NDArray[Any]) -> Matrix:
         """Mapped queries (q, dim_out), float32."""
-        return self._mapped(vectors, self.query_map)
+        return self._mapped(vectors, self.query_map, None if self.query_map is not None else self._native_binarizer)
 
     @property
     def nbytes(self) -> int:
@@ -58,14 +59,14 @@ class Maps:
     def _native_binarizer(self) -> RecurrentBinarizer | None:
         return None if self.binarizer is None else RecurrentBinarizer(*self.binarizer)
 
-    def _mapped(self, vectors: NDArray[Any], matrix: Matrix | None) -> Matrix:
+    def _mapped(self, vectors: NDArray[Any], matrix: Matrix | None, binarizer: RecurrentBinarizer | None) -> Matrix:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim_in:
             raise UsageError(f"got shape {vectors.shape}", where="vectors", remedy=f"give rows of dim {self.dim_in}")
         rows = vectors.astype(np.float32, copy=False)
         if self.mean is not None:
             rows = rows - self.mean
-        if self._native_binarizer is not None:
-            mapped: NDArray[Any] = self._native_binarizer.map(np.ascontiguousarray(rows))
+        if binarizer is not None:
+            mapped: NDArray[Any] = binarizer.map(np.ascontiguousarray(rows))
         elif self.rotation is not None:
             mapped = rotated(np.ascontiguousarray(rows), self.rotation)
         else:

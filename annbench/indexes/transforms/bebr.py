@@ -5,39 +5,61 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from annbench.errors import UsageError
-from annbench.indexes.transforms.base import Maps, Transform
+from annbench.indexes.transforms.base import Maps, Matrix, Transform, narrow
+from annbench.indexes.transforms.binarizer import Binarizer
 from annbench.indexes.transforms.model_file import read_binarizer
+
+DEFAULT_MODEL = "bebr.safetensors"
+RIDGE = 1e-3  # of the mean variance, so that codes that never differ in a dimension can be decoded
 
 
 class Bebr(Transform):
     """Sums of ±1 vectors of falling weights (Gan et al., KDD 2023), by the binarizer of the file `model`.
 
-    With fewer `steps` than it was trained for, codes are coarser: of steps + 1 bits a dimension, which a `uniform`
-    codec of as many keeps as they are.
+    With fewer `steps` than it was trained for, codes are coarser: of steps + 1 bits a dimension, which codec `levels`
+    keeps. Queries are binarized too, unless they are `asymmetric`: then they are mapped by the transpose of the linear
+    map that gives the vectors back from their codes with least error, so that ⟨query, code⟩ estimates what the float
+    vectors would give.
     """
 
     kind: Literal["bebr"] = "bebr"
     told: ClassVar[tuple[str, ...]] = ("model",)
-    model: str = Field(min_length=1)
+    model: str = Field(default=DEFAULT_MODEL, min_length=1)
     steps: int | None = Field(default=None, ge=0, le=7)
-    dim: int | None = Field(default=None, ge=1)  # of the codes; the file says it
+    asymmetric: bool = False
+    # What the file says of them.
+    dim: int | None = Field(default=None, ge=1)
+    metric: Literal["cosine", "euclidean"] | None = None
     normalise: ClassVar[bool] = True
 
     @property
     def needs_base(self) -> bool:
-        return False
+        return self.asymmetric
 
     def resolved(self) -> Bebr:
-        dim = read_binarizer(Path(self.model)).binarizer.dim
-        if self.dim not in (None, dim):
+        binarizer = read_binarizer(Path(self.model)).binarizer
+        if self.dim not in (None, binarizer.dim):
             raise UsageError(
-                f"{self.model} makes codes of {dim} dimensions", where="transform bebr, dim", remedy="leave it out"
+                f"{self.model} makes codes of {binarizer.dim} dimensions",
+                where="transform bebr, dim",
+                remedy="leave it out",
             )
-        return self.model_copy(update={"dim": dim})
+        metric = "cosine" if binarizer.mean is None else "euclidean"
+        return self.model_copy(update={"dim": binarizer.dim, "steps": self._steps(binarizer), "metric": metric})
+
+    def _steps(self, binarizer: Binarizer) -> int:
+        if self.steps is not None and self.steps > binarizer.steps:
+            raise UsageError(
+                f"{self.model} has {binarizer.steps} steps",
+                where="transform bebr, steps",
+                remedy=f"give at most {binarizer.steps}",
+            )
+        return binarizer.steps if self.steps is None else self.steps
 
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         binarizer = read_binarizer(Path(self.model)).binarizer
@@ -47,12 +69,19 @@ class Bebr(Transform):
                 where="transform bebr",
                 remedy="train one on vectors like these",
             )
-        if self.steps is not None and self.steps > binarizer.steps:
-            raise UsageError(
-                f"{self.model} has {binarizer.steps} steps",
-                where="transform bebr, steps",
-                remedy=f"give at most {binarizer.steps}",
-            )
-        steps = binarizer.steps if self.steps is None else self.steps
-        packed = binarizer.prefix(steps).packed()
-        return Maps(binarizer.dim_in, binarizer.dim, binarizer=packed, normalise=True)
+        packed = binarizer.prefix(self._steps(binarizer)).packed()
+        maps = Maps(binarizer.dim_in, binarizer.dim, binarizer.mean, binarizer=packed, normalise=True)
+        if not self.asymmetric:
+            return maps
+        decoder = linear_decoder(maps.base(base), base.astype(np.float32) - (0 if maps.mean is None else maps.mean))
+        return Maps(maps.dim_in, maps.dim_out, maps.mean, query_map=decoder, binarizer=packed, normalise=True)
+
+
+def linear_decoder(codes: Matrix, vectors: Matrix) -> Matrix:
+    """The matrix (dim, dim_in) that multiplied with codes (n, dim) of length 1 gives `vectors` (n, dim_in), less their
+    mean, with the least squared error.
+    """
+    wide, centred = codes.astype(np.float64), vectors - vectors.mean(axis=0, dtype=np.float64)
+    gram = wide.T @ wide
+    gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / len(gram)
+    return narrow(np.linalg.solve(gram, wide.T @ centred))

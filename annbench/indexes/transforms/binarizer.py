@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,16 @@ class Perceptron:
 
 @dataclass(frozen=True)
 class Binarizer:
-    """b_0 = sgn(first(f)), b_{t+1} = b_t + 2^−(t+1)·sgn(residual_t(f − reconstruct_t(b_t) of length 1)), sgn(0) = 1."""
+    """b_0 = sgn(first(f)), b_{t+1} = b_t + 2^−(t+1)·sgn(residual_t(f − reconstruct_t(b_t) of length 1)), sgn(0) = 1.
+
+    f is a vector of length 1 where directions are compared (`mean` None), else `scale`·(x − `mean`).
+    """
 
     first: Perceptron
     residual: tuple[Perceptron, ...]
     reconstruct: tuple[Perceptron, ...]
+    mean: Matrix | None = None
+    scale: float = 1.0
 
     @property
     def dim_in(self) -> int:
@@ -50,21 +55,26 @@ class Binarizer:
 
     def prefix(self, steps: int) -> Binarizer:
         """The same with fewer steps, whose codes are the coarser ones."""
-        return Binarizer(self.first, self.residual[:steps], self.reconstruct[:steps])
+        return replace(self, residual=self.residual[:steps], reconstruct=self.reconstruct[:steps])
 
     def packed(self) -> tuple[NDArray[np.uint32], Matrix]:
         """As the native library takes it: how many steps and layers there are and how wide, and all values."""
         parts = (self.first, *self.residual, *self.reconstruct)
         shape = [self.dim_in, self.dim, self.steps]
-        values: list[Matrix] = []
+        values: list[Matrix] = [np.array([self.scale], np.float32)]
         for part in parts:
             shape += [len(part.layers), *(len(bias) for _, bias in part.layers[:-1])]
             values += [part.linear, part.bias, *(array for layer in part.layers for array in layer)]
         flat = np.concatenate([np.ravel(array) for array in values])
         return np.array(shape, np.uint32), np.ascontiguousarray(flat, np.float32)
 
+    def seen(self, vectors: Matrix) -> Matrix:
+        """What the maps are given of `vectors`."""
+        return vectors if self.mean is None else (vectors - self.mean) * np.float32(self.scale)
+
     def levels(self, vectors: Matrix) -> NDArray[np.int8]:
-        """2^u·b_u (n, dim): odd integers within ±(2^(u+1) − 1); of `vectors` (n, dim_in) of unit length."""
+        """2^u·b_u (n, dim): odd integers within ±(2^(u+1) − 1); of `vectors` (n, dim_in), of length 1 if no mean."""
+        vectors = self.seen(vectors)
         levels = _signs(self.first(vectors))
         for step, (residual, reconstruct) in enumerate(zip(self.residual, self.reconstruct, strict=True)):
             made = reconstruct(levels.astype(np.float32) / np.float32(2**step))

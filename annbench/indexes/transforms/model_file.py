@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,10 @@ def read_arrays(path: Path, kind: str) -> tuple[dict[str, NDArray[Any]], dict[st
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
     except (SafetensorError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ModelFileError(
-            f"cannot be read: {error}", where=str(path), remedy=f"give a {kind} of annbench"
+            f"cannot be read: {error}",
+            where=str(path),
+            remedy=f"give a {kind} of annbench"
+            + (", such as `annbench train bebr` writes" if kind == "binarizer" else ""),
         ) from error
     if metadata.get("annbench") != kind:
         raise ModelFileError(f"is no {kind}", where=str(path), remedy=f"give a {kind} that annbench has written")
@@ -84,6 +87,8 @@ class BinarizerFile:
 def write_binarizer(path: Path, binarizer: Binarizer, about: Mapping[str, Any]) -> None:
     """Raises ModelFileError."""
     arrays: dict[str, NDArray[Any]] = {}
+    if binarizer.mean is not None:
+        arrays |= {"mean": binarizer.mean, "scale": np.array([binarizer.scale], np.float32)}
     for name, part in _parts(binarizer).items():
         arrays |= {f"{name}.linear": part.linear, f"{name}.bias": part.bias}
         for number, (matrix, bias) in enumerate(part.layers):
@@ -94,6 +99,7 @@ def write_binarizer(path: Path, binarizer: Binarizer, about: Mapping[str, Any]) 
 def read_binarizer(path: Path) -> BinarizerFile:
     """Raises ModelFileError for what is no binarizer, or whose parts do not fit together."""
     arrays, about = read_arrays(path, "binarizer")
+    mean, scale = arrays.pop("mean", None), arrays.pop("scale", None)
     first = _perceptron(arrays, "first", path)
     steps = sum(name.startswith("residual") and name.endswith(".linear") for name in arrays)
     dim, dim_in = first.linear.shape
@@ -101,7 +107,15 @@ def read_binarizer(path: Path) -> BinarizerFile:
     reconstruct = tuple(_perceptron(arrays, f"reconstruct{step}", path, (dim_in, dim)) for step in range(steps))
     if arrays:
         raise _unfit(path, f"it has an array {next(iter(arrays))!r} too many")
-    return BinarizerFile(Binarizer(first, residual, reconstruct), about)
+    made = Binarizer(first, residual, reconstruct)
+    if (mean is None) != (scale is None):
+        raise _unfit(path, "it has a mean or a scale alone")
+    if mean is not None and scale is not None:
+        sound = mean.dtype == scale.dtype == np.float32 and mean.shape == (dim_in,) and scale.shape == (1,)
+        if not sound or not np.isfinite(mean).all() or not np.isfinite(scale).all():
+            raise _unfit(path, "its mean or scale is another one")
+        made = replace(made, mean=mean, scale=float(scale[0]))
+    return BinarizerFile(made, about)
 
 
 def _parts(binarizer: Binarizer) -> dict[str, Perceptron]:

@@ -44,7 +44,9 @@ std::vector<CodecSettings> codecs(std::mt19937& random) {
   std::vector<CodecSettings> all = {
       codec_of(CodecKind::float32, 0),      codec_of(CodecKind::float16, 0), codec_of(CodecKind::uniform, 4),
       codec_of(CodecKind::uniform, 8),      codec_of(CodecKind::planes, 1),  codec_of(CodecKind::planes, 3),
-      codec_of(CodecKind::two_level, 4, 8), codec_of(CodecKind::staged, 1, 4), codec_of(CodecKind::signs, 1, 0)};
+      codec_of(CodecKind::two_level, 4, 8), codec_of(CodecKind::staged, 1, 4), codec_of(CodecKind::signs, 1, 0),
+      codec_of(CodecKind::level_blocks, 2), codec_of(CodecKind::level_rows, 3), codec_of(CodecKind::level_blocks, 1)};
+  all.back().query_bits = 1;  // binarized
   CodecSettings product = codec_of(CodecKind::product, 3);
   product.tables = normal(16 * seed_dim, random);
   CodecSettings varying = codec_of(CodecKind::planes, 0);
@@ -73,6 +75,7 @@ std::unique_ptr<ComposedIndex> small_index(const CodecSettings& codec, std::size
   s.metric = only_euclidean ? Metric::euclidean : static_cast<Metric>(number % 3);
   s.dim_in = s.dim = seed_dim;
   s.codec = codec;
+  s.normalise = s.mapped_metric = codec.has_levels();
   s.rerank = static_cast<RerankKind>(number % 4);
   s.description = "{}";
   const bool inverted = number % 2 == 0, mapped = number % 5 == 1;

@@ -35,9 +35,9 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   require(s.base_map.empty() || s.base_map.size() == s.dim * s.dim_in, "the base map must be dim × dim_in");
   require(!s.query_map.empty() || binarizes || s.dim == s.dim_in, "without a map, dim must be dim_in");
   require(s.rotation == 0 || (s.query_map.empty() && s.base_map.empty()), "a rotation takes the place of maps");
-  require(!binarizes || (s.mean.empty() && s.query_map.empty() && s.base_map.empty() && s.rotation == 0),
-          "a binarizer takes the place of a mean, maps and rotations");
-  require(!binarizes || (s.metric == Metric::cosine && s.normalise), "a binarizer takes and gives vectors of length 1");
+  require(!binarizes || (s.base_map.empty() && s.rotation == 0), "a binarizer takes the place of maps and rotations");
+  require(!binarizes || (s.normalise && s.mapped_metric), "a binarizer gives vectors of length 1");
+  require(!s.codec.has_levels() || (s.normalise && s.mapped_metric), "levels are of vectors of length 1");
   require(s.centroids.empty() || (s.prefix_dim >= 1 && s.prefix_dim <= s.dim && s.centroids.size() % s.prefix_dim == 0),
           "centroids must have between 1 and dim dimensions");
   require(s.rerank != RerankKind::uniform || s.rerank_bits == 4 || s.rerank_bits == 8,
@@ -54,7 +54,7 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   }
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
   // In fixed point where codes are far coarser than that anyway.
-  if (!s.query_map.empty()) query_map_.emplace(s.query_map, s.dim_in, s.dim, s.codec.anchored());
+  if (!s.query_map.empty()) query_map_.emplace(s.query_map, s.dim_in, s.dim, s.codec.anchored() || s.codec.has_levels());
   if (!s.codec.factors) {
     require(s.codec.kind == CodecKind::product, "only product codes do without factors");
     require(s.centroids.empty(), "codes without factors know of no list's centroid");

@@ -50,6 +50,8 @@ enum class CodecKind : std::uint32_t {
   product = 6,
   va_file = 7,
   signs = 8,
+  level_blocks = 9,
+  level_rows = 10,
 };
 
 enum class RerankKind : std::uint32_t { none = 0, uniform = 1, float16 = 2, float32 = 3 };
@@ -61,14 +63,18 @@ struct CodecSettings {
   std::uint32_t bits = 4;
   std::uint32_t second_bits = 0;  // of the residual, or of the whole code in two stages
   UniformFit fit = UniformFit::rabitq_fast;
-  std::uint32_t query_bits = 8;
+  std::uint32_t query_bits = 8;  // of levels: as many as their own for a query of levels, else 8
   bool rescale = true;
   bool factors = true;  // product: whether vectors have a bias and a scale of their own
   float parameter = 1;  // va_file: the share of codes that pass its first stage; float16: its scale
   std::vector<float> tables;
   std::vector<std::uint8_t> table_bits;
 
-  bool anchored() const { return kind != CodecKind::float32 && kind != CodecKind::float16 && kind != CodecKind::va_file; }
+  // Of levels, signs or several bits of a direction.
+  bool has_levels() const { return kind == CodecKind::level_blocks || kind == CodecKind::level_rows; }
+  bool anchored() const {
+    return kind != CodecKind::float32 && kind != CodecKind::float16 && kind != CodecKind::va_file && !has_levels();
+  }
 };
 
 struct IndexSettings {
@@ -79,7 +85,8 @@ struct IndexSettings {
   std::vector<float> query_map;  // dim × dim_in, or empty for the identity
   std::vector<float> base_map;   // only kept for those who add vectors later
   std::uint64_t rotation = 0;    // in place of maps, 1 + the seed of a FastRotation; 0 for none
-  std::vector<std::uint32_t> binarizer_shape;  // in place of maps, of a RecurrentBinarizer; empty for none
+  std::vector<std::uint32_t> binarizer_shape;  // in place of maps, of a RecurrentBinarizer; empty for none. With a
+                                               // query map it is for vectors alone
   std::vector<float> binarizer;                // its values
   bool normalise = false;        // mapped vectors have length 1
   bool mapped_metric = false;    // the metric is that of the mapped vectors, not of the originals

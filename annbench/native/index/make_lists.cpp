@@ -4,6 +4,8 @@
 #include <string>
 
 #include "codecs/float_rows.hpp"
+#include "codecs/level_blocks.hpp"
+#include "codecs/level_rows.hpp"
 #include "codecs/plane_rows.hpp"
 #include "codecs/product_codes.hpp"
 #include "codecs/staged_rows.hpp"
@@ -65,6 +67,12 @@ VaFileRows va_file(std::size_t dim, const Settings& s, float weight) {
                     {s.parameter, tables.subspan(centres), bits.subspan(dim)});
 }
 
+LevelQuery level_query(const Settings& s) {
+  if (s.query_bits != s.bits && s.query_bits != 8)
+    throw std::invalid_argument("levels are compared with queries of as many bits, or of 8");
+  return s.query_bits == s.bits ? LevelQuery::levels : LevelQuery::values;
+}
+
 }  // namespace
 
 std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Settings& s, float weight, bool exact_l2,
@@ -81,6 +89,9 @@ std::unique_ptr<Lists> make_lists(std::size_t count, std::size_t dim, const Sett
     case CodecKind::signs: return lists_of(count, SignTables(dim, weight));
     case CodecKind::product: return lists_of(count, product(dim, s, weight, by_norms));
     case CodecKind::va_file: return lists_of(count, va_file(dim, s, weight));
+    case CodecKind::level_blocks:
+      return lists_of(count, LevelBlocks(dim, bits_of(s.bits), weight, level_query(s)));
+    case CodecKind::level_rows: return lists_of(count, LevelRows(dim, bits_of(s.bits), weight, level_query(s)));
   }
   throw std::invalid_argument("there is no codec of kind " + std::to_string(static_cast<unsigned>(s.kind)));
 }

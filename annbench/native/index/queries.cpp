@@ -102,7 +102,7 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
     query_map_->map(kernels_, p.without_mean(), p.lengths.data(), n, p.mapped.data(), p.room);
   } else if (binarizer_) {
     p.mapped.resize(n * s.dim);
-    binarizer_->map(kernels_, p.raw, n, p.mapped.data(), p.binarizer_room);
+    binarizer_->map(kernels_, p.without_mean(), n, p.mapped.data(), p.binarizer_room);
   } else if (s.normalise) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
   }

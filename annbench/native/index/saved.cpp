@@ -58,7 +58,7 @@ IndexSettings unpack_settings(const Packed& p, const IndexFileReader& reader) {
   s.prefix_dim = within(3, 0, s.dim);
   s.normalise = within(4, 0, 1) == 1;
   s.mapped_metric = within(5, 0, 1) == 1;
-  s.codec.kind = static_cast<CodecKind>(within(6, 0, static_cast<std::uint64_t>(CodecKind::signs)));
+  s.codec.kind = static_cast<CodecKind>(within(6, 0, static_cast<std::uint64_t>(CodecKind::level_rows)));
   // Of product codes, bits is the number of groups.
   s.codec.bits = static_cast<std::uint32_t>(within(7, 0, s.codec.kind == CodecKind::product ? s.dim : 32));
   s.codec.second_bits = static_cast<std::uint32_t>(within(8, 0, 32));

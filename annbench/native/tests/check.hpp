@@ -107,6 +107,7 @@ void test_table_scan();
 void test_two_level_rows();
 void test_uniform();
 void test_uniform_rows();
+void test_levels();
 void test_va_file_rows();
 
 }  // namespace annbench::tests

@@ -56,6 +56,7 @@ constexpr Test tests[] = {
     {"two_level_rows", annbench::tests::test_two_level_rows},
     {"sign_tables", annbench::tests::test_sign_tables},
     {"product_codes", annbench::tests::test_product_codes},
+    {"levels", annbench::tests::test_levels},
     {"va_file_rows", annbench::tests::test_va_file_rows},
     {"graph", annbench::tests::test_graph},
     {"query_links", annbench::tests::test_query_links},

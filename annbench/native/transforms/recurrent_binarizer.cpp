@@ -37,6 +37,7 @@ class RecurrentBinarizer::Parser {
     for (std::uint32_t i = 0; i < layers; ++i) made.layers.push_back(affine(widths[i], widths[i + 1]));
     return made;
   }
+  float value() { return take(1).front(); }
   void end() const { require(shape_.empty() && values_.empty(), "the binarizer has more values than its shape says"); }
 
  private:
@@ -60,6 +61,7 @@ RecurrentBinarizer::RecurrentBinarizer(std::span<const std::uint32_t> shape, std
   dim_in_ = parser.number("dimensions", 1, widest);
   dim_ = parser.number("dimensions", 1, widest);
   const std::uint32_t steps = parser.number("steps", 0, most_steps);
+  scale_ = parser.value();
   first_.push_back(parser.perceptron(dim_in_, dim_));
   for (std::uint32_t t = 0; t < steps; ++t) residual_.push_back(parser.perceptron(dim_in_, dim_));
   for (std::uint32_t t = 0; t < steps; ++t) reconstruct_.push_back(parser.perceptron(dim_, dim_in_));
@@ -107,7 +109,12 @@ void RecurrentBinarizer::map(const KernelTable& kernels, const float* x, std::si
   const auto signs = [](float value) { return value >= 0 ? 1.0f : -1.0f; };
   for (std::size_t first = 0; first < count; first += at_once) {
     const std::size_t n = std::min(at_once, count - first);
-    const float* const f = x + first * dim_in_;
+    const float* f = x + first * dim_in_;
+    if (scale_ != 1) {
+      room.scaled.assign(f, f + n * dim_in_);
+      for (float& value : room.scaled) value *= scale_;
+      f = room.scaled.data();
+    }
     float* const b = codes + first * dim_;
     first_[0].map(kernels, f, n, b, room);
     for (std::size_t i = 0; i < n * dim_; ++i) b[i] = signs(b[i]);

@@ -2,6 +2,8 @@
 //
 //   b_0 = sgn(W(f)),   r_t = R_t(b_t)/‖R_t(b_t)‖,   b_{t+1} = b_t + 2^−(t+1)·sgn(T_t(f − r_t)),   sgn(0) = 1
 //
+// of f = scale·x, x being what an index hands on: of length 1, or less a mean.
+//
 // W (dim_in → dim), T_t (dim_in → dim) and R_t (dim → dim_in) are linear maps with a bias, plus what a perceptron gives:
 // layers with a bias, and max(0, ·) between two. Batch norms of training have gone into the layers.
 #pragma once
@@ -19,7 +21,8 @@ namespace annbench {
 class RecurrentBinarizer {
  public:
   // `shape` is dim_in, dim, steps, and then of W, T_0 …, R_0 … how many layers each has and the widths between them;
-  // `values` are the maps in the same order: matrix, bias, and matrix and bias of every layer, by rows of outputs.
+  // `values` are the scale and the maps in the same order: matrix, bias, and matrix and bias of every layer, by rows of
+  // outputs.
   // Throws std::invalid_argument where these do not fit each other, or a value is not finite.
   RecurrentBinarizer(std::span<const std::uint32_t> shape, std::span<const float> values);
   RecurrentBinarizer(RecurrentBinarizer&&) = default;  // its maps cannot be copied
@@ -33,9 +36,9 @@ class RecurrentBinarizer {
   // To work in, for one call at a time; kept for its memory.
   struct Room {
     LinearMap::Room linear;
-    std::vector<float> rest, back, layers[2];
+    std::vector<float> scaled, rest, back, layers[2];
   };
-  // codes[r] = b_u of x[r], for `count` rows of length 1.
+  // codes[r] = b_u of x[r], for `count` rows.
   void map(const KernelTable& kernels, const float* x, std::size_t count, float* codes, Room& room) const;
 
  private:
@@ -56,6 +59,7 @@ class RecurrentBinarizer {
   class Parser;
 
   std::size_t dim_in_ = 0, dim_ = 0;
+  float scale_ = 1;
   std::vector<Perceptron> first_, residual_, reconstruct_;  // one first
 };
 

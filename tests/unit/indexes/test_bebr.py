@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from safetensors.numpy import save_file
 from annbench._native import RecurrentBinarizer
 from annbench.errors import IndexFileError, ModelFileError, UsageError
 from annbench.indexes.index import Index
+from annbench.indexes.transforms.bebr import DEFAULT_MODEL, linear_decoder
 from annbench.indexes.transforms.binarizer import Binarizer, Perceptron, unit_rows
 from annbench.indexes.transforms.model_file import _checksum, read_binarizer, write_binarizer
 from annbench.indexes.transforms.registry import make_transform
@@ -227,7 +230,7 @@ def test_an_index_ranks_by_cosines_of_codes(steps: int, structure: Any, model: P
         lambda f: put(f, "binarizer_shape", 8, 2, "<I"),
         lambda f: put(f, "binarizer_shape", 12, 1 << 31, "<I"),
         lambda f: put(f, "binarizer_shape", 16, HIDDEN + 1, "<I"),
-        lambda f: put(f, "binarizer", 4, float("nan"), "<f"),
+        lambda f: put(f, "binarizer", 8, float("nan"), "<f"),
     ],
     ids=["dimensions", "steps", "layers", "widths", "a value"],
 )
@@ -247,7 +250,7 @@ def test_what_a_model_does_not_fit_is_refused(model: Path) -> None:
 
     with pytest.raises(UsageError, match="24 dimensions, these have 20"):
         build(X[:, :20], "cosine")
-    with pytest.raises(UsageError, match="use metric cosine"):
+    with pytest.raises(UsageError, match="was trained for cosine, not for euclidean"):
         build(X, "euclidean")
     with pytest.raises(UsageError, match="has 3 steps"):
         build(X, "cosine", steps=5)
@@ -255,3 +258,146 @@ def test_what_a_model_does_not_fit_is_refused(model: Path) -> None:
         build(X, "cosine", dim=41)
     with pytest.raises(ModelFileError):
         Index.build(X, "cosine", transform={"kind": "bebr", "model": "nowhere"}, codec="uniform")
+
+
+FLAT, LISTS, GRAPH = {"kind": "flat"}, {"kind": "ivf", "nlist": 7}, {"kind": "graph", "degree": 8}
+BLOCKS, ROWS = {"kind": "levels"}, {"kind": "levels", "layout": "rows"}
+
+
+def unit_levels(made: Binarizer, rows: np.ndarray) -> np.ndarray:
+    levels = made.levels(rows).astype(np.float64)
+    return np.asarray(levels / np.linalg.norm(levels, axis=1, keepdims=True))
+
+
+def built(model: Path, codec: Any = BLOCKS, structure: Any = FLAT, rerank: Any = "none", **transform: Any) -> Index:
+    return Index.build(
+        X, "cosine", transform={"kind": "bebr", "model": str(model), **transform}, codec=codec, structure=structure,
+        rerank=rerank, threads=1,
+    )  # fmt: skip
+
+
+def check_cosines(index: Index, expected: np.ndarray, tolerance: float, **how: Any) -> None:
+    """All answers against the cosines (q, n) of the codes; ties may fall either way."""
+    ids, distances = index.search(ASKED, K, nprobe=index.spec.nlist, ef_search=N, **how)
+    nearest = -np.sort(-expected, axis=1)[:, :K]
+    assert np.abs(1 - distances - nearest).max() <= tolerance
+    assert np.abs(np.take_along_axis(expected, ids, axis=1) - nearest).max() <= 2 * tolerance
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+@pytest.mark.parametrize(("codec", "structure"), [(BLOCKS, FLAT), (ROWS, FLAT), (BLOCKS, LISTS), (ROWS, GRAPH)])
+def test_sdc_is_the_cosine_of_codes(steps: int, codec: Any, structure: Any, model: Path, tmp_path: Path) -> None:
+    made = read_binarizer(model).binarizer.prefix(steps)
+    index = built(model, codec, structure, "float32" if structure is GRAPH else "none", steps=steps)
+    assert index.spec.codec.fields()["bits"] == steps + 1
+    if structure is not GRAPH:  # whose finer copy decides
+        check_cosines(index, unit_levels(made, ASKED) @ unit_levels(made, X).T, 2e-6)
+    found = index.search(ASKED, K, nprobe=3)
+    index.save(tmp_path / "index")
+    again = Index.load(tmp_path / "index")
+    assert repr(again) == repr(index)
+    for mine, other in zip(found, again.search(ASKED, K, nprobe=3), strict=True):
+        assert np.array_equal(mine, other)
+    one = [index.search(query, K, nprobe=3)[0] for query in ASKED[:5]]
+    assert np.array_equal(np.stack(one), found[0][:5])
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+@pytest.mark.parametrize("codec", [BLOCKS, ROWS])
+def test_queries_that_are_not_binarized(steps: int, codec: Any, model: Path) -> None:
+    made = read_binarizer(model).binarizer.prefix(steps)
+    index = built(model, codec, steps=steps, asymmetric=True)
+    codes = unit_levels(made, X)
+    decoder = linear_decoder(codes.astype(np.float32), X)
+    mapped = ASKED @ decoder.T
+    mapped /= np.linalg.norm(mapped, axis=1, keepdims=True)
+    check_cosines(index, mapped @ codes.T, 0.02)  # queries are rounded to 8 bits, entries of tables too
+    truth = np.argsort(-(ASKED @ X.T), axis=1)[:, :K]
+
+    def recall(index: Index) -> float:
+        return float(np.mean([np.isin(ids, near).mean() for ids, near in zip(index.search(ASKED, K)[0], truth)]))  # noqa: B905
+
+    assert recall(index) > recall(built(model, codec, steps=steps))
+
+
+def test_a_decoder_gives_back_what_codes_say_of_vectors() -> None:
+    random = np.random.default_rng(4)
+    codes = unit_rows(np.where(random.standard_normal((5000, 12)) >= 0, 1, -1).astype(np.float32))
+    matrix = random.standard_normal((12, 7)).astype(np.float32)
+    decoder = linear_decoder(codes, codes @ matrix + 3)
+    assert np.allclose(decoder, matrix, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["bebr", "bebr-ivf", "bebr-graph"])
+def test_the_presets_take_the_model_beside_them(
+    name: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelFileError, match="annbench train bebr"):
+        Index.build(X, "cosine", preset=name)
+    shutil.copyfile(model, tmp_path / DEFAULT_MODEL)
+    index = Index.build(X, "cosine", preset=name, threads=1)
+    other = Index.build(X, "cosine", preset=name, transform={"kind": "bebr", "model": str(model)}, threads=1)
+    for mine, theirs in zip(index.search(ASKED, K), other.search(ASKED, K), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert f"preset {name}" in repr(index)
+
+
+def test_levels_change_like_other_codes(model: Path) -> None:
+    index = built(model)
+    index.remove(np.arange(0, N, 3))
+    left = np.setdiff1d(np.arange(N), np.arange(0, N, 3))
+    made = read_binarizer(model).binarizer
+    cosines = unit_levels(made, ASKED) @ unit_levels(made, X[left]).T
+    _, distances = index.search(ASKED, K)
+    assert np.abs(1 - distances + np.sort(-cosines, axis=1)[:, :K]).max() < 2e-6
+    index.add(X[::3], ids=np.arange(0, N, 3))
+    whole = unit_levels(made, ASKED) @ unit_levels(made, X).T
+    check_cosines(index, whole, 2e-6)
+    even = index.search(ASKED, K, allowed=np.arange(0, N, 2))[0]
+    assert (even % 2 == 0).all()
+
+
+def test_a_binarizer_of_vectors_with_lengths(tmp_path: Path) -> None:
+    random = np.random.default_rng(9)
+    base, asked = (
+        random.normal(3, 2, (N, DIM_IN)).astype(np.float32),
+        random.normal(3, 2, (Q, DIM_IN)).astype(np.float32),
+    )
+    made = replace(binarizer(1), mean=base.mean(axis=0), scale=0.11)
+    path = tmp_path / "m.safetensors"
+    write_binarizer(path, made, {})
+    assert np.array_equal(read_binarizer(path).binarizer.levels(base), made.levels(base))
+    index = Index.build(base, "euclidean", transform={"kind": "bebr", "model": str(path)}, codec="levels", threads=1)
+    ids, distances = index.search(asked, K)
+    squares = 2 - 2 * unit_levels(made, asked) @ unit_levels(made, base).T
+    nearest = np.sort(squares, axis=1)[:, :K]
+    assert np.abs(distances - np.sqrt(nearest)).max() < 1e-5
+    index.save(tmp_path / "index")
+    again = Index.load(tmp_path / "index")
+    assert np.array_equal(again.search(asked, K)[0], ids)
+    again.add(base[:1] + 1, ids=[N + 1])
+    with pytest.raises(UsageError, match="was trained for euclidean"):
+        Index.build(X, "cosine", transform={"kind": "bebr", "model": str(path)}, codec="levels")
+
+
+def test_levels_are_refused_where_there_are_none(model: Path) -> None:
+    with pytest.raises(UsageError, match="identity makes no levels"):
+        Index.build(X, "cosine", codec="levels")
+    with pytest.raises(UsageError, match=r"bits 2 is not what .* makes, which is 4"):
+        built(model, {"kind": "levels", "bits": 2})
+    with pytest.raises(UsageError, match=r"query values is not what .* makes, which is levels"):
+        built(model, {"kind": "levels", "query": "values"})
+
+
+def test_a_mean_without_a_scale_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    write_binarizer(path, replace(binarizer(0), mean=np.zeros(DIM_IN, np.float32)), {})
+
+    def less(arrays: Any, metadata: Any) -> None:
+        arrays.pop("scale")
+        metadata["checksum"] = _checksum(arrays, {k: v for k, v in metadata.items() if k != "checksum"})
+
+    altered(path, less)
+    with pytest.raises(ModelFileError, match="a mean or a scale alone"):
+        read_binarizer(path)

@@ -14,6 +14,7 @@ from annbench.indexes.spec import METRICS
 
 ASKED_FOR = {"pca-rag", "lvq", "rabitq", "bbq", "adanns-ivf", "adanns-opq", "squash-osq"}
 GRAPHS = {"leanvec", "leanvec-ood", "graph-lvq", "graph-f16"}
+BEBR = {"bebr", "bebr-ivf", "bebr-graph"}
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -26,13 +27,16 @@ def test_every_preset_fits_any_data(name: str | None, metric: str) -> None:
             if name == "squash-osq" and metric == "ip":
                 with pytest.raises(UsageError, match="metric euclidean or cosine"):
                     spec.check(n, dim, metric, queries=True)
+            elif name in BEBR and metric == "ip":
+                with pytest.raises(UsageError, match="trained for cosine and euclidean"):
+                    spec.check(n, dim, metric, queries=True)
             else:
                 spec.check(n, dim, metric, queries=True)
             assert spec.bytes_per_vector(dim) > 0
 
 
 def test_the_presets_that_are_asked_for_are_there_and_differ() -> None:
-    assert set(PRESETS) >= ASKED_FOR | GRAPHS
+    assert set(PRESETS) >= ASKED_FOR | GRAPHS | BEBR
     specs = [str(preset.make(100_000, 768, "cosine").fields()) for preset in PRESETS.values()]
     assert len(set(specs)) == len(specs)
     for preset in PRESETS.values():
