@@ -19,7 +19,7 @@ from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetInfo
 from annbench.errors import DatasetError, MissingLibraryError, UnknownNameError, UsageError
 from annbench.train.plan import TrainingPlan
 
-METRICS = ("cosine", "ip", "euclidean")
+METRICS = ("cosine", "euclidean")
 
 
 class TrainRequest(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from annbench.datasets.dataset import Dataset
 from annbench.datasets.serving import Progress, serve
 from annbench.errors import UsageError
-from annbench.indexes.transforms.binarizer import unit_rows
+from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric, unit_rows
 from annbench.indexes.transforms.model_file import write_binarizer
 from annbench.train.bebr import TrainRequest
 from annbench.train.held_out import HeldOut
@@ -29,14 +30,15 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     progress("read", 0.0)
     with Dataset(Path(request.dataset.path)) as dataset:
         base, learn = dataset.base(), dataset.learn(request.query_set)
-    vectors = unit_rows(base.astype(np.float32, copy=False))
-    queries = None if learn is None else unit_rows(learn.astype(np.float32, copy=False))
+    metric: BinarizerMetric = "euclidean" if request.dataset.metric == "euclidean" else "cosine"
+    seen = Seen.of(base, metric)
+    vectors, queries = seen(base), None if learn is None else seen(learn)
     progress("pairs", 0.0)
-    pairs, held_out = prepared(vectors, queries, plan)
+    pairs, held_out = prepared(vectors, queries, metric, plan)
     start = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
     trainer = Trainer(plan, pairs, held_out, start)
 
-    binarizer = trainer.run(request.checkpoint, lambda done: progress("train", done))
+    binarizer = seen.by(trainer.run(request.checkpoint, lambda done: progress("train", done)))
     state = trainer.state
     about = {"method": "bebr", "dataset": request.dataset.name, "pairs": pairs.digest, "plan": plan.model_dump(),
              "recall": state.best, "begun_at": state.recalls[0][2], "batches": state.batches,
@@ -48,7 +50,35 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
             "recalls": state.recalls}  # fmt: skip
 
 
-def prepared(vectors: Matrix, queries: Matrix | None, plan: TrainingPlan) -> tuple[Pairs, HeldOut]:
+@dataclass(frozen=True)
+class Seen:
+    """What a binarizer sees of vectors: directions, or what is left after a mean in units of its usual length."""
+
+    mean: Matrix | None
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, base: NDArray[Any], metric: BinarizerMetric) -> Seen:
+        """For vectors like `base` (n, dim)."""
+        if metric == "cosine":
+            return cls(None)
+        mean = base.mean(axis=0, dtype=np.float64)
+        squares = float(np.mean([np.square(rows - mean).sum(axis=1).mean() for rows in np.array_split(base, 64)]))
+        return cls(mean.astype(np.float32), 1 / np.sqrt(squares) if squares > 0 else 1.0)
+
+    def __call__(self, rows: NDArray[Any]) -> Matrix:
+        """Of rows (n, dim)."""
+        floats = rows.astype(np.float32, copy=False)
+        return unit_rows(floats) if self.mean is None else (floats - self.mean) * np.float32(self.scale)
+
+    def by(self, binarizer: Binarizer) -> Binarizer:
+        """A binarizer that was trained on what is seen, for the vectors themselves."""
+        return replace(binarizer, mean=self.mean, scale=self.scale)
+
+
+def prepared(
+    vectors: Matrix, queries: Matrix | None, metric: BinarizerMetric, plan: TrainingPlan
+) -> tuple[Pairs, HeldOut]:
     """Pairs, and queries that are in none of them, with a corpus to find their neighbours in.
 
     Queries are held out of the training queries where there are such, else of the vectors.
@@ -66,10 +96,12 @@ def prepared(vectors: Matrix, queries: Matrix | None, plan: TrainingPlan) -> tup
     learned = vectors if queries is not None else vectors[rest]
     corpus = learned[np.sort(random.choice(len(learned), min(plan.corpus, len(learned)), replace=False))]
     if queries is None:
-        pairs = neighbours(learned, plan.neighbours, threads=plan.threads, seed=plan.seed)
+        pairs = neighbours(learned, metric, plan.neighbours, threads=plan.threads, seed=plan.seed)
     else:
-        pairs = queries_and_documents(queries[rest], vectors, plan.neighbours, threads=plan.threads, seed=plan.seed)
-    return pairs, HeldOut.of(asked[kept], corpus)
+        pairs = queries_and_documents(
+            queries[rest], vectors, metric, plan.neighbours, threads=plan.threads, seed=plan.seed
+        )
+    return pairs, HeldOut.of(asked[kept], corpus, metric)
 
 
 def _work(line: str, progress: Progress) -> dict[str, Any]:

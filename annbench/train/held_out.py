@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annbench.datasets.ground_truth.exact import exact_neighbors
-from annbench.indexes.transforms.binarizer import Binarizer
+from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
 
 Matrix = NDArray[np.float32]
 K = 10
@@ -17,19 +17,17 @@ QUERIES_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class HeldOut:
-    """`queries` (q, dim) that nothing is learned from, a `corpus` (n, dim), rows of unit length, and the ten nearest of
-    it `truth` (q, 10).
-    """
+    """`queries` (q, dim) that nothing is learned from, a `corpus` (n, dim), and its ten nearest: `truth` (q, 10)."""
 
     queries: Matrix
     corpus: Matrix
     truth: NDArray[np.int64]
 
     @classmethod
-    def of(cls, queries: Matrix, corpus: Matrix) -> HeldOut:
+    def of(cls, queries: Matrix, corpus: Matrix, metric: BinarizerMetric) -> HeldOut:
         """With its truth."""
         k = min(K, len(corpus))
-        return cls(queries, corpus, exact_neighbors(corpus, queries, k, "cosine").neighbors.astype(np.int64))
+        return cls(queries, corpus, exact_neighbors(corpus, queries, k, metric).neighbors.astype(np.int64))
 
     def recall(self, binarizer: Binarizer) -> float:
         """recall@10 of cosines between codes."""

@@ -2,9 +2,10 @@
 
     −Σ_n p_n·log(exp(s_n/τ) / Σ_m exp(s_m/τ)),   p_n = exp(t_n/τ) / Σ_m exp(t_m/τ)
 
-s are cosines of codes, t those of the float vectors that they stand for; n and m are the `hardest` of the batch and the
-queue by either. Gan et al. take 1 for the positive and 0 for all others as p: that pulls together what belongs
-together, and forgets who is nearer, which is all that a search is asked. What is the anchor itself does not count.
+s are cosines of codes, t those of the float vectors that they stand for (`similarity`); n and m are the `hardest` of
+the batch and the queue by either. Gan et al. take 1 for the positive and 0 for all others as p: that pulls together
+what belongs together, and forgets who is nearer, which is all that a search is asked. What is the anchor itself does
+not count.
 
 The queue holds codes of past positives, made by a copy of the network that follows it slowly: codes of the network
 itself would be of another one by the time they are compared with.
@@ -46,21 +47,26 @@ class Queue:
         self.next = int((self.next + len(ids)) % capacity)
 
 
+def similarity(a: Tensor, b: Tensor) -> Tensor:
+    """−‖a − b‖²/2 of rows (n, dim) and (m, dim): their cosines, but for a constant, where they have length 1."""
+    return a @ b.T - a.square().sum(1)[:, None] / 2 - b.square().sum(1)[None, :] / 2
+
+
 def info_nce(
     codes: Tensor, others: Tensor, similar: Tensor, barred: Tensor, temperature: float, hardest: int
 ) -> Tensor:
-    """The mean loss of `codes` (n, dim) among those of `others` (m, dim), `similar` (n, m) being the cosines of the
-    vectors, where pairs that are `barred` (n, m) are left out. Rows with fewer than two others left have no loss.
+    """The mean loss of `codes` (n, dim) among those of `others` (m, dim), `similar` (n, m) being how near the
+    vectors are, where pairs that are `barred` (n, m) are left out. Rows with fewer than two others left have no loss.
     """
     scores = normalize(codes, dim=1) @ normalize(others, dim=1).T
     with torch.no_grad():
-        chosen = torch.zeros_like(barred)
         most = min(hardest, scores.shape[1])
-        for by in (scores, similar):
-            chosen.scatter_(1, by.masked_fill(barred, NEVER).topk(most, dim=1).indices, value=True)
-        chosen &= ~barred
-        labels = torch.softmax((similar / temperature).masked_fill(~chosen, NEVER), dim=1)
-        rows = chosen.sum(1) >= 2
-    logs = torch.log_softmax((scores / temperature).masked_fill(~chosen, NEVER), dim=1)
-    losses = -(labels * logs.masked_fill(~chosen, 0)).sum(1)
+        by_either = [by.masked_fill(barred, NEVER).topk(most, dim=1).indices for by in (scores, similar)]
+        chosen = torch.cat(by_either, dim=1).sort(dim=1).values
+        left_out = barred.gather(1, chosen)
+        left_out[:, 1:] |= chosen[:, 1:] == chosen[:, :-1]  # hard by both
+        labels = torch.softmax((similar.gather(1, chosen) / temperature).masked_fill(left_out, NEVER), dim=1)
+        rows = (~left_out).sum(1) >= 2
+    logs = torch.log_softmax((scores.gather(1, chosen) / temperature).masked_fill(left_out, NEVER), dim=1)
+    losses = -(labels * logs.masked_fill(left_out, 0)).sum(1)
     return losses[rows].sum() / max(int(rows.sum()), 1)

@@ -92,7 +92,7 @@ class Map(nn.Module):
 
 
 class Network(nn.Module):
-    """The whole, of float vectors (n, dim_in) of unit length."""
+    """The whole, of float vectors (n, dim_in) of about unit length."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()

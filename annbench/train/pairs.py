@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from annbench import Index
 from annbench.errors import UsageError
+from annbench.indexes.transforms.binarizer import BinarizerMetric
 
 Matrix = NDArray[np.float32]
 LEAST_PAIRS = 256
@@ -21,8 +22,8 @@ LEAST_PAIRS = 256
 
 @dataclass(frozen=True)
 class Pairs:
-    """`anchors` (n, dim) and `positives` (m, dim), rows of unit length. Row i of `near` (n, k) are the positives that
-    belong to anchor i, nearest first. `own` (n,) is the positive that is the anchor itself; −1 where none is.
+    """`anchors` (n, dim) and `positives` (m, dim), as a binarizer sees them. Row i of `near` (n, k) are the positives
+    that belong to anchor i, nearest first. `own` (n,) is the positive that is the anchor itself; −1 where none is.
     """
 
     anchors: Matrix
@@ -50,10 +51,10 @@ class Pairs:
         return whole.hexdigest()
 
 
-def neighbours(vectors: Matrix, k: int, *, threads: int, seed: int) -> Pairs:
+def neighbours(vectors: Matrix, metric: BinarizerMetric, k: int, *, threads: int, seed: int) -> Pairs:
     """Every vector with its k nearest others, found along a graph."""
     k = min(k, len(vectors) - 1)
-    found = _index(vectors, threads, seed).search(vectors, k + 1, ef_search=4 * (k + 1), threads=threads)[0]
+    found = _index(vectors, metric, threads, seed).search(vectors, k + 1, ef_search=4 * (k + 1), threads=threads)[0]
     own = np.arange(len(vectors))
     near = np.empty((len(vectors), k), np.int64)
     for i, ids in enumerate(found):
@@ -62,10 +63,12 @@ def neighbours(vectors: Matrix, k: int, *, threads: int, seed: int) -> Pairs:
     return Pairs(vectors, vectors, near, own)
 
 
-def queries_and_documents(queries: Matrix, vectors: Matrix, k: int, *, threads: int, seed: int) -> Pairs:
+def queries_and_documents(
+    queries: Matrix, vectors: Matrix, metric: BinarizerMetric, k: int, *, threads: int, seed: int
+) -> Pairs:
     """Every training query with its k nearest vectors."""
     k = min(k, len(vectors))
-    near = _index(vectors, threads, seed).search(queries, k, ef_search=8 * k, threads=threads)[0]
+    near = _index(vectors, metric, threads, seed).search(queries, k, ef_search=8 * k, threads=threads)[0]
     return Pairs(queries, vectors, near, np.full(len(queries), -1))
 
 
@@ -77,6 +80,6 @@ def two_views(first: Matrix, second: Matrix) -> Pairs:
     return Pairs(first, second, own[:, None], np.full(len(first), -1))
 
 
-def _index(vectors: Matrix, threads: int, seed: int) -> Index:
+def _index(vectors: Matrix, metric: BinarizerMetric, threads: int, seed: int) -> Index:
     preset = "leanvec" if vectors.shape[1] > 1 else None
-    return Index.build(vectors, "cosine", preset=preset, threads=threads, seed=seed)
+    return Index.build(vectors, metric, preset=preset, threads=threads, seed=seed)

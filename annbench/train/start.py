@@ -33,8 +33,8 @@ def itq_rotation(centred: NDArray[np.float64], dim: int, random: np.random.Gener
 
 
 def linear_start(vectors: Matrix, dim: int, steps: int, *, seed: int) -> Binarizer:
-    """For `vectors` (n, dim_in) of unit length: signs of the rotated vectors less their mean, then signs of what the
-    codes so far leave of them.
+    """For `vectors` (n, dim_in) of about unit length: signs of the rotated vectors less their mean, then signs of what
+    the codes so far leave of them.
     """
     random = np.random.default_rng(seed)
     sample = vectors[random.choice(len(vectors), min(SAMPLE_ROWS, len(vectors)), replace=False)].astype(np.float64)

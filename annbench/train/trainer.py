@@ -18,7 +18,7 @@ from annbench.errors import TrainingError
 from annbench.indexes.transforms.binarizer import Binarizer
 from annbench.train.checkpoints import load_checkpoint, save_checkpoint
 from annbench.train.held_out import HeldOut
-from annbench.train.loss import Queue, info_nce
+from annbench.train.loss import Queue, info_nce, similarity
 from annbench.train.network import Network, Shape
 from annbench.train.pairs import Pairs
 from annbench.train.plan import TrainingPlan
@@ -132,7 +132,8 @@ class Trainer:
             followed = self.follower(positives)
         filled = self.queue.filled
         others, other_ids = torch.cat([positives, self.queue.vectors[filled]]), torch.cat([ids, self.queue.ids[filled]])
-        onward, back = anchors @ others.T, positives @ anchors.T
+        onward = similarity(anchors, others)
+        back = onward[:, : len(anchors)].T
         barred = own[:, None] == other_ids[None, :]
         loss = torch.zeros(())
         for step, (a, p) in enumerate(codes):

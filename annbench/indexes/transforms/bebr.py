@@ -11,7 +11,7 @@ from pydantic import Field
 
 from annbench.errors import UsageError
 from annbench.indexes.transforms.base import Maps, Matrix, Transform, narrow
-from annbench.indexes.transforms.binarizer import Binarizer
+from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
 from annbench.indexes.transforms.model_file import read_binarizer
 
 DEFAULT_MODEL = "bebr.safetensors"
@@ -34,7 +34,7 @@ class Bebr(Transform):
     asymmetric: bool = False
     # What the file says of them.
     dim: int | None = Field(default=None, ge=1)
-    metric: Literal["cosine", "euclidean"] | None = None
+    metric: BinarizerMetric | None = None
     normalise: ClassVar[bool] = True
 
     @property
@@ -49,8 +49,8 @@ class Bebr(Transform):
                 where="transform bebr, dim",
                 remedy="leave it out",
             )
-        metric = "cosine" if binarizer.mean is None else "euclidean"
-        return self.model_copy(update={"dim": binarizer.dim, "steps": self._steps(binarizer), "metric": metric})
+        told = {"dim": binarizer.dim, "steps": self._steps(binarizer), "metric": binarizer.metric}
+        return self.model_copy(update=told)
 
     def _steps(self, binarizer: Binarizer) -> int:
         if self.steps is not None and self.steps > binarizer.steps:

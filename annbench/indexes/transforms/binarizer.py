@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
+BinarizerMetric = Literal["cosine", "euclidean"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Binarizer:
     reconstruct: tuple[Perceptron, ...]
     mean: Matrix | None = None
     scale: float = 1.0
+
+    @property
+    def metric(self) -> BinarizerMetric:
+        """What it was trained for."""
+        return "cosine" if self.mean is None else "euclidean"
 
     @property
     def dim_in(self) -> int:

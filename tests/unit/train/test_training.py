@@ -12,8 +12,9 @@ torch = pytest.importorskip("torch", reason="annbench[train] is not installed")
 
 from annbench.errors import ModelFileError, TrainingError, UsageError  # noqa: E402
 from annbench.indexes.transforms.binarizer import unit_rows  # noqa: E402
+from annbench.train.bebr_file import Seen  # noqa: E402
 from annbench.train.held_out import HeldOut  # noqa: E402
-from annbench.train.loss import Queue, info_nce  # noqa: E402
+from annbench.train.loss import Queue, info_nce, similarity  # noqa: E402
 from annbench.train.network import Network, Shape, sign  # noqa: E402
 from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_views  # noqa: E402
 from annbench.train.plan import TrainingPlan  # noqa: E402
@@ -39,9 +40,9 @@ def plan(**changed: object) -> TrainingPlan:
 
 
 def trainer(chosen: TrainingPlan, pairs: Pairs | None = None) -> Trainer:
-    pairs = pairs or neighbours(X, chosen.neighbours, threads=1, seed=0)
+    pairs = pairs or neighbours(X, "cosine", chosen.neighbours, threads=1, seed=0)
     start = linear_start(X, chosen.dim, chosen.steps, seed=chosen.seed)
-    return Trainer(chosen, pairs, HeldOut.of(ASKED, X), start)
+    return Trainer(chosen, pairs, HeldOut.of(ASKED, X, "cosine"), start)
 
 
 def silent(_done: float) -> None:
@@ -82,7 +83,7 @@ def test_training_begins_at_itq_and_what_it_leaves() -> None:
     mean = X.astype(np.float64).mean(axis=0)
     rotation = itq_rotation(X - mean, 12, np.random.default_rng(0))
     assert np.allclose(rotation @ rotation.T, np.eye(12), atol=1e-9)
-    held_out = HeldOut.of(ASKED, X)
+    held_out = HeldOut.of(ASKED, X, "cosine")
     assert held_out.recall(start) > held_out.recall(start.prefix(0))
 
 
@@ -120,6 +121,23 @@ def test_the_loss_is_least_where_codes_are_as_similar_as_vectors() -> None:
         assert float(info_nce(moved, moved, similar, barred, 0.1, 200)) > exact
 
 
+def test_similarity_is_the_cosine_but_for_a_constant() -> None:
+    a, b = torch.from_numpy(X[:5]), torch.from_numpy(ASKED[:7])
+    assert torch.allclose(similarity(a, b), a @ b.T - 1, atol=1e-6)
+    assert torch.allclose(similarity(3 * a, b), -(torch.cdist(3 * a, b) ** 2) / 2, atol=1e-5)
+
+
+def test_what_a_binarizer_sees_of_vectors_with_lengths() -> None:
+    vectors = 7 * clustered(700, 5) + np.arange(DIM, dtype=np.float32)
+    seen = Seen.of(vectors, "euclidean")
+    assert np.allclose(seen(vectors).mean(axis=0), 0, atol=1e-5)
+    assert np.isclose(np.square(seen(vectors)).sum(axis=1).mean(), 1, atol=1e-4)
+    made = linear_start(seen(vectors), DIM, 1, seed=0)
+    assert np.array_equal(seen.by(made).levels(vectors), made.levels(seen(vectors)))
+    assert seen.by(made).metric == "euclidean"
+    assert Seen.of(vectors, "cosine").by(made).metric == "cosine"
+
+
 def test_the_queue_keeps_the_last() -> None:
     queue = Queue(5, 1, 1, 0)
     for first in range(0, 8, 2):
@@ -132,11 +150,11 @@ def test_the_queue_keeps_the_last() -> None:
 
 
 def test_pairs() -> None:
-    pairs = neighbours(X, 5, threads=1, seed=0)
+    pairs = neighbours(X, "cosine", 5, threads=1, seed=0)
     assert (pairs.near != np.arange(len(X))[:, None]).all()
     exact = np.argsort(-(X @ X.T), axis=1)[:, 1:6]
     assert np.mean([len(set(a) & set(b)) for a, b in zip(pairs.near, exact, strict=True)]) > 4.5
-    asked = queries_and_documents(clustered(300, 3), X, 5, threads=1, seed=0)
+    asked = queries_and_documents(clustered(300, 3), X, "cosine", 5, threads=1, seed=0)
     assert len(asked) == 300
     assert (asked.own == -1).all()
     views = two_views(X, X[::-1].copy())
@@ -158,7 +176,7 @@ def test_training_finds_more(steps: int) -> None:
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    pairs = neighbours(X, 5, threads=1, seed=0)
+    pairs = neighbours(X, "cosine", 5, threads=1, seed=0)
     whole = trainer(plan(), pairs)
     expected = whole.run(None, silent).packed()
 
@@ -180,7 +198,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="seed was different"):
         trainer(plan(seed=1), pairs).run(path, silent)
     with pytest.raises(ModelFileError, match="the data was different"):
-        trainer(plan(), neighbours(X[:1000], 5, threads=1, seed=0)).run(path, silent)
+        trainer(plan(), neighbours(X[:1000], "cosine", 5, threads=1, seed=0)).run(path, silent)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_loses_nothing(
