@@ -73,8 +73,8 @@ Case hamming_in_blocks(std::size_t bytes, std::size_t bits, std::size_t queries)
           }, data};
 }
 
-Case planes(std::size_t bytes, std::size_t planes, std::size_t query_planes, bool gather) {
-  const std::size_t words = plane_words(dim), row = 8 * words * planes, count = bytes / row;
+Case planes(std::size_t bytes, std::size_t planes, std::size_t query_planes, bool gather, std::size_t dims = dim) {
+  const std::size_t words = plane_words(dims), row = 8 * words * planes, count = bytes / row;
   auto data = make_data(row, count, 8 * words * query_planes);
   const PlaneShape shape{words, planes, query_planes, row};
   return {"", count, count * row, data->rows.data(), [=](const KernelTable& kernels) {
@@ -89,6 +89,15 @@ Case codes(std::size_t bytes, CodeDotFn KernelTable::*kernel, std::size_t row, b
   return {"", count, count * row, data->rows.data(), [=](const KernelTable& kernels) {
             (kernels.*kernel)(reinterpret_cast<const std::int8_t*>(data->query.data()), data->rows.data(), row,
                               gather ? data->gathered.data() : nullptr, count, reinterpret_cast<std::int32_t*>(data->out.data()));
+          }, data};
+}
+
+Case packed(std::size_t bytes, std::size_t dims, int bits) {
+  const std::size_t row = packed_plane_bytes(dims, bits) + sizeof(float), count = bytes / row;
+  auto data = make_data(row, count, packed_query_dim(dims), any_keep, any_set, query_keep);
+  return {"", count, count * row, data->rows.data(), [=](const KernelTable& kernels) {
+            kernels.packed_dot(reinterpret_cast<const std::int8_t*>(data->query.data()), {data->rows.data(), row, dims, bits},
+                               nullptr, count, reinterpret_cast<std::int32_t*>(data->out.data()));
           }, data};
 }
 
@@ -186,6 +195,13 @@ const Maker makers[] = {
     {"planes 1×4, 768, gathered", [](std::size_t bytes) { return planes(bytes, 1, 4, true); }},
     {"planes 1×8, 768", [](std::size_t bytes) { return planes(bytes, 1, 8, false); }},
     {"planes 4×4, 768", [](std::size_t bytes) { return planes(bytes, 4, 4, false); }},
+    // Levels of BEBR against queries of levels: beside them, table scans of as many bytes are SDC.
+    {"planes 2×2, 128", [](std::size_t bytes) { return planes(bytes, 2, 2, false, 128); }},
+    {"planes 2×2, 384", [](std::size_t bytes) { return planes(bytes, 2, 2, false, 384); }},
+    {"planes 4×4, 64", [](std::size_t bytes) { return planes(bytes, 4, 4, false, 64); }},
+    {"planes 4×4, 192", [](std::size_t bytes) { return planes(bytes, 4, 4, false, 192); }},
+    {"levels 2 bits, 128, in rows", [](std::size_t bytes) { return packed(bytes, 128, 2); }},
+    {"levels 4 bits, 192, in rows", [](std::size_t bytes) { return packed(bytes, 192, 4); }},
     {"nibbles, 768", [](std::size_t bytes) { return codes(bytes, &KernelTable::nibble_dot, dim / 2, false); }},
     {"nibbles, 768, gathered", [](std::size_t bytes) { return codes(bytes, &KernelTable::nibble_dot, dim / 2, true); }},
     {"bytes, 768", [](std::size_t bytes) { return codes(bytes, &KernelTable::byte_dot, dim, false); }},
