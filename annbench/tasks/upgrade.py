@@ -34,7 +34,7 @@ class UpgradeRequest(BaseModel):
     codes: tuple[str, ...] = DEFAULT_CODES
     fit_on: Literal["learn", "base", "both"] = "both"
     most_pairs: int = Field(default=20_000, ge=1)
-    extra: int = Field(default=32, ge=0)
+    extra: int = Field(default=128, ge=0)
     anchors: int = Field(default=512, ge=2)
     old_binarizer: Path | None = None
     new_binarizer: Path | None = None

@@ -8,7 +8,7 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +54,16 @@ def fitted_scale(way: Way, asked: Paired, items: Paired) -> Scale:
 
 @dataclass(frozen=True)
 class Blend:
-    """Two galleries of the same n items and what each of them is asked (q, dim)."""
+    """Two galleries of the same n items and what each of them is asked (q, dim). `answers` keeps those of the new one
+    by the number of items renewed, for blends that share it and renew in one order.
+    """
 
     old: Gallery
     new: Gallery
     old_queries: Matrix
     new_queries: Matrix
     scale: Scale
+    answers: dict[int, tuple[Ids, Matrix]] = field(default_factory=dict)
 
     def search(self, k: int, renewed: Mask) -> Ids:
         """Ids (q, k), best first, where the items that are `renewed` (n,) are the new model's, all others the old."""
@@ -69,7 +72,10 @@ class Blend:
         if not renewed.any():
             return self.old.search(self.old_queries, k)[0]
         old_ids, old_scores = self.old.search(self.old_queries, k, ~renewed)
-        new_ids, new_scores = self.new.search(self.new_queries, k, renewed)
+        count = int(renewed.sum())
+        if count not in self.answers:
+            self.answers[count] = self.new.search(self.new_queries, k, renewed)
+        new_ids, new_scores = self.answers[count]
         return merged(old_ids, self.scale(old_scores), new_ids, new_scores, k)
 
 

@@ -38,7 +38,8 @@ Fit = Callable[[Paired], Bridge]
 
 def least_squares(pairs: Paired) -> Bridge:
     """The linear map that leaves least: min ‖X·Wᵀ − Y‖². With fewer pairs than dimensions, the shortest such map."""
-    return _bridge(np.linalg.lstsq(_wide(pairs.new), _wide(pairs.old), rcond=None)[0].T)
+    solved = np.linalg.lstsq(_wide(pairs.new), _wide(pairs.old), rcond=None)[0]
+    return _bridge(solved.T.astype(np.float64))
 
 
 def procrustes(pairs: Paired) -> Bridge:
@@ -49,7 +50,8 @@ def procrustes(pairs: Paired) -> Bridge:
     fit best, and a larger old one is reached in a subspace.
     """
     left, _, right = np.linalg.svd(_wide(pairs.old).T @ _wide(pairs.new), full_matrices=False)
-    return _bridge(left @ right)
+    turned: Wide = left @ right
+    return _bridge(turned)
 
 
 def ridge(pairs: Paired) -> Bridge:

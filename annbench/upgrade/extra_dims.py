@@ -60,6 +60,4 @@ def extra_dims(pairs: Paired, extra: int) -> ExtraDims:
     rest = (right.T * np.sqrt(np.maximum(lost, 0))) @ right  # (I − WᵀW)^½, symmetric
     second = pairs.new.astype(np.float64) @ rest
     directions = np.linalg.eigh(second.T @ second)[1][:, ::-1][:, : min(extra, len(right))]
-    return ExtraDims(
-        np.ascontiguousarray(prefix, np.float32), np.ascontiguousarray((rest @ directions).T, np.float32)
-    )
+    return ExtraDims(np.ascontiguousarray(prefix, np.float32), np.ascontiguousarray((rest @ directions).T, np.float32))

@@ -19,7 +19,7 @@ LEAST_Z = 5.0
 
 @dataclass(frozen=True)
 class Generation:
-    """`base` (n, dim), `queries` (q, dim) and `learn` (m, dim) or None, rows of unit length; `relevant` (q,) or None."""
+    """`base` (n, dim), `queries` (q, dim), `learn` (m, dim) or None: rows of unit length. `relevant` (q,) or None."""
 
     name: str
     base: Matrix
@@ -34,25 +34,25 @@ def check_generations(models: Sequence[Generation]) -> None:
         raise UsageError("one model is no upgrade", where="upgrade", remedy="give an old one and a new one")
     newest = models[-1]
     for model in models[:-1]:
-        for what, mine, its in (
-            ("base rows", newest.base, model.base),
-            ("queries", newest.queries, model.queries),
-            ("training queries", newest.learn, model.learn),
+        for what, *both in (
+            ("base rows", model.base, newest.base),
+            ("queries", model.queries, newest.queries),
+            ("training queries", model.learn, newest.learn),
         ):
-            counts = [0 if rows is None else len(rows) for rows in (its, mine)]
+            counts = [0 if rows is None else len(rows) for rows in both]
             if counts[0] != counts[1]:
                 raise DatasetError(
                     f"{model.name} has {counts[0]:,} {what}, {newest.name} has {counts[1]:,}",
                     where="upgrade",
                     remedy="embed the same things with both models, in the same order",
                 )
-        if model.relevant is not None and newest.relevant is not None:
-            if not np.array_equal(model.relevant, newest.relevant):
-                raise DatasetError(
-                    f"{model.name} and {newest.name} name other relevant rows",
-                    where="upgrade",
-                    remedy="embed the same things with both models, in the same order",
-                )
+        mine, its = newest.relevant, model.relevant
+        if mine is not None and its is not None and not np.array_equal(mine, its):
+            raise DatasetError(
+                f"{model.name} and {newest.name} name other relevant rows",
+                where="upgrade",
+                remedy="embed the same things with both models, in the same order",
+            )
 
 
 def check_related(pairs: Paired, names: tuple[str, str], *, seed: int) -> None:

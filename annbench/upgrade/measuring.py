@@ -122,15 +122,17 @@ class Measuring:
         new_ids = after.search(codes.new(new.queries), K)[0]
         alone = self.truths.quality(old_ids), self.truths.quality(new_ids)
         outcomes, curves = [], []
+        answers: dict[int, tuple[Ids, Matrix]] = {}  # of the new gallery as it is, which several ways share
         for number, way in enumerate(ways):
             gallery = before if way.keeps_codes else self._built(codes, way.old_items(old.base))
             queries = way.old_queries(new.queries)
             ids = gallery.search(queries, K)[0]
             outcomes.append(self._outcome(way, ids, old_ids, alone))
             if scales:
-                native = after if codes.name == BEBR or way.new_items is same else None
-                renewed = native or self._built(codes, way.new_items(new.base))
-                blend = Blend(gallery, renewed, queries, way.new_queries(new.queries), scales[number])
+                native = codes.name == BEBR or way.new_items is same
+                renewed = after if native else self._built(codes, way.new_items(new.base))
+                asked = way.new_queries(new.queries)
+                blend = Blend(gallery, renewed, queries, asked, scales[number], answers if native else {})
                 curves.append(self._curve(way, blend, len(new.base)))
             self._tick()
         return Family(
@@ -195,5 +197,3 @@ class Measuring:
             ac=average_compatibility(filled),
             am=average_measure(filled),
         )
-
-

@@ -50,7 +50,6 @@ class Paired:
         return len(self.new)
 
 
-
 def check_dim(rows: Matrix, dim: int) -> None:
     """Raises UsageError for rows that are not of `dim` dimensions."""
     if rows.ndim != 2 or rows.shape[1] != dim:

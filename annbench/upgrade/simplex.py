@@ -19,7 +19,7 @@ from annbench.indexes.transforms.binarizer import unit_rows
 from annbench.upgrade.pairs import Matrix, Paired, check_dim
 
 SCALE = 16.0  # of the cosines, before the softmax
-EPOCHS, BATCH, LEARNING_RATE = 20, 256, 2e-3
+EPOCHS, BATCH, LEARNING_RATE = 10, 256, 2e-3
 KMEANS_ROUNDS = 15
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
 
@@ -96,7 +96,9 @@ def trained(vectors: Matrix, labels: NDArray[np.int64], corners: NDArray[np.floa
     random = np.random.default_rng(seed)
     fixed = corners.astype(np.float32)
     rows = _with_one(vectors)
-    weights = (random.standard_normal((fixed.shape[1], rows.shape[1])) * rows.shape[1] ** -0.5).astype(np.float32)
+    weights: Matrix = (random.standard_normal((fixed.shape[1], rows.shape[1])) * rows.shape[1] ** -0.5).astype(
+        np.float32
+    )
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     batches = max(1, len(rows) // BATCH)
     for step in range(EPOCHS * batches):

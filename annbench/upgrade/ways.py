@@ -40,7 +40,7 @@ class Way:
 class Sizes:
     """Of the ways that have one: BT²'s extra dimensions, anchors, and the seed of what is drawn."""
 
-    extra: int = 32
+    extra: int = 128
     anchors: int = 512
     seed: int = 0
 
