@@ -38,7 +38,7 @@ def measure(request: UpgradeRequest, progress: Progress) -> UpgradeReport:
         binarizers=_binarizers(request),
     )
     progress("truth", 0.0)
-    with limited_threads(request.threads):
+    with limited_threads(1):  # of numpy: what is fitted is small, and more would wait for each other
         measuring = Measuring(models, asked, lambda done: progress("measure", done))
         upgrades, compatibility = measuring.run()
     return UpgradeReport(
