@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from annbench.datasets.dataset import Dataset
 from annbench.datasets.serving import Progress, serve
 from annbench.errors import UsageError
 from annbench.indexes.transforms.binarizer import unit_rows
-from annbench.indexes.transforms.model_file import write_binarizer
+from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 from annbench.train.bebr import TrainRequest
 from annbench.train.held_out import HeldOut
-from annbench.train.pairs import LEAST_PAIRS, Pairs, neighbours, queries_and_documents
+from annbench.train.pairs import LEAST_PAIRS, Pairs, neighbours, queries_and_documents, two_views
 from annbench.train.plan import TrainingPlan
-from annbench.train.start import linear_start
+from annbench.train.start import compatible_start, linear_start
 from annbench.train.trainer import Trainer
 
 Matrix = NDArray[np.float32]
@@ -31,9 +32,14 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
         base, learn = dataset.base(), dataset.learn(request.query_set)
     vectors = unit_rows(base.astype(np.float32, copy=False))
     queries = None if learn is None else unit_rows(learn.astype(np.float32, copy=False))
+    views = None if request.positives is None else _vectors(Path(request.positives.path))
+    old_levels = _old_levels(request)
     progress("pairs", 0.0)
-    pairs, held_out = prepared(vectors, queries, plan)
-    start = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
+    pairs, held_out = prepared(vectors, queries if views is None else None, plan, views, old_levels)
+    if old_levels is None:
+        start = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
+    else:
+        start = compatible_start(vectors, old_levels, plan.steps, seed=plan.seed)
     trainer = Trainer(plan, pairs, held_out, start)
 
     binarizer = trainer.run(request.checkpoint, lambda done: progress("train", done))
@@ -41,17 +47,61 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     about = {"method": "bebr", "dataset": request.dataset.name, "pairs": pairs.digest, "plan": plan.model_dump(),
              "recall": state.best, "begun_at": state.recalls[0][2], "batches": state.batches,
              "seconds": state.seconds}  # fmt: skip
+    alone, in_old = held_out.recalls(binarizer)
+    if in_old is not None:
+        about |= {"recall_alone": alone, "recall_in_old": in_old, "compatible_with": str(request.compatible_with)}
     write_binarizer(request.out, binarizer, about)
     request.checkpoint.unlink(missing_ok=True)
-    return {"out": str(request.out), "pairs": len(pairs), "learned_queries": queries is not None,
-            "batches": state.batches, "seconds": state.seconds, "recall": state.best,
-            "recalls": state.recalls}  # fmt: skip
+    return {"out": str(request.out), "pairs": len(pairs), "learned_from": _learned_from(request, queries),
+            "recall_alone": alone, "recall_in_old": in_old, "batches": state.batches,
+            "seconds": state.seconds, "recall": state.best, "recalls": state.recalls}  # fmt: skip
 
 
-def prepared(vectors: Matrix, queries: Matrix | None, plan: TrainingPlan) -> tuple[Pairs, HeldOut]:
+def _learned_from(request: TrainRequest, queries: Matrix | None) -> str:
+    if request.positives is not None:
+        return f"vectors with those of {request.positives.name}"
+    return "vectors with their neighbours" if queries is None else "training queries with their neighbours"
+
+
+def _vectors(path: Path) -> Matrix:
+    with Dataset(path) as dataset:
+        return unit_rows(dataset.base().astype(np.float32, copy=False))
+
+
+def _old_levels(request: TrainRequest) -> NDArray[np.int8] | None:
+    """Codes of the old model's vectors of all base rows, by its binarizer. Raises ModelFileError, UsageError."""
+    if request.compatible_with is None or request.old_dataset is None:
+        return None
+    old, plan, where = read_binarizer(request.compatible_with).binarizer, request.plan, str(request.compatible_with)
+    if (old.dim, old.steps) != (plan.dim, plan.steps):
+        raise UsageError(
+            f"its codes have {old.dim * (old.steps + 1)} bits in {old.steps} steps",
+            where=where,
+            remedy=f"codes can be compared where they are alike: give --bits {old.dim * (old.steps + 1)} "
+            f"--steps {old.steps}",
+        )
+    vectors = _vectors(Path(request.old_dataset.path))
+    if vectors.shape[1] != old.dim_in:
+        raise UsageError(
+            f"was trained on vectors of {old.dim_in} dimensions, {request.old_dataset.name} has {vectors.shape[1]}",
+            where=where,
+            remedy="give the vectors of the model that it was trained on",
+        )
+    return old.levels(vectors)
+
+
+def prepared(
+    vectors: Matrix,
+    queries: Matrix | None,
+    plan: TrainingPlan,
+    views: Matrix | None = None,
+    old_levels: NDArray[np.int8] | None = None,
+) -> tuple[Pairs, HeldOut]:
     """Pairs, and queries that are in none of them, with a corpus to find their neighbours in.
 
-    Queries are held out of the training queries where there are such, else of the vectors.
+    Queries are held out of the training queries where there are such, else of the vectors. With `views` (n, dim_in),
+    vector i and view i belong together, and the views are the corpus. `old_levels` (n, dim) are an older model's codes
+    of all vectors.
     """
     random = np.random.default_rng((plan.seed, 1))
     asked = vectors if queries is None else queries
@@ -63,13 +113,18 @@ def prepared(vectors: Matrix, queries: Matrix | None, plan: TrainingPlan) -> tup
         )
     order = random.permutation(len(asked))
     kept, rest = np.sort(order[:count]), np.sort(order[count:])
-    learned = vectors if queries is not None else vectors[rest]
+    learned = np.arange(len(vectors)) if queries is not None else rest
     corpus = learned[np.sort(random.choice(len(learned), min(plan.corpus, len(learned)), replace=False))]
-    if queries is None:
-        pairs = neighbours(learned, plan.neighbours, threads=plan.threads, seed=plan.seed)
+    if views is not None:
+        pairs = two_views(vectors[learned], views[learned])
+    elif queries is None:
+        pairs = neighbours(vectors[learned], plan.neighbours, threads=plan.threads, seed=plan.seed)
     else:
         pairs = queries_and_documents(queries[rest], vectors, plan.neighbours, threads=plan.threads, seed=plan.seed)
-    return pairs, HeldOut.of(asked[kept], corpus)
+    sought = vectors if views is None else views
+    if old_levels is None:
+        return pairs, HeldOut.of(asked[kept], sought[corpus])
+    return replace(pairs, old_levels=old_levels[learned]), HeldOut.of(asked[kept], sought[corpus], old_levels[corpus])
 
 
 def _work(line: str, progress: Progress) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from annbench.train.loss import Queue, info_nce
 from annbench.train.network import Network, Shape
 from annbench.train.pairs import Pairs
 from annbench.train.plan import TrainingPlan
+from annbench.train.start import steps_of
 
 Progress = Callable[[float], None]
 
@@ -61,6 +62,12 @@ class Trainer:
             self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
         self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps)
+        # As tensors (m, dim) after every step; the lengths do not matter to cosines.
+        self.old_codes = (
+            []
+            if pairs.old_levels is None
+            else [torch.from_numpy(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
+        )
         self.state = State()
         self._shuffled: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # an epoch, and its order
 
@@ -137,9 +144,12 @@ class Trainer:
         loss = torch.zeros(())
         for step, (a, p) in enumerate(codes):
             among = torch.cat([p, self.queue.codes[step, filled]])
-            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest)
-            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest)
-        loss = loss / (2 * len(codes))
+            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest) / 2
+            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest) / 2
+            if self.old_codes:  # new queries among old codes, which nothing changes any more
+                old = self.old_codes[step][other_ids]
+                loss = loss + info_nce(a, old, onward, barred, self.plan.temperature, self.plan.hardest)
+        loss = loss / len(codes)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
