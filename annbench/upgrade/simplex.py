@@ -19,7 +19,7 @@ from annbench.indexes.transforms.binarizer import unit_rows
 from annbench.upgrade.pairs import Matrix, Paired, check_dim
 
 SCALE = 16.0  # of the cosines, before the softmax
-EPOCHS, BATCH, LEARNING_RATE = 10, 256, 2e-3
+STEPS, BATCH, LEARNING_RATE = 1200, 256, 2e-3
 KMEANS_ROUNDS = 15
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
 
@@ -101,7 +101,7 @@ def trained(vectors: Matrix, labels: NDArray[np.int64], corners: NDArray[np.floa
     )
     first, second = np.zeros_like(weights), np.zeros_like(weights)
     batches = max(1, len(rows) // BATCH)
-    for step in range(EPOCHS * batches):
+    for step in range(STEPS):
         if step % batches == 0:
             order = random.permutation(len(rows))
         some = order[step % batches * BATCH :][:BATCH]
@@ -112,7 +112,7 @@ def trained(vectors: Matrix, labels: NDArray[np.int64], corners: NDArray[np.floa
             )
         first += (1 - _BETA1) * (gradient - first)
         second += (1 - _BETA2) * (gradient * gradient - second)
-        rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * step / (EPOCHS * batches)))
+        rate = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * step / STEPS))
         corrected = first / (1 - _BETA1 ** (step + 1)), second / (1 - _BETA2 ** (step + 1))
         weights -= np.float32(rate) * corrected[0] / (np.sqrt(corrected[1]) + _EPSILON)
     return weights
