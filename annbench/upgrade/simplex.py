@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annbench.errors import TrainingError, UsageError
+from annbench.indexes.training import limited_threads
 from annbench.indexes.transforms.binarizer import unit_rows
 from annbench.upgrade.pairs import Matrix, Paired, check_dim
 
@@ -63,11 +64,12 @@ def simplex(pairs: Paired, d: int, *, seed: int) -> Simplex:
             where="simplex",
             remedy=f"give {2 * len(corners):,} pairs or more, or fewer dimensions",
         )
-    labels = clusters(pairs.old, len(corners), seed=seed)
-    return Simplex(
-        trained(pairs.new, labels, corners, seed=seed),
-        trained(pairs.old, labels, corners, seed=seed),
-    )
+    with limited_threads(1):  # for batches so small, more would wait for each other
+        labels = clusters(pairs.old, len(corners), seed=seed)
+        return Simplex(
+            trained(pairs.new, labels, corners, seed=seed),
+            trained(pairs.old, labels, corners, seed=seed),
+        )
 
 
 def clusters(vectors: Matrix, count: int, *, seed: int) -> NDArray[np.int64]:
