@@ -63,9 +63,15 @@ def _figure(
             axes.set_axisbelow(True)
     figure.suptitle(title, x=0.06, y=1 - 0.1 / height, ha="left", va="top", fontsize=11, weight="bold")
     handles = [Line2D([], [], label=name, **_stroke(style)) for name, style in chosen.items()]
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.05, 0.0), ncols=3, frameon=False)
+    if draw is _curve_panel:
+        figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.05, 0.0), ncols=3, frameon=False)
     figure.subplots_adjust(
-        left=0.09, right=0.98, top=1 - 0.85 / height, bottom=(legend + 0.45) / height, hspace=0.42, wspace=0.28
+        left=1.4 / width,
+        right=0.98,
+        top=1 - 0.85 / height,
+        bottom=((legend if draw is _curve_panel else 0) + 0.45) / height,
+        hspace=0.42,
+        wspace=0.38,
     )
     return figure
 
