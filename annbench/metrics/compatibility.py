@@ -46,12 +46,11 @@ def average_measure(matrix: Matrix) -> float:
 
 def update_gain(cross: float, old: float, new: float) -> float | None:
     """(C[n, o] − C[o, o]) / (C[n, n] − C[o, o]): what an upgrade without backfill brings of what a full one would; 1 is
-    all, 0 nothing, below 0 harm. None where a full one changes nothing, since then there is nothing to have a share of.
-    Below 0 the denominator is a new model that is worse, and the figure says little. Shen et al., "Towards Backward-
-    Compatible Representation Learning", CVPR 2020, equation 9.
+    all, 0 nothing, below 0 harm. None where a full one brings nothing, or harm: then there is nothing to have a share
+    of. Shen et al., "Towards Backward-Compatible Representation Learning", CVPR 2020, equation 9.
     """
     whole = new - old
-    return None if whole == 0 else float((cross - old) / whole)
+    return float((cross - old) / whole) if whole > 0 else None
 
 
 def flips(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> Flips:

@@ -18,7 +18,8 @@ NOTES = (
     "names one row, and is right where that is found; no model has a say in it. recall@10 is against the exact "
     "neighbours by the *newest* model's vectors: it says how near a system comes to re-embedding everything, not how "
     "good that is. Brackets are 95 % bootstrap intervals over queries. Update gain is (C[n,o] − C[o,o]) / (C[n,n] − "
-    "C[o,o]) by the main measure; flips − are queries that the old system answered rightly and this one does not, + "
+    "C[o,o]) by the main measure, where a full backfill brings anything; flips − are queries that the old system "
+    "answered rightly and this one does not, + "
     "the other way round, at the first answer and among ten."
 )
 CURVE_NOTES = (
@@ -96,7 +97,7 @@ def _outcomes(report: UpgradeReport, family: Family) -> str:
     for found in family.outcomes:
         rows.append(_row(report, _named(found), "yes" if found.keeps_codes else "no", found.quality,
                          _gain(found.gain), found.flips, intervals=True))  # fmt: skip
-    gain = "1" if family.new_alone.main != family.old_alone.main else fmt.MISSING
+    gain = "1" if family.new_alone.main > family.old_alone.main else fmt.MISSING
     rows.append(_row(report, "**new alone**", "", family.new_alone, gain, family.new_flips))
     return table(_HEAD, rows, frozenset(range(2, len(_HEAD))))
 
@@ -152,7 +153,8 @@ def _terminal_table(report: UpgradeReport, family: Family) -> Table:
         cells = _row(report, "", "yes" if found.keeps_codes else "no", found.quality, _gain(found.gain),
                      found.flips, intervals=False)  # fmt: skip
         rows.append((found.way, cells, found.quality.main == best))
-    rows.append(("new alone", _row(report, "", "", family.new_alone, "1", family.new_flips, intervals=False), False))
+    gain = "1" if family.new_alone.main > family.old_alone.main else fmt.MISSING
+    rows.append(("new alone", _row(report, "", "", family.new_alone, gain, family.new_flips, intervals=False), False))
     for name, cells, marked in rows:
         grid.add_row(Text(name, style="bold green" if marked else "cyan"), *cells[1:])
     return grid

@@ -29,6 +29,7 @@ def test_gain() -> None:
     assert update_gain(0.4, 0.5, 0.7) == pytest.approx(-0.5)
     assert update_gain(0.5, 0.5, 0.5) is None
     assert update_gain(0.6, 0.5, 0.5) is None
+    assert update_gain(0.3, 0.5, 0.49) is None  # not 20, as if it were a success
 
 
 def test_flips_by_hand() -> None:
