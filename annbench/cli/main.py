@@ -25,6 +25,7 @@ from annbench.cli import (
     shared,
     terminal,
     train,
+    upgrade,
     usage,
 )
 
@@ -44,6 +45,7 @@ app.command("baseline")(compare.baseline)
 app.add_typer(data.app, name="data", help="Datasets: list, describe, add your own vectors.")
 app.add_typer(results.app, name="results", help="Stored results: list, show, export, clean up.")
 app.add_typer(train.app, name="train", help="Learned transforms.")
+app.command("upgrade")(upgrade.upgrade)
 app.command("groundtruth")(groundtruth.groundtruth)
 app.command("doctor")(doctor.doctor)
 app.command("env")(env.env)

@@ -30,6 +30,26 @@ def bebr(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The model, .safetensors.")],
     query_set: Annotated[str, typer.Option("--query-set", help="Whose training queries to learn from.")] = "test",
+    positives: Annotated[
+        str | None,
+        typer.Option(
+            "--positives",
+            help="Pairs instead of neighbours: row i of this and of --dataset are one thing.",
+            autocompletion=dataset_names,
+        ),
+    ] = None,
+    compatible_with: Annotated[
+        Path | None,
+        typer.Option("--compatible-with", help="An older model's binarizer, whose codes new queries are to find."),
+    ] = None,
+    old_dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--old-dataset",
+            help="That model's vectors of the same things.",
+            autocompletion=dataset_names,
+        ),
+    ] = None,
     bits: Annotated[int, typer.Option("--bits", min=8, help="Of a code.")] = 256,
     steps: Annotated[int, typer.Option("--steps", min=0, max=3, help="u: every dimension has u + 1 of the bits.")] = 1,
     hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 1024,
@@ -68,6 +88,9 @@ def bebr(
     request = TrainRequest(
         dataset=find_dataset(dataset, data_dir), query_set=query_set, plan=plan, out=out.absolute(), force=force,
         checkpoint=(checkpoint or out.with_name(f"{out.stem}.checkpoint")).absolute(),
+        positives=None if positives is None else find_dataset(positives, data_dir),
+        compatible_with=compatible_with and compatible_with.absolute(),
+        old_dataset=None if old_dataset is None else find_dataset(old_dataset, data_dir),
     )  # fmt: skip
     with phase_bar(_PHASES) as show:
         trained = train_bebr(request, show)
@@ -79,11 +102,19 @@ def bebr(
 
 
 def _summary(trained: Trained) -> list[str]:
-    source = "training queries" if trained.learned_queries else "vectors"
+    both = (
+        []
+        if trained.recall_in_old is None
+        else [
+            f"which is the mean of {trained.recall_alone:.3f} among its own codes "
+            f"and {trained.recall_in_old:.3f} among the old ones"
+        ]
+    )
     return [
-        f"learned from {trained.pairs:,} {source} with their neighbours: {trained.batches:,} batches "
+        f"learned from {trained.pairs:,} {trained.learned_from}: {trained.batches:,} batches "
         f"in {trained.seconds:,.0f} s",
         f"recall@10 of held-out queries by codes alone: {trained.recall:.3f}, "
         f"from {trained.recalls[0][2]:.3f} at first",
+        *both,
         f"wrote {trained.out}",
     ]

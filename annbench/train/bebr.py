@@ -24,7 +24,10 @@ METRICS = ("cosine", "euclidean")
 
 class TrainRequest(BaseModel):
     """What to learn from, and where to leave it. With a `query_set` that has queries to learn from, these are paired
-    with their neighbours; else vectors with theirs.
+    with their neighbours; else vectors with theirs. With `positives`, row i of both datasets is a pair.
+
+    `compatible_with` is the binarizer of an older model whose codes stay, and `old_dataset` has that model's vectors of
+    the same things: then new queries learn to find old codes too (Gan et al., KDD 2023).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,15 +38,22 @@ class TrainRequest(BaseModel):
     out: Path
     checkpoint: Path
     force: bool = False
+    positives: DatasetInfo | None = None
+    compatible_with: Path | None = None
+    old_dataset: DatasetInfo | None = None
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of it; `recalls` are (batches, seconds, held-out recall@10), the first of where training began."""
+    """What came of it; `recalls` are (batches, seconds, held-out recall@10), the first of where training began. In
+    compatible training a recall is the mean of two: `recall_alone` among its own codes, `recall_in_old` among the old.
+    """
 
     out: Path
     pairs: int
-    learned_queries: bool
+    learned_from: str
+    recall_alone: float
+    recall_in_old: float | None
     batches: int
     seconds: float
     recall: float
@@ -85,6 +95,25 @@ def check_request(request: TrainRequest) -> None:
         )
     if request.query_set not in dataset.query_sets:
         raise UnknownNameError(f"query set of {dataset.name}", request.query_set, dataset.query_sets)
+    if (request.compatible_with is None) != (request.old_dataset is None):
+        raise UsageError(
+            "an old binarizer goes with the old model's vectors",
+            where="train bebr",
+            remedy="give both --compatible-with and --old-dataset, or neither",
+        )
+    for other in (request.positives, request.old_dataset):
+        if other is not None and other.n != dataset.n:
+            raise DatasetError(
+                f"{other.name} has {other.n:,} base rows, {dataset.name} has {dataset.n:,}",
+                where="train bebr",
+                remedy="row i of both must be one thing: give as many",
+            )
+    if request.positives is not None and request.positives.dim != dataset.dim:
+        raise DatasetError(
+            f"{request.positives.name} has {request.positives.dim} dimensions, {dataset.name} has {dataset.dim}",
+            where="train bebr",
+            remedy="one network maps both: give vectors of one dimension",
+        )
     if not request.out.parent.is_dir():
         raise DatasetError("no such folder", where=str(request.out.parent), remedy="create it first")
     if request.out.exists() and not request.force:

@@ -13,12 +13,12 @@ from annbench.datasets.dataset import Dataset
 from annbench.datasets.serving import Progress, serve
 from annbench.errors import UsageError
 from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric, unit_rows
-from annbench.indexes.transforms.model_file import write_binarizer
+from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 from annbench.train.bebr import TrainRequest
 from annbench.train.held_out import HeldOut
-from annbench.train.pairs import LEAST_PAIRS, Pairs, neighbours, queries_and_documents
+from annbench.train.pairs import LEAST_PAIRS, Pairs, neighbours, queries_and_documents, two_views
 from annbench.train.plan import TrainingPlan
-from annbench.train.start import linear_start
+from annbench.train.start import compatible_start, linear_start
 from annbench.train.trainer import Trainer
 
 Matrix = NDArray[np.float32]
@@ -33,21 +33,29 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     metric: BinarizerMetric = "euclidean" if request.dataset.metric == "euclidean" else "cosine"
     seen = Seen.of(base, metric)
     vectors, queries = seen(base), None if learn is None else seen(learn)
+    views = None if request.positives is None else seen(_base(Path(request.positives.path)))
+    old_levels = _old_levels(request)
     progress("pairs", 0.0)
-    pairs, held_out = prepared(vectors, queries, metric, plan)
-    start = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
+    pairs, held_out = prepared(vectors, queries if views is None else None, metric, plan, views, old_levels)
+    if old_levels is None:
+        start = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
+    else:
+        start = compatible_start(vectors, old_levels, plan.steps, seed=plan.seed)
     trainer = Trainer(plan, pairs, held_out, start)
 
-    binarizer = seen.by(trainer.run(request.checkpoint, lambda done: progress("train", done)))
+    binarizer = trainer.run(request.checkpoint, lambda done: progress("train", done))
     state = trainer.state
     about = {"method": "bebr", "dataset": request.dataset.name, "pairs": pairs.digest, "plan": plan.model_dump(),
              "recall": state.best, "begun_at": state.recalls[0][2], "batches": state.batches,
              "seconds": state.seconds}  # fmt: skip
-    write_binarizer(request.out, binarizer, about)
+    alone, in_old = held_out.recalls(binarizer)
+    if in_old is not None:
+        about |= {"recall_alone": alone, "recall_in_old": in_old, "compatible_with": str(request.compatible_with)}
+    write_binarizer(request.out, seen.by(binarizer), about)
     request.checkpoint.unlink(missing_ok=True)
-    return {"out": str(request.out), "pairs": len(pairs), "learned_queries": queries is not None,
-            "batches": state.batches, "seconds": state.seconds, "recall": state.best,
-            "recalls": state.recalls}  # fmt: skip
+    return {"out": str(request.out), "pairs": len(pairs), "learned_from": _learned_from(request, queries),
+            "recall_alone": alone, "recall_in_old": in_old, "batches": state.batches,
+            "seconds": state.seconds, "recall": state.best, "recalls": state.recalls}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,53 @@ class Seen:
         return replace(binarizer, mean=self.mean, scale=self.scale)
 
 
+def _learned_from(request: TrainRequest, queries: Matrix | None) -> str:
+    if request.positives is not None:
+        return f"vectors with those of {request.positives.name}"
+    return "vectors with their neighbours" if queries is None else "training queries with their neighbours"
+
+
+def _base(path: Path) -> NDArray[Any]:
+    with Dataset(path) as dataset:
+        base: NDArray[Any] = dataset.base()
+    return base
+
+
+def _old_levels(request: TrainRequest) -> NDArray[np.int8] | None:
+    """Codes of the old model's vectors of all base rows, by its binarizer. Raises ModelFileError, UsageError."""
+    if request.compatible_with is None or request.old_dataset is None:
+        return None
+    old, plan, where = read_binarizer(request.compatible_with).binarizer, request.plan, str(request.compatible_with)
+    if (old.dim, old.steps) != (plan.dim, plan.steps):
+        raise UsageError(
+            f"its codes have {old.dim * (old.steps + 1)} bits in {old.steps} steps",
+            where=where,
+            remedy=f"codes can be compared where they are alike: give --bits {old.dim * (old.steps + 1)} "
+            f"--steps {old.steps}",
+        )
+    vectors = _base(Path(request.old_dataset.path)).astype(np.float32, copy=False)
+    if vectors.shape[1] != old.dim_in:
+        raise UsageError(
+            f"was trained on vectors of {old.dim_in} dimensions, {request.old_dataset.name} has {vectors.shape[1]}",
+            where=where,
+            remedy="give the vectors of the model that it was trained on",
+        )
+    return old.levels(vectors if old.metric == "euclidean" else unit_rows(vectors))
+
+
 def prepared(
-    vectors: Matrix, queries: Matrix | None, metric: BinarizerMetric, plan: TrainingPlan
+    vectors: Matrix,
+    queries: Matrix | None,
+    metric: BinarizerMetric,
+    plan: TrainingPlan,
+    views: Matrix | None = None,
+    old_levels: NDArray[np.int8] | None = None,
 ) -> tuple[Pairs, HeldOut]:
     """Pairs, and queries that are in none of them, with a corpus to find their neighbours in.
 
-    Queries are held out of the training queries where there are such, else of the vectors.
+    Queries are held out of the training queries where there are such, else of the vectors. With `views` (n, dim_in),
+    vector i and view i belong together, and the views are the corpus. `old_levels` (n, dim) are an older model's codes
+    of all vectors.
     """
     random = np.random.default_rng((plan.seed, 1))
     asked = vectors if queries is None else queries
@@ -93,15 +142,22 @@ def prepared(
         )
     order = random.permutation(len(asked))
     kept, rest = np.sort(order[:count]), np.sort(order[count:])
-    learned = vectors if queries is not None else vectors[rest]
+    learned = np.arange(len(vectors)) if queries is not None else rest
     corpus = learned[np.sort(random.choice(len(learned), min(plan.corpus, len(learned)), replace=False))]
-    if queries is None:
-        pairs = neighbours(learned, metric, plan.neighbours, threads=plan.threads, seed=plan.seed)
+    if views is not None:
+        pairs = two_views(vectors[learned], views[learned])
+    elif queries is None:
+        near = max(plan.neighbours, plan.neighbourhood - 1)
+        pairs = neighbours(vectors[learned], metric, near, threads=plan.threads, seed=plan.seed)
     else:
         pairs = queries_and_documents(
             queries[rest], vectors, metric, plan.neighbours, threads=plan.threads, seed=plan.seed
         )
-    return pairs, HeldOut.of(asked[kept], corpus, metric)
+    sought = vectors if views is None else views
+    if old_levels is None:
+        return pairs, HeldOut.of(asked[kept], sought[corpus], metric)
+    held_out = HeldOut.of(asked[kept], sought[corpus], metric, old_levels[corpus])
+    return replace(pairs, old_levels=old_levels[learned]), held_out
 
 
 def _work(line: str, progress: Progress) -> dict[str, Any]:

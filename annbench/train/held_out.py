@@ -22,16 +22,29 @@ class HeldOut:
     queries: Matrix
     corpus: Matrix
     truth: NDArray[np.int64]
+    old_levels: NDArray[np.int8] | None = None  # of the corpus, by an older model and its binarizer
 
     @classmethod
-    def of(cls, queries: Matrix, corpus: Matrix, metric: BinarizerMetric) -> HeldOut:
+    def of(
+        cls,
+        queries: Matrix,
+        corpus: Matrix,
+        metric: BinarizerMetric,
+        old_levels: NDArray[np.int8] | None = None,
+    ) -> HeldOut:
         """With its truth."""
         k = min(K, len(corpus))
-        return cls(queries, corpus, exact_neighbors(corpus, queries, k, metric).neighbors.astype(np.int64))
+        return cls(queries, corpus, exact_neighbors(corpus, queries, k, metric).neighbors.astype(np.int64), old_levels)
 
     def recall(self, binarizer: Binarizer) -> float:
-        """recall@10 of cosines between codes."""
-        return self.recall_of(binarizer.levels(self.queries), binarizer.levels(self.corpus))
+        """recall@10 of cosines between codes; with old codes the mean of both, in the new gallery and in the old."""
+        return float(np.mean([recall for recall in self.recalls(binarizer) if recall is not None]))
+
+    def recalls(self, binarizer: Binarizer) -> tuple[float, float | None]:
+        """recall@10 among the binarizer's own codes, and among the old ones, if there are any."""
+        queries = binarizer.levels(self.queries)
+        alone = self.recall_of(queries, binarizer.levels(self.corpus))
+        return alone, None if self.old_levels is None else self.recall_of(queries, self.old_levels)
 
     def recall_of(self, queries: NDArray[np.integer], corpus: NDArray[np.integer]) -> float:
         """recall@10 of cosines between any vectors that stand for the queries and the corpus."""

@@ -24,12 +24,15 @@ LEAST_PAIRS = 256
 class Pairs:
     """`anchors` (n, dim) and `positives` (m, dim), as a binarizer sees them. Row i of `near` (n, k) are the positives
     that belong to anchor i, nearest first. `own` (n,) is the positive that is the anchor itself; −1 where none is.
+    `old_levels` (m, dim of the codes) are what an older model's binarizer makes of that model's vectors of the
+    positives, where training is to be compatible with it; else None.
     """
 
     anchors: Matrix
     positives: Matrix
     near: NDArray[np.int64]
     own: NDArray[np.int64]
+    old_levels: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         if len(self.anchors) < LEAST_PAIRS:
@@ -38,6 +41,17 @@ class Pairs:
                 where="pairs",
                 remedy=f"give {LEAST_PAIRS} vectors or more",
             )
+        if self.old_levels is not None and len(self.old_levels) != len(self.positives):
+            raise UsageError(
+                f"{len(self.old_levels):,} old codes for {len(self.positives):,} vectors",
+                where="pairs",
+                remedy="give the old model's vectors of the same things, in the same order",
+            )
+
+    @property
+    def of_themselves(self) -> bool:
+        """Whether the anchors are the positives, so that neighbours of anchors are anchors."""
+        return self.anchors is self.positives
 
     def __len__(self) -> int:
         return len(self.anchors)
@@ -46,8 +60,9 @@ class Pairs:
     def digest(self) -> str:
         """16 hex digits of what belongs to what: two runs of the same are of the same data."""
         whole = hashlib.blake2b(digest_size=8)
-        for part in (self.anchors, self.positives, self.near, self.own):
-            whole.update(np.ascontiguousarray(part).data)
+        for part in (self.anchors, self.positives, self.near, self.own, self.old_levels):
+            if part is not None:
+                whole.update(np.ascontiguousarray(part).data)
         return whole.hexdigest()
 
 

@@ -55,6 +55,52 @@ def linear_start(vectors: Matrix, dim: int, steps: int, *, seed: int) -> Binariz
     return Binarizer(first, tuple(residual), tuple(reconstruct))
 
 
+def compatible_start(vectors: Matrix, old_levels: NDArray[np.int8], steps: int, *, seed: int) -> Binarizer:
+    """For new `vectors` (n, dim_in) of unit length and an older model's codes `old_levels` (n, dim) of the same things:
+    the linear maps that come nearest to the old codes, by least squares, step by step.
+    """
+    random = np.random.default_rng(seed)
+    some = random.choice(len(vectors), min(SAMPLE_ROWS, len(vectors)), replace=False)
+    sample, levels = vectors[some].astype(np.float64), steps_of(old_levels[some], steps)
+    mean = sample.mean(axis=0)
+    first = _fitted(sample - mean, levels[0], mean)
+    codes = np.where(sample @ first.linear.T + first.bias >= 0, 1.0, -1.0)
+    residual, reconstruct = [], []
+    for step in range(steps):
+        offset = codes.mean(axis=0)
+        matrix = _solved(codes - offset, sample - mean)
+        back = Perceptron(_narrow(matrix), _narrow(mean - matrix @ offset))
+        rest = sample - unit_rows(_narrow(codes @ matrix.T + back.bias))
+        signs = levels[step + 1] - 2 * levels[step]  # those that the old codes went on with
+        onward = _fitted(rest, signs, np.zeros(len(mean)))
+        codes = codes + 2.0 ** -(step + 1) * np.where(rest @ onward.linear.T + onward.bias >= 0, 1.0, -1.0)
+        residual.append(onward)
+        reconstruct.append(back)
+    return Binarizer(first, tuple(residual), tuple(reconstruct))
+
+
+def steps_of(levels: NDArray[np.int8], steps: int) -> list[NDArray[np.float64]]:
+    """The integer codes (n, dim) after every step, of those after the last: z_t = 2·z_{t−1} ± 1, all odd."""
+    found = [levels.astype(np.int64)]
+    for _ in range(steps):
+        below = (found[0] - 1) // 2
+        found.insert(0, np.where(below % 2 != 0, below, below + 1))
+    return [made.astype(np.float64) for made in found]
+
+
+def _fitted(rows: NDArray[np.float64], signs: NDArray[np.float64], mean: NDArray[np.float64]) -> Perceptron:
+    """The linear map of `rows` + `mean` to `signs` (n, dim), of outputs where gradients pass."""
+    matrix = _solved(rows, signs - signs.mean(axis=0))
+    return _scaled(matrix, signs.mean(axis=0) - matrix @ mean, rows @ matrix.T)
+
+
+def _solved(rows: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(dim_out, dim_in), with a ridge that keeps it defined."""
+    moments = rows.T @ rows
+    moments[np.diag_indices(len(moments))] += max(1e-3 * float(np.trace(moments)) / len(moments), 1e-12)
+    return np.asarray(np.linalg.solve(moments, rows.T @ targets).T, np.float64)
+
+
 def _scaled(rotation: NDArray[np.float64], bias: NDArray[np.float64], mapped: NDArray[np.float64]) -> Perceptron:
     by = 1 / max(PASSING * float(mapped.std()), 1e-30)
     return Perceptron(_narrow(by * rotation), _narrow(by * bias))

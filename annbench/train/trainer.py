@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from annbench.train.loss import Queue, info_nce, similarity
 from annbench.train.network import Network, Shape
 from annbench.train.pairs import Pairs
 from annbench.train.plan import TrainingPlan
+from annbench.train.start import steps_of
 
 Progress = Callable[[float], None]
 
@@ -65,6 +66,12 @@ class Trainer:
             self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
         self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps)
+        # As tensors (m, dim) after every step; the lengths do not matter to cosines.
+        self.old_codes = (
+            []
+            if pairs.old_levels is None
+            else [torch.from_numpy(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
+        )
         self.state = State()
         self._shuffled: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # an epoch, and its order
 
@@ -118,12 +125,22 @@ class Trainer:
         pairs, plan = self.pairs, self.plan
         if self._shuffled[0] != epoch:
             self._shuffled = epoch, np.random.default_rng((plan.seed, epoch)).permutation(len(pairs))
-        rows = self._shuffled[1][place * plan.batch : (place + 1) * plan.batch]
-        near = pairs.near[rows]
+        rows = self._rows(place)
+        near = pairs.near[rows][:, : plan.neighbours]
         random = np.random.default_rng((plan.seed, epoch, place))
         ids = near[np.arange(len(rows)), random.integers(near.shape[1], size=len(rows))]
         own = torch.from_numpy(pairs.own[rows])
         return _tensor(pairs.anchors[rows]), _tensor(pairs.positives[ids]), own, torch.from_numpy(ids)
+
+    def _rows(self, place: int) -> NDArray[np.int64]:
+        """The anchors of a batch of this epoch."""
+        plan, near = self.plan, self.pairs.near
+        if not self.pairs.of_themselves or plan.neighbourhood == 1:
+            return self._shuffled[1][place * plan.batch : (place + 1) * plan.batch]
+        members = min(plan.neighbourhood, near.shape[1] + 1)
+        seeds = max(1, plan.batch // members)
+        middles = self._shuffled[1][place * seeds : (place + 1) * seeds]
+        return np.unique(np.concatenate([middles, near[middles, : members - 1].ravel()]))
 
     def _step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> float:
         anchors, positives, own, ids = batch
@@ -132,8 +149,7 @@ class Trainer:
         # Together, so that batch norms see both.
         codes = [made.split(len(anchors)) for made in self.network(torch.cat([anchors, positives]))]
         with torch.no_grad():
-            self.follower.train()
-            followed = self.follower(positives)
+            followed = self.follower.train()(positives) if len(self.queue.ids) else []
         filled = self.queue.filled
         others, other_ids = torch.cat([positives, self.queue.vectors[filled]]), torch.cat([ids, self.queue.ids[filled]])
         onward = similarity(anchors, others)
@@ -142,18 +158,27 @@ class Trainer:
         loss = torch.zeros(())
         for step, (a, p) in enumerate(codes):
             among = torch.cat([p, self.queue.codes[step, filled]])
-            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest)
-            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest)
-        loss = loss / (2 * len(codes))
+            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest) / 2
+            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest) / 2
+            if self.old_codes:  # new queries among old codes, which nothing changes any more
+                old = self.old_codes[step][other_ids]
+                loss = loss + info_nce(a, old, onward, barred, self.plan.temperature, self.plan.hardest)
+        loss = loss / len(codes)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         self.optimizer.step()
         self.queue.push(followed, positives, ids)
         with torch.no_grad():
-            for mine, theirs in zip(self.follower.parameters(), self.network.parameters(), strict=True):
+            for mine, theirs in zip(self._followed(self.follower), self._followed(self.network), strict=True):
                 mine.lerp_(theirs, 1 - self.plan.momentum)
         return float(loss.item())
+
+    def _followed(self, network: Network) -> Iterator[Tensor]:
+        """What the follower takes of the network; moments of its batch norms where it sees no batches itself."""
+        yield from network.parameters()
+        if not len(self.queue.ids):
+            yield from (buffer for buffer in network.buffers() if buffer.is_floating_point())
 
     def _set_learning_rate(self) -> None:
         """Falls to nothing by half a cosine."""

@@ -22,7 +22,7 @@ LAYERS = (
     ("distances",),
     ("datasets", "config"),
     ("metrics", "indexes"),
-    ("algorithms", "train"),
+    ("algorithms", "train", "upgrade"),
     ("tasks",),
     ("results",),
     ("runner", "compare"),
