@@ -205,9 +205,9 @@ def timed(models: Models, figures: list[Figure], bits: int, rounds: int) -> list
     against = f"{binary.bits} bits, recall {binary.recall:.3f}"
     for end in ("", ", batch"):
         for rival in ("ours", "faiss"):
-            rows.append([data.name, f"{bits} bits, recall {sdc.recall:.3f}", against, rival + end,
-                         f"{times.rate('sdc' + end, 64).median:,.0f}",
-                         f"{times.rate(rival + end, 64).median:,.0f}", str(times.ratio("sdc" + end, rival + end)), str(times.ratio("sdc" + end, "read"))])  # fmt: skip
+            rates = [f"{times.rate(case, 64).median:,.0f}" for case in ("sdc" + end, rival + end)]
+            ratios = [str(times.ratio("sdc" + end, other)) for other in (rival + end, "read")]
+            rows.append([data.name, f"{bits} bits, recall {sdc.recall:.3f}", against, rival + end, *rates, *ratios])
     return rows
 
 

@@ -50,7 +50,11 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
              "seconds": state.seconds}  # fmt: skip
     alone, in_old = held_out.recalls(binarizer)
     if in_old is not None:
-        about |= {"recall_alone": alone, "recall_in_old": in_old, "compatible_with": str(request.compatible_with)}
+        about |= {
+            "recall_alone": alone,
+            "recall_in_old": in_old,
+            "compatible_with": Path(str(request.compatible_with)).name,
+        }
     write_binarizer(request.out, seen.by(binarizer), about)
     request.checkpoint.unlink(missing_ok=True)
     return {"out": str(request.out), "pairs": len(pairs), "learned_from": _learned_from(request, queries),
