@@ -120,6 +120,15 @@ bench-large: $(VENV)/.installed-dev ## 10^7 vectors from a file, within 4 GiB, r
 bench-auto: $(VENV)/.installed-dev ## What preset auto chooses, beside other presets: make bench-auto DATA=folder
 	$(BIN)/python benchmarks/auto_preset.py --data $(DATA)
 
+# An hour a set: binarizers are trained, and kept in MODELS. torch must be installed (make test-train does it).
+MODELS ?= build/binarizers
+BENCH_BEBR ?=
+
+.PHONY: bench-bebr
+bench-bebr: $(VENV)/.installed-dev build/bench/bench/native_bench ## Learned binary codes beside others: make bench-bebr DATA=folder BENCH_BEBR="--sets minilm"
+	for kernel in planes levels table; do build/bench/bench/native_bench --only $$kernel || exit 1; done
+	$(BIN)/python benchmarks/binary_codes.py --data $(DATA) --models $(MODELS) --time --json build/bench-bebr.json $(BENCH_BEBR)
+
 .PHONY: bench-calls
 bench-calls: $(VENV)/.installed-dev ## What a call from Python costs along a graph, and what two threads bring
 	$(BIN)/python benchmarks/graph_calls.py --data $(DATA)

@@ -48,7 +48,9 @@ class ComposedBuild(Params):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, given: Any) -> Any:
-        """Every slot with what differs from its defaults: two spellings of one index are one point."""
+        """Every slot with what differs from its defaults: two spellings of one index are one point, and two models in
+        one file after the other are two.
+        """
         if not isinstance(given, Mapping):
             return given
         try:
@@ -59,7 +61,8 @@ class ComposedBuild(Params):
             elif name is not None:
                 find_preset(name)
             slots = {slot: given[slot] for slot in SLOTS if given.get(slot) is not None}
-            fields = make_spec(**slots).fields()
+            spec = make_spec(**slots)
+            fields = {**spec.fields(), "transform": spec.transform.identified().fields()}
         except AnnbenchError as error:
             raise ValueError(str(error)) from None
         return {**given, **{slot: fields[slot] for slot in slots}}

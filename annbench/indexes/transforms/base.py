@@ -91,6 +91,12 @@ class Transform(Choice):
         """Itself, with what a file that it names says of it."""
         return self
 
+    def identified(self) -> Transform:
+        """Itself, with the checksum of a file that it names, if there is one: what was measured with another is not of
+        this.
+        """
+        return self
+
     @abstractmethod
     def fit(self, base: NDArray[Any], queries: NDArray[Any] | None = None, *, seed: int) -> Maps:
         """The maps for `base` (n, dim) and, where the kind looks at them, training `queries` (m, dim).

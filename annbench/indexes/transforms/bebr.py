@@ -12,7 +12,7 @@ from pydantic import Field
 from annbench.errors import UsageError
 from annbench.indexes.transforms.base import Maps, Matrix, Transform, narrow
 from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
-from annbench.indexes.transforms.model_file import read_binarizer
+from annbench.indexes.transforms.model_file import checksum_of, read_binarizer
 
 DEFAULT_MODEL = "bebr.safetensors"
 RIDGE = 1e-3  # of the mean variance, so that codes that never differ in a dimension can be decoded
@@ -32,6 +32,7 @@ class Bebr(Transform):
     model: str = Field(default=DEFAULT_MODEL, min_length=1)
     steps: int | None = Field(default=None, ge=0, le=7)
     asymmetric: bool = False
+    checksum: str | None = Field(default=None, max_length=64)  # of the file, which any other is refused for
     # What the file says of them.
     dim: int | None = Field(default=None, ge=1)
     metric: BinarizerMetric | None = None
@@ -41,8 +42,17 @@ class Bebr(Transform):
     def needs_base(self) -> bool:
         return self.asymmetric
 
+    def identified(self) -> Bebr:
+        return self.model_copy(update={"checksum": self.checksum or checksum_of(Path(self.model))})
+
     def resolved(self) -> Bebr:
         binarizer = read_binarizer(Path(self.model)).binarizer
+        if self.checksum is not None and self.checksum != checksum_of(Path(self.model)):
+            raise UsageError(
+                f"{self.model} is another file than that of checksum {self.checksum}",
+                where="transform bebr",
+                remedy="give the one that was meant, or leave the checksum out",
+            )
         if self.dim not in (None, binarizer.dim):
             raise UsageError(
                 f"{self.model} makes codes of {binarizer.dim} dimensions",
