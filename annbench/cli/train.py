@@ -57,6 +57,7 @@ def bebr(
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N: what torch computes on.")] = "cpu",
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="Where a run is kept meanwhile; default: beside --out.")
     ] = None,
@@ -80,6 +81,7 @@ def bebr(
     try:
         plan = TrainingPlan.model_validate(
             {"bits": bits, "steps": steps, "hidden": hidden, "minutes": minutes, "epochs": epochs, "seed": seed,
+             "device": device,
              "threads": threads or len(available_cores())}
         )  # fmt: skip
     except ValidationError as error:

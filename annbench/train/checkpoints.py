@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KIND = "checkpoint"
 # What a run may be resumed with, though it was begun with another: when it ends, and what it is computed on.
-MAY_DIFFER = {"epochs", "minutes", "patience", "threads"}
+MAY_DIFFER = {"epochs", "minutes", "patience", "threads", "device"}
 
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
@@ -59,7 +59,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
         optimizer["state"].setdefault(int(number), {})[part] = tensor
     trainer.optimizer.load_state_dict(optimizer)
     for part in ("codes", "vectors", "ids"):
-        setattr(trainer.queue, part, tensors[f"queue.{part}"])
+        setattr(trainer.queue, part, tensors[f"queue.{part}"].to(trainer.device))
     trainer.queue.next = about["next"]
     trainer.state.batches, trainer.state.seconds = about["batches"], about["seconds"]
     trainer.state.recalls = [(int(b), float(s), float(r)) for b, s, r in about["recalls"]]

@@ -23,10 +23,10 @@ NEVER = -1e9  # as a similarity: exp() of it is 0
 class Queue:
     """The last `capacity` codes (capacity, dim) of every step, with the vectors (capacity, dim_in) and their ids."""
 
-    def __init__(self, capacity: int, dim_in: int, dim: int, steps: int) -> None:
-        self.codes = torch.zeros(steps + 1, capacity, dim)
-        self.vectors = torch.zeros(capacity, dim_in)
-        self.ids = torch.full((capacity,), -1, dtype=torch.int64)
+    def __init__(self, capacity: int, dim_in: int, dim: int, steps: int, device: torch.device | None = None) -> None:
+        self.codes = torch.zeros(steps + 1, capacity, dim, device=device)
+        self.vectors = torch.zeros(capacity, dim_in, device=device)
+        self.ids = torch.full((capacity,), -1, dtype=torch.int64, device=device)
         self.next = 0
 
     @property
@@ -39,7 +39,7 @@ class Queue:
         capacity = len(self.ids)
         if not capacity:
             return
-        places = (self.next + torch.arange(len(ids))) % capacity
+        places = (self.next + torch.arange(len(ids), device=ids.device)) % capacity
         for step, made in enumerate(codes):
             self.codes[step, places] = made.detach()
         self.vectors[places] = vectors

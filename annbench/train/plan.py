@@ -40,6 +40,7 @@ class TrainingPlan(BaseModel):
     held_out: int = Field(default=1000, ge=10)
     corpus: int = Field(default=50_000, ge=100)
     threads: int = Field(default=1, ge=1)
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

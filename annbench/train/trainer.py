@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from annbench.errors import TrainingError
+from annbench.errors import TrainingError, UsageError
 from annbench.indexes.transforms.binarizer import Binarizer
 from annbench.train.checkpoints import load_checkpoint, save_checkpoint
 from annbench.train.held_out import HeldOut
@@ -54,23 +55,25 @@ class Trainer:
     """
 
     def __init__(self, plan: TrainingPlan, pairs: Pairs, held_out: HeldOut, start: Binarizer) -> None:
+        self.device = checked_device(plan.device)
         torch.manual_seed(plan.seed)
         torch.set_num_threads(plan.threads)
         self.plan, self.pairs, self.held_out = plan, pairs, held_out
         shape = Shape(start.dim_in, start.dim, start.steps, plan.hidden, plan.blocks)
         self.network = Network(shape)
         self.network.begin_at(start)
+        self.network.to(self.device)
         self.follower = copy.deepcopy(self.network).requires_grad_(False)
         self.best = copy.deepcopy(self.network.state_dict())
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
-        self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps)
+        self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps, self.device)
         # As tensors (m, dim) after every step; the lengths do not matter to cosines.
         self.old_codes = (
             []
             if pairs.old_levels is None
-            else [torch.from_numpy(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
+            else [self._tensor(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
         )
         self.state = State()
         self._shuffled: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # an epoch, and its order
@@ -129,8 +132,8 @@ class Trainer:
         near = pairs.near[rows][:, : plan.neighbours]
         random = np.random.default_rng((plan.seed, epoch, place))
         ids = near[np.arange(len(rows)), random.integers(near.shape[1], size=len(rows))]
-        own = torch.from_numpy(pairs.own[rows])
-        return _tensor(pairs.anchors[rows]), _tensor(pairs.positives[ids]), own, torch.from_numpy(ids)
+        near_by, own = self._tensor(pairs.positives[ids]), self._tensor(pairs.own[rows])
+        return self._tensor(pairs.anchors[rows]), near_by, own, self._tensor(ids)
 
     def _rows(self, place: int) -> NDArray[np.int64]:
         """The anchors of a batch of this epoch."""
@@ -155,7 +158,7 @@ class Trainer:
         onward = similarity(anchors, others)
         back = onward[:, : len(anchors)].T
         barred = own[:, None] == other_ids[None, :]
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=self.device)
         for step, (a, p) in enumerate(codes):
             among = torch.cat([p, self.queue.codes[step, filled]])
             loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest) / 2
@@ -193,10 +196,21 @@ class Trainer:
         if checkpoint is not None:
             save_checkpoint(checkpoint, self)
 
+    def _tensor(self, rows: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
+
     def _folded(self) -> Binarizer:
         folded: Binarizer = self.follower.train(False).folded()
         return folded
 
 
-def _tensor(rows: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(rows))
+def checked_device(name: str) -> torch.device:
+    """The device of this name. Raises UsageError where torch sees none."""
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"torch sees {torch.cuda.device_count()} CUDA devices",
+            where=f"device {name}",
+            remedy="leave it out to train on the processor, or install a torch that has CUDA",
+        )
+    return device

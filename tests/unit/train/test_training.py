@@ -228,3 +228,17 @@ def test_a_run_ends_when_recall_does_not_rise() -> None:
 def test_plans_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="bits 33 cannot be shared by dimensions of 2 bits; set a multiple of it"):
         plan(bits=33)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="torch sees 0 CUDA devices"):
+        trainer(plan(device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_run_on_a_cuda_device_ends_where_one_on_the_processor_does() -> None:
+    found = [trainer(plan(device=device)) for device in ("cuda", "cpu")]
+    for run in found:
+        run.run(None, silent)
+    assert found[0].state.best == pytest.approx(found[1].state.best, abs=0.02)
