@@ -13,6 +13,8 @@ itself would be of another one by the time they are compared with.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -52,13 +54,30 @@ def similarity(a: Tensor, b: Tensor) -> Tensor:
     return a @ b.T - a.square().sum(1)[:, None] / 2 - b.square().sum(1)[None, :] / 2
 
 
-def info_nce(
-    codes: Tensor, others: Tensor, similar: Tensor, barred: Tensor, temperature: float, hardest: int
-) -> Tensor:
-    """The mean loss of `codes` (n, dim) among those of `others` (m, dim), `similar` (n, m) being how near the
-    vectors are, where pairs that are `barred` (n, m) are left out. Rows with fewer than two others left have no loss.
+def sharpness_of(codes: Tensor, vectors: Tensor) -> float:
+    """The logarithm of what cosines between `codes` (n, dim) are to be multiplied by to vary with the similarities of
+    their `vectors` (n, dim_in) one to one, by least squares.
     """
-    scores = normalize(codes, dim=1) @ normalize(others, dim=1).T
+    normal = normalize(codes, dim=1)
+    scores, similar = (values - values.mean() for values in (normal @ normal.T, similarity(vectors, vectors)))
+    slope = float((scores * similar).sum() / similar.square().sum().clamp_min(1e-12))
+    return -math.log(slope) if slope > 0 else 0.0
+
+
+def info_nce(
+    codes: Tensor,
+    others: Tensor,
+    similar: Tensor,
+    barred: Tensor,
+    temperature: float,
+    hardest: int,
+    sharpness: Tensor | float = 0.0,
+) -> Tensor:
+    """The mean loss of `codes` (n, dim) among those of `others` (m, dim), `similar` (n, m) being how near the vectors
+    are, where pairs that are `barred` (n, m) are left out; cosines are multiplied by exp(`sharpness`). Rows with fewer
+    than two others left have no loss.
+    """
+    scores = normalize(codes, dim=1) @ normalize(others, dim=1).T * torch.as_tensor(sharpness).exp()
     with torch.no_grad():
         most = min(hardest, scores.shape[1])
         by_either = [by.masked_fill(barred, NEVER).topk(most, dim=1).indices for by in (scores, similar)]

@@ -101,6 +101,9 @@ class Network(nn.Module):
         self.first = Map(shape.dim_in, shape.dim, *maps)
         self.residual = nn.ModuleList(Map(shape.dim_in, shape.dim, *maps) for _ in range(shape.steps))
         self.reconstruct = nn.ModuleList(Map(shape.dim, shape.dim_in, *maps) for _ in range(shape.steps))
+        # Codes are less alike than what they stand for: by what their cosines are to be multiplied, as a logarithm, for
+        # the codes of every step. Learned with the rest, and of no use afterwards.
+        self.sharpness = nn.Parameter(torch.zeros(shape.steps + 1))
 
     def forward(self, f: Tensor) -> list[Tensor]:
         """b_0 … b_u, each (n, dim)."""

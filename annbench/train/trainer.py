@@ -19,13 +19,14 @@ from annbench.errors import TrainingError, UsageError
 from annbench.indexes.transforms.binarizer import Binarizer
 from annbench.train.checkpoints import load_checkpoint, save_checkpoint
 from annbench.train.held_out import HeldOut
-from annbench.train.loss import Queue, info_nce, similarity
+from annbench.train.loss import Queue, info_nce, sharpness_of, similarity
 from annbench.train.network import Network, Shape
 from annbench.train.pairs import Pairs
 from annbench.train.plan import TrainingPlan
 from annbench.train.start import steps_of
 
 Progress = Callable[[float], None]
+SHARPNESS_ROWS = 1024
 
 
 @dataclass
@@ -63,11 +64,14 @@ class Trainer:
         self.network = Network(shape)
         self.network.begin_at(start)
         self.network.to(self.device)
+        self._sharpen()
         self.follower = copy.deepcopy(self.network).requires_grad_(False)
         self.best = copy.deepcopy(self.network.state_dict())
+        rest = [value for name, value in self.network.named_parameters() if name != "sharpness"]
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
-        )
+            [{"params": rest}, {"params": [self.network.sharpness], "weight_decay": 0.0}],
+            lr=plan.learning_rate, weight_decay=plan.weight_decay,
+        )  # fmt: skip
         self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps, self.device)
         # As tensors (m, dim) after every step; the lengths do not matter to cosines.
         self.old_codes = (
@@ -135,6 +139,14 @@ class Trainer:
         near_by, own = self._tensor(pairs.positives[ids]), self._tensor(pairs.own[rows])
         return self._tensor(pairs.anchors[rows]), near_by, own, self._tensor(ids)
 
+    def _sharpen(self) -> None:
+        """So that the loss does not begin with making all codes more alike."""
+        some = np.random.default_rng((self.plan.seed, 2)).permutation(len(self.pairs))[:SHARPNESS_ROWS]
+        with torch.no_grad():
+            vectors = self._tensor(self.pairs.anchors[some])
+            for step, codes in enumerate(self.network.train(False)(vectors)):
+                self.network.sharpness[step] = sharpness_of(codes, vectors)
+
     def _rows(self, place: int) -> NDArray[np.int64]:
         """The anchors of a batch of this epoch."""
         plan, near = self.plan, self.pairs.near
@@ -159,13 +171,18 @@ class Trainer:
         back = onward[:, : len(anchors)].T
         barred = own[:, None] == other_ids[None, :]
         loss = torch.zeros((), device=self.device)
+        how = self.plan.temperature, self.plan.hardest
         for step, (a, p) in enumerate(codes):
+            sharpness = self.network.sharpness[step]
             among = torch.cat([p, self.queue.codes[step, filled]])
-            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest) / 2
-            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest) / 2
+            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest, sharpness) / 2
+            loss = (
+                loss
+                + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest, sharpness) / 2
+            )
             if self.old_codes:  # new queries among old codes, which nothing changes any more
                 old = self.old_codes[step][other_ids]
-                loss = loss + info_nce(a, old, onward, barred, self.plan.temperature, self.plan.hardest)
+                loss = loss + info_nce(a, old, onward, barred, *how, sharpness)
         loss = loss / len(codes)
         self.optimizer.zero_grad()
         loss.backward()

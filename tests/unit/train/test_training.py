@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from annbench.errors import ModelFileError, TrainingError, UsageError  # noqa: E
 from annbench.indexes.transforms.binarizer import unit_rows  # noqa: E402
 from annbench.train.bebr_file import Seen  # noqa: E402
 from annbench.train.held_out import HeldOut  # noqa: E402
-from annbench.train.loss import Queue, info_nce, similarity  # noqa: E402
+from annbench.train.loss import Queue, info_nce, sharpness_of, similarity  # noqa: E402
 from annbench.train.network import Network, Shape, sign  # noqa: E402
 from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_views  # noqa: E402
 from annbench.train.plan import TrainingPlan  # noqa: E402
@@ -125,6 +126,21 @@ def test_similarity_is_the_cosine_but_for_a_constant() -> None:
     a, b = torch.from_numpy(X[:5]), torch.from_numpy(ASKED[:7])
     assert torch.allclose(similarity(a, b), a @ b.T - 1, atol=1e-6)
     assert torch.allclose(similarity(3 * a, b), -(torch.cdist(3 * a, b) ** 2) / 2, atol=1e-5)
+
+
+def test_sharpness_undoes_how_much_less_alike_codes_are() -> None:
+    vectors = torch.from_numpy(X)
+    assert sharpness_of(vectors, vectors) == pytest.approx(0, abs=1e-5)
+    signs = torch.randn(DIM, 512, generator=torch.Generator().manual_seed(3))
+    found = sharpness_of(torch.sign(vectors @ signs), vectors)
+    # Near 0 a cosine c becomes 2/π·arcsin(c), and more than that further up.
+    assert -0.1 < found < math.log(math.pi / 2)
+    assert sharpness_of(-vectors, vectors) == pytest.approx(0, abs=1e-5)
+    assert sharpness_of(torch.ones(9, 2), torch.ones(9, 2)) == 0
+    codes, similar = torch.sign(vectors[:50] @ signs), similarity(vectors[:50], vectors[:50])
+    barred = torch.eye(50, dtype=torch.bool)
+    losses = [float(info_nce(codes, codes, similar, barred, 0.1, 50, sharp)) for sharp in (0.0, found, 3.0)]
+    assert losses[1] < min(losses[0], losses[2]) + 1e-3
 
 
 def test_what_a_binarizer_sees_of_vectors_with_lengths() -> None:
