@@ -113,6 +113,26 @@ class Network(nn.Module):
             codes.append(codes[-1] + 2.0 ** -(step + 1) * sign(residual(rest)))
         return codes
 
+    def learning(self) -> Network:
+        """Itself, ready to be trained, with batch norms as `set_moments` left them: a batch of neighbours says little
+        of what vectors look like.
+        """
+        self.train()
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm1d):
+                part.eval()
+        return self
+
+    def set_moments(self, vectors: Tensor) -> None:
+        """Give batch norms the moments that they see of `vectors` (n, dim_in), n >= 2."""
+        norms = [part for part in self.modules() if isinstance(part, nn.BatchNorm1d)]
+        for part in norms:
+            part.momentum = 1.0  # of these vectors, and nothing of what was before
+        self.train()
+        with torch.no_grad():
+            self(vectors)
+        self.train(False)
+
     def begin_at(self, linear: Binarizer) -> None:
         """Computes what a binarizer without perceptrons does, whose shape is this one's."""
         pairs = [(self.first, linear.first), *zip(self.residual, linear.residual, strict=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from annbench.train.plan import TrainingPlan
 from annbench.train.start import steps_of
 
 Progress = Callable[[float], None]
-SHARPNESS_ROWS = 1024
+MOMENTS_ROWS = 2048
 
 
 @dataclass
@@ -139,11 +139,16 @@ class Trainer:
         near_by, own = self._tensor(pairs.positives[ids]), self._tensor(pairs.own[rows])
         return self._tensor(pairs.anchors[rows]), near_by, own, self._tensor(ids)
 
+    def _some(self) -> NDArray[np.int64]:
+        """Anchors that stand for all."""
+        return np.random.default_rng((self.plan.seed, 2)).permutation(len(self.pairs))[:MOMENTS_ROWS]
+
     def _sharpen(self) -> None:
         """So that the loss does not begin with making all codes more alike."""
-        some = np.random.default_rng((self.plan.seed, 2)).permutation(len(self.pairs))[:SHARPNESS_ROWS]
+        some = self._some()
+        vectors = self._tensor(self.pairs.anchors[some])
+        self.network.set_moments(vectors)
         with torch.no_grad():
-            vectors = self._tensor(self.pairs.anchors[some])
             for step, codes in enumerate(self.network.train(False)(vectors)):
                 self.network.sharpness[step] = sharpness_of(codes, vectors)
 
@@ -160,11 +165,10 @@ class Trainer:
     def _step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> float:
         anchors, positives, own, ids = batch
         self._set_learning_rate()
-        self.network.train()
-        # Together, so that batch norms see both.
+        self.network.learning()
         codes = [made.split(len(anchors)) for made in self.network(torch.cat([anchors, positives]))]
         with torch.no_grad():
-            followed = self.follower.train()(positives) if len(self.queue.ids) else []
+            followed = self.follower(positives) if len(self.queue.ids) else []
         filled = self.queue.filled
         others, other_ids = torch.cat([positives, self.queue.vectors[filled]]), torch.cat([ids, self.queue.ids[filled]])
         onward = similarity(anchors, others)
@@ -190,15 +194,9 @@ class Trainer:
         self.optimizer.step()
         self.queue.push(followed, positives, ids)
         with torch.no_grad():
-            for mine, theirs in zip(self._followed(self.follower), self._followed(self.network), strict=True):
+            for mine, theirs in zip(self.follower.parameters(), self.network.parameters(), strict=True):
                 mine.lerp_(theirs, 1 - self.plan.momentum)
         return float(loss.item())
-
-    def _followed(self, network: Network) -> Iterator[Tensor]:
-        """What the follower takes of the network; moments of its batch norms where it sees no batches itself."""
-        yield from network.parameters()
-        if not len(self.queue.ids):
-            yield from (buffer for buffer in network.buffers() if buffer.is_floating_point())
 
     def _set_learning_rate(self) -> None:
         """Falls to nothing by half a cosine."""
@@ -206,6 +204,8 @@ class Trainer:
             group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * self.done))
 
     def _evaluate(self, checkpoint: Path | None) -> None:
+        for network in (self.network, self.follower):
+            network.set_moments(self._tensor(self.pairs.anchors[self._some()]))
         recall = self.held_out.recall(self._folded())
         if not self.state.recalls or recall > self.state.best:
             self.best = copy.deepcopy(self.follower.state_dict())
