@@ -7,11 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 class TrainingPlan(BaseModel):
     """`bits` of a code, of which each of its dimensions has `steps` + 1; what the rest is, is said by Gan et
-    al. (KDD'23). The defaults are what has raised recall most, of what was tried on text embeddings.
+    al. (KDD'23). The defaults are what has raised recall most with one step, of the little that was tried.
 
     Where vectors are paired with their neighbours, a batch is made of neighbourhoods: some vectors with the
-    `neighbourhood` nearest of each. What is in a batch by chance is far from everything else, and says nothing of which
-    neighbour is nearer; learning from it lowers recall.
+    `neighbourhood` nearest of each, itself among them; 1 for vectors at random.
 
     It ends after `epochs` or `minutes`, or where recall on held-out queries has not risen for `patience` evaluations,
     one every `evaluate_every` batches.
