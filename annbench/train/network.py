@@ -120,7 +120,7 @@ class Network(nn.Module):
         self.train()
         for part in self.modules():
             if isinstance(part, nn.BatchNorm1d):
-                part.eval()
+                part.train(False)
         return self
 
     def set_moments(self, vectors: Tensor) -> None:
