@@ -2,22 +2,25 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "codecs/rounded_tables.hpp"
+
 namespace annbench {
 namespace {
 
-constexpr std::size_t values_of_four_bits = 16;
-constexpr std::size_t scanned_at_once = 512;  // codes whose sums wait for a comparison, in L1
+constexpr std::size_t scanned_at_once = LevelBlocks::most_selected;  // codes whose sums wait for a comparison, in L1
 
 std::uint16_t excess_at(const CodesView& codes, std::size_t place) {
   std::uint16_t excess;
   std::memcpy(&excess, codes[1] + 2 * place, sizeof(excess));
   return excess;
 }
+
+// Entries of which so few fit into a byte that table_scan is faster.
+constexpr std::uint32_t most_added = 255;
 
 // How many groups codes are cut into.
 std::size_t groups_of(std::size_t dim, int bits) {
@@ -28,7 +31,10 @@ std::size_t groups_of(std::size_t dim, int bits) {
 }  // namespace
 
 LevelBlocks::LevelBlocks(std::size_t dim, int bits, float weight, LevelQuery query)
-    : levels_(dim, bits, weight, query), groups_(groups_of(dim, bits)) {}
+    : levels_(dim, bits, weight, query),
+      groups_(groups_of(dim, bits)),
+      distances_(query == LevelQuery::levels && largest_entry(group(0)) <= most_added &&
+                 table_groups(groups_) * largest_entry(group(0)) <= most_of_table_select) {}
 
 std::size_t LevelBlocks::bytes(std::size_t part, std::size_t count) const {
   if (part == 0) return (count + table_block - 1) / table_block * table_block_bytes(table_groups(groups_));
@@ -45,6 +51,11 @@ LevelBlocks::Group LevelBlocks::group(std::size_t g) const {
   }
   const std::size_t each = 4 / static_cast<std::size_t>(width), first = each * g;
   return {first, std::min(each, dim() - first), width, shift};
+}
+
+std::uint32_t LevelBlocks::largest_entry(const Group& group) const {
+  const auto largest = static_cast<std::uint32_t>(levels_.largest());
+  return static_cast<std::uint32_t>(group.dims) * largest * ((1u << group.width) - 1) << group.shift;
 }
 
 template <class T>
@@ -99,9 +110,10 @@ void LevelBlocks::encode(const float* vectors, const float*, const float*, std::
 }
 
 void LevelBlocks::move(const MutableCodes& codes, std::size_t from, std::size_t to) const {
-  std::vector<std::uint8_t> one(dim());
-  get({codes[0], codes[1]}, from, one.data());
-  put(one.data(), to, codes);
+  std::array<std::uint8_t, max_table_groups> fours;
+  get_table_code(codes[0], groups_, from, fours.data());
+  put_table_code(fours.data(), groups_, to, codes[0]);
+  if (levels_.bits() > 1) std::memcpy(codes[1] + 2 * to, codes[1] + 2 * from, 2);
 }
 
 void LevelBlocks::decode(const CodesView& codes, std::size_t first, std::size_t count, float* vectors) const {
@@ -114,7 +126,7 @@ void LevelBlocks::decode(const CodesView& codes, std::size_t first, std::size_t 
 }
 
 void LevelBlocks::prepare(const KernelTable&, const float* query, Query& prepared) const {
-  const std::size_t bytes = values_of_four_bits * table_groups(groups_);
+  const std::size_t bytes = table_entries * table_groups(groups_);
   if (prepared.tables.size() != bytes) prepared.tables = AlignedBuffer<std::uint8_t>(bytes);
   if (levels_.symmetric()) {
     prepared.codes.resize(dim());
@@ -131,40 +143,29 @@ void LevelBlocks::fill_exact(Query& prepared) const {
   std::vector<int>& values = prepared.levels;
   values.resize(dim());
   for (std::size_t j = 0; j < dim(); ++j) values[j] = levels_.level(prepared.codes[j]);
+  const int sign = distances_ ? -1 : 1;
   int offsets = 0;
   for (std::size_t g = 0; g < groups_; ++g) {
     const Group at = group(g);
-    const int offset = static_cast<int>(at.dims) * levels_.largest() * ((1 << at.width) - 1) * (1 << at.shift);
+    const int offset = static_cast<int>(largest_entry(at));
     offsets += offset;
-    // Products and offsets are as even or odd as there are dimensions: their sums are even.
-    for (unsigned four = 0; four < values_of_four_bits; ++four)
-      prepared.tables[values_of_four_bits * g + four] =
-          static_cast<std::uint8_t>((product(at, values.data(), four) + offset) / 2);
+    // Products and offsets are as even or odd as there are dimensions: their differences are even.
+    for (unsigned four = 0; four < table_entries; ++four)
+      prepared.tables[table_entries * g + four] =
+          static_cast<std::uint8_t>((offset + sign * product(at, values.data(), four)) / 2);
   }
-  prepared.step = 2;
-  prepared.base = static_cast<float>(-offsets);
+  prepared.step = static_cast<float>(2 * sign);
+  prepared.base = static_cast<float>(-sign * offsets);
 }
 
 void LevelBlocks::fill_rounded(const float* query, Query& prepared) const {
-  prepared.products.resize(values_of_four_bits * groups_);
-  prepared.base = 0;
-  float widest = 0;
-  for (std::size_t g = 0; g < groups_; ++g) {
-    const Group at = group(g);
-    float* const products = prepared.products.data() + values_of_four_bits * g;
-    for (unsigned four = 0; four < values_of_four_bits; ++four) products[four] = product(at, query, four);
-    const auto [least, most] = std::minmax_element(products, products + values_of_four_bits);
-    const float low = *least;
-    widest = std::max(widest, *most - low);
-    prepared.base += low;
-    for (unsigned four = 0; four < values_of_four_bits; ++four) products[four] -= low;
-  }
-  prepared.step = widest / 255 >= std::numeric_limits<float>::min() ? widest / 255 : 0;
-  const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;
-  for (std::size_t e = 0; e < prepared.products.size(); ++e) {
-    const float rounded = prepared.products[e] * inverse + 0.5f;
-    prepared.tables[e] = static_cast<std::uint8_t>(static_cast<int>(rounded < 255 ? rounded : 255));
-  }
+  prepared.products.resize(table_entries * groups_);
+  for (std::size_t g = 0; g < groups_; ++g)
+    for (unsigned four = 0; four < table_entries; ++four)
+      prepared.products[table_entries * g + four] = product(group(g), query, four);
+  const TableScale scale = round_tables(prepared.products, prepared.tables.data());
+  prepared.step = scale.step;
+  prepared.base = scale.lower;
 }
 
 float LevelBlocks::norm_at(const CodesView& codes, std::size_t place) const {
@@ -196,44 +197,88 @@ void LevelBlocks::refine(const KernelTable&, const Query& query, const Probe& pr
                          const std::uint32_t* places, std::size_t count, float* scores) const {
   const std::size_t block_bytes = table_block_bytes(table_groups(groups_));
   for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = places[i] % table_block;
-    const std::uint8_t* byte = codes[0] + places[i] / table_block * block_bytes + at % 16;
-    std::uint32_t sum = 0;
-    for (std::size_t g = 0; g < groups_; ++g)
-      sum += query.tables[values_of_four_bits * g + ((byte[16 * g] >> (at < 16 ? 0 : 4)) & 15)];
+    const std::uint8_t* block = codes[0] + places[i] / table_block * block_bytes;
+    const std::uint32_t sum = table_sum(query.tables.data(), block, groups_, places[i] % table_block);
     scores[i] = score_of(query, probe.offset, sum, norm_at(codes, places[i]));
+  }
+}
+
+float LevelBlocks::shortest(const CodesView& codes, std::size_t first, std::size_t count) const {
+  if (levels_.bits() == 1) return levels_.norm(0);
+  // With a sign where that is possible: every machine has a minimum of such words.
+  const auto least_of = [&]<class Word>(Word least) {
+    const std::uint8_t* excess = codes[1] + 2 * first;
+    for (std::size_t i = 0; i < count; ++i) {
+      Word each;
+      std::memcpy(&each, excess + 2 * i, 2);
+      least = std::min(least, each);
+    }
+    return static_cast<std::uint32_t>(least);
+  };
+  return levels_.norm(levels_.bits() == 2 ? least_of(std::int16_t{0x7fff}) : least_of(std::uint16_t{0xffff}));
+}
+
+float LevelBlocks::passing_sum(const Query& query, const Probe& probe, float threshold, float norm) const {
+  const float needed = (threshold - probe.offset - query.scale.constant) / query.scale.factor;
+  const float none = query.step < 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
+  // Of cosines below 0 longer codes are better.
+  if (!(needed > 0) || query.step == 0) return none;
+  return (needed * (1 - 1e-5f) * norm - query.base) / query.step + (query.step < 0 ? 1 : -1);
+}
+
+void LevelBlocks::select_together(const KernelTable& kernels, std::span<const Query* const> queries,
+                                  std::span<const Probe* const> probes, const CodesView& codes, std::size_t first,
+                                  std::size_t count, std::span<const float> thresholds, std::uint32_t* places,
+                                  float* scores, std::size_t* found) const {
+  std::array<std::uint32_t, together * most_selected> sums;
+  std::array<std::uint32_t, together> limits;
+  std::array<const std::uint8_t*, together> tables;
+  const std::size_t groups = table_groups(groups_);
+  const float norm = shortest(codes, first, count);
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    limits[q] = static_cast<std::uint32_t>(std::clamp(passing_sum(*queries[q], *probes[q], thresholds[q], norm), 0.0f, 1e9f));
+    tables[q] = queries[q]->tables.data();
+  }
+  kernels.table_select(tables.data(), queries.size(), codes[0] + first / table_block * table_block_bytes(groups), groups,
+                       count, largest_entry(group(0)), limits.data(), places, sums.data(), found);
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    std::size_t kept = 0;
+    for (std::size_t i = count * q; i < count * q + found[q]; ++i) {
+      const std::size_t place = first + places[i];
+      const float score = score_of(*queries[q], probes[q]->offset, sums[i], norm_at(codes, place));
+      if (!(score >= thresholds[q])) continue;
+      places[count * q + kept] = static_cast<std::uint32_t>(place);
+      scores[count * q + kept++] = score;
+    }
+    found[q] = kept;
   }
 }
 
 std::size_t LevelBlocks::select(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                                 std::size_t first, std::size_t count, float threshold, std::uint32_t* places,
                                 float* scores) const {
-  std::array<std::uint32_t, scanned_at_once> sums;
   const std::size_t groups = table_groups(groups_);
-  // The cosine that passes, times ‖q‖; a little less of it, so that no rounding keeps away what score_of() lets pass.
-  const float needed = (threshold - probe.offset - query.scale.constant) / query.scale.factor;
-  const bool prunes = needed > 0 && query.step > 0;
   std::size_t found = 0;
   for (std::size_t done = 0; done < count; done += scanned_at_once) {
     const std::size_t some = std::min(scanned_at_once, count - done), from = first + done;
+    if (selects_together()) {
+      const Query* const queries[] = {&query};
+      const Probe* const probes[] = {&probe};
+      std::size_t more = 0;
+      select_together(kernels, queries, probes, codes, from, some, {&threshold, 1}, places + found, scores + found, &more);
+      found += more;
+      continue;
+    }
+    std::array<std::uint32_t, scanned_at_once> sums;
     kernels.table_scan(query.tables.data(), codes[0] + from / table_block * table_block_bytes(groups), groups, some,
                        sums.data());
     for (std::size_t block = 0; block < some; block += table_block) {
       const std::size_t end = std::min(some, block + table_block);
-      if (prunes) {
-        std::uint16_t least = levels_.bits() == 1 ? 0 : 0xffff;
-        if (levels_.bits() > 1) {
-          std::array<std::uint16_t, table_block> excess;
-          excess.fill(0xffff);
-          std::memcpy(excess.data(), codes[1] + 2 * (from + block), 2 * (end - block));
-          for (const std::uint16_t e : excess) least = std::min(least, e);
-        }
-        const float sum = (needed * (1 - 1e-5f) * levels_.norm(least) - query.base) / query.step - 1;
-        const auto limit = static_cast<std::int32_t>(std::clamp(sum, 0.0f, 1e9f));
-        std::int32_t most = 0;
-        for (std::size_t i = block; i < end; ++i) most = std::max(most, static_cast<std::int32_t>(sums[i]));
-        if (most < limit) continue;
-      }
+      const float sum = passing_sum(query, probe, threshold, shortest(codes, from + block, end - block));
+      const auto limit = static_cast<std::int32_t>(std::clamp(sum, 0.0f, 1e9f));
+      std::int32_t most = 0;
+      for (std::size_t i = block; i < end; ++i) most = std::max(most, static_cast<std::int32_t>(sums[i]));
+      if (most < limit) continue;
       for (std::size_t i = block; i < end; ++i) {
         const float score = score_of(query, probe.offset, sums[i], norm_at(codes, from + i));
         if (!(score >= threshold)) continue;

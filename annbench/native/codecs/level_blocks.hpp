@@ -2,16 +2,18 @@
 //
 // Codes are cut into groups of 4 bits: 4 dimensions of 1 bit; 2 of 2 bits, the first in the upper half; 1 of 4 bits. Those
 // of 3 bits are, for z = 2·z' + s, groups of the 2 bits of z' and then groups of the signs s. For a query of levels an
-// entry is (product + offset)/2, the offset as large as a product can be, which makes it a byte that is exact
-// (0 … 4, 0 … 18, 0 … 84 and 0 … 28, 0 … 225). For another query products are rounded to multiples of one step.
+// entry is (offset − product)/2, the offset as large as a product can be, which makes it a byte that is exact
+// (0 … 4, 0 … 18, 0 … 84 and 0 … 28, 0 … 225), and a sum a distance (kernels/table_select.hpp); with entries too large for
+// that it is (offset + product)/2. For another query products are rounded to multiples of one step.
 //
 // Part 0 are blocks of kernels/table_scan.hpp; part 1 two bytes a code, the excess of its length, where codes have more than
-// 1 bit. A scan compares sums as integers with what the shortest code of a block would need, and looks at lengths only where
+// 1 bit. A scan compares sums as integers with what the shortest of some codes would need, and looks at lengths only where
 // one passes.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "codecs/codec.hpp"
@@ -58,6 +60,15 @@ class LevelBlocks {
   // score() and a comparison, as SignTables::select.
   std::size_t select(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
                      std::size_t first, std::size_t count, float threshold, std::uint32_t* places, float* scores) const;
+  // The same for several queries, at most `together` of them and of codes at most `most_selected`, which share what it
+  // takes to look at a code: what query q finds is written from places[count·q] and scores[count·q] on. Where
+  // selects_together() says so.
+  static constexpr std::size_t together = 4;
+  static constexpr std::size_t most_selected = 512;
+  bool selects_together() const { return distances_; }
+  void select_together(const KernelTable& kernels, std::span<const Query* const> queries, std::span<const Probe* const> probes,
+                       const CodesView& codes, std::size_t first, std::size_t count, std::span<const float> thresholds,
+                       std::uint32_t* places, float* scores, std::size_t* found) const;
 
  private:
   // Four bits of a code: `dims` dimensions from `first` on, whose fields of `width` bits begin at bit `shift`.
@@ -66,6 +77,8 @@ class LevelBlocks {
     int width, shift;
   };
   Group group(std::size_t g) const;
+  // Of a query of levels: what its products are at most.
+  std::uint32_t largest_entry(const Group& group) const;
   // The product of a query's values with what the four bits stand for.
   template <class T>
   T product(const Group& group, const T* query, unsigned four) const;
@@ -74,10 +87,17 @@ class LevelBlocks {
   void fill_exact(Query& prepared) const;
   void fill_rounded(const float* query, Query& prepared) const;
   float norm_at(const CodesView& codes, std::size_t place) const;
+  // The length of the shortest of these codes.
+  float shortest(const CodesView& codes, std::size_t first, std::size_t count) const;
+  // The sum that a code of this length, or of a greater one, has to reach for its score to pass: at least or at most,
+  // as sums rise or fall with scores. A little less is asked than that, so that no rounding keeps away what score_of()
+  // lets pass; −∞ or ∞ where all may pass.
+  float passing_sum(const Query& query, const Probe& probe, float threshold, float norm) const;
   float score_of(const Query& query, float offset, std::uint32_t sum, float norm) const;
 
   Levels levels_;
   std::size_t groups_;
+  bool distances_;  // whether sums are
 };
 
 static_assert(Codec<LevelBlocks>);

@@ -12,12 +12,13 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "codecs/codec.hpp"
 #include "codecs/uniform.hpp"
 
 namespace annbench {
 
 inline constexpr int max_level_bits = 4;
+// The excess of a length (below) then fits into 16 bits: with 4 bits a dimension adds up to 28.
+inline constexpr std::size_t max_level_dim = 2048;
 
 enum class LevelQuery : int {
   levels = 0,  // binarized as what is looked for: SDC
@@ -56,8 +57,5 @@ class Levels {
   float weight_;
   LevelQuery query_;
 };
-
-// What a dimension may exceed no more for an excess to fit into 16 bits: of 1, 3, 6 and 28 at most.
-inline constexpr std::size_t max_level_dim = 2048;
 
 }  // namespace annbench

@@ -4,9 +4,10 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 #include <string>
+
+#include "codecs/rounded_tables.hpp"
 
 namespace annbench {
 namespace {
@@ -165,8 +166,6 @@ void ProductCodes::prepare(const KernelTable&, const float* query, Query& prepar
   const std::size_t bytes = product_centroids * table_groups(groups_);
   if (prepared.tables.size() != bytes) prepared.tables = AlignedBuffer<std::uint8_t>(bytes);
   prepared.products.resize(product_centroids * groups_);
-  prepared.lower = 0;
-  float widest = 0;
   for (std::size_t g = 0, end = 0; g < groups_; ++g) {
     const std::size_t first = end;
     end = start_of(g + 1);
@@ -174,20 +173,11 @@ void ProductCodes::prepare(const KernelTable&, const float* query, Query& prepar
         over_centroids(query, centroids_.data(), first, end, [](float x, auto four) { return x * four; });
     for (std::size_t c = 0; !half_norms_.empty() && c < product_centroids; ++c)
       products[c] -= half_norms_[product_centroids * g + c];
-    const auto [least, most] = std::minmax_element(products.begin(), products.end());
-    const float low = *least;
-    widest = std::max(widest, *most - low);
-    prepared.lower += low;
-    float* from_low = prepared.products.data() + product_centroids * g;
-    for (std::size_t c = 0; c < product_centroids; ++c) from_low[c] = products[c] - low;
+    std::copy(products.begin(), products.end(), prepared.products.data() + product_centroids * g);
   }
-  prepared.step = widest / 255 >= std::numeric_limits<float>::min() ? widest / 255 : 0;
-  const float inverse = prepared.step > 0 ? 1 / prepared.step : 0;
-  for (std::size_t e = 0; e < prepared.products.size(); ++e) {
-    // Never negative, so that adding a half and cutting rounds to the nearest; NaN, of products that overflow, is 255.
-    const float rounded = prepared.products[e] * inverse + 0.5f;
-    prepared.tables[e] = static_cast<std::uint8_t>(static_cast<int>(rounded < 255 ? rounded : 255));
-  }
+  const TableScale scale = round_tables(prepared.products, prepared.tables.data());
+  prepared.step = scale.step;
+  prepared.lower = scale.lower;
 }
 
 void ProductCodes::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,
@@ -214,10 +204,8 @@ void ProductCodes::refine(const KernelTable&, const Query& query, const Probe& p
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint8_t* block = codes[0] + places[i] / table_block * block_bytes();
     const std::size_t at = places[i] % table_block;
-    std::int32_t sum = 0;
-    for (std::size_t g = 0; g < groups_; ++g)
-      sum += query.tables[product_centroids * g + ((block[16 * g + at % 16] >> (at < 16 ? 0 : 4)) & 15)];
-    scores[i] = probe.offset + score_of(query, block, at, sum);
+    const std::uint32_t sum = table_sum(query.tables.data(), block, groups_, at);
+    scores[i] = probe.offset + score_of(query, block, at, static_cast<std::int32_t>(sum));
   }
 }
 

@@ -171,32 +171,35 @@ void hamming_select(Input& input) {
     require(select(*table) == expected, "hamming_select", *table, shape_of({count, bytes}));
 }
 
-void hamming_tables(Input& input) {
-  const std::size_t bytes = input.size(0, 200), count = input.size(0, 130), queries = input.size(0, 9);
-  const std::size_t groups = hamming_groups(bytes), entries = 16 * groups;
+void table_select(Input& input) {
+  const std::size_t groups = 4 * input.size(0, 64), count = input.size(0, 130), queries = input.size(0, 9);
+  const std::size_t entries = 16 * groups, largest = input.size(1, 255);
   Placed<std::uint8_t> blocks(input, (count + table_block - 1) / table_block * table_block_bytes(groups));
-  Placed<std::uint8_t> tables(entries * queries, input.byte());
+  Placed<std::uint8_t> tables(input, entries * queries);
+  for (std::size_t e = 0; e < entries * queries; ++e)
+    tables.data()[e] = static_cast<std::uint8_t>(tables.data()[e] % (largest + 1));
+  std::vector<const std::uint8_t*> of_queries(queries);
   std::vector<std::uint32_t> limits(queries);
   for (std::size_t q = 0; q < queries; ++q) {
-    hamming_tables_of(input.bytes(bytes).data(), bytes, tables.data() + entries * q);
-    limits[q] = static_cast<std::uint32_t>(input.size(0, 8 * bytes));
+    of_queries[q] = tables.data() + entries * q;
+    limits[q] = static_cast<std::uint32_t>(input.size(0, groups * largest));
   }
   const auto select = [&](const KernelTable& table) {
-    std::vector<std::uint32_t> indices(queries * count), distances(queries * count);
+    std::vector<std::uint32_t> indices(queries * count), sums(queries * count);
     std::vector<std::size_t> found(queries);
-    table.hamming_tables(tables.data(), queries, blocks.data(), groups, count, limits.data(), indices.data(),
-                         distances.data(), found.data());
+    table.table_select(of_queries.data(), queries, blocks.data(), groups, count, static_cast<std::uint32_t>(largest),
+                       limits.data(), indices.data(), sums.data(), found.data());
     std::vector<Selected<std::uint32_t>> all(queries, Selected<std::uint32_t>(0));
     for (std::size_t q = 0; q < queries; ++q) {
       const auto begin = static_cast<std::ptrdiff_t>(q * count), end = begin + static_cast<std::ptrdiff_t>(found[q]);
       all[q].indices.assign(indices.begin() + begin, indices.begin() + end);
-      all[q].values.assign(distances.begin() + begin, distances.begin() + end);
+      all[q].values.assign(sums.begin() + begin, sums.begin() + end);
     }
     return all;
   };
   const auto expected = select(reference());
   for (const KernelTable* table : others())
-    require(select(*table) == expected, "hamming_tables", *table, shape_of({queries, count, bytes}));
+    require(select(*table) == expected, "table_select", *table, shape_of({queries, count, groups, largest}));
 }
 
 void code_dot(Input& input) {
@@ -490,7 +493,7 @@ void crc32c(Input& input) {
 }
 
 constexpr void (*comparisons[])(Input&) = {
-    threshold_select, exact_distance, hamming_select, hamming_tables, code_dot, nibble_scores, query_values, packed_dot,
+    threshold_select, exact_distance, hamming_select, table_select, code_dot, nibble_scores, query_values, packed_dot,
     float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection,
     fixed_projection, offer_keys, crc32c};
 

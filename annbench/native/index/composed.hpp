@@ -70,7 +70,7 @@ struct CodecSettings {
   std::vector<float> tables;
   std::vector<std::uint8_t> table_bits;
 
-  // Of levels, signs or several bits of a direction.
+  // Whether codes are levels (codecs/levels.hpp): of directions, without anchors.
   bool has_levels() const { return kind == CodecKind::level_blocks || kind == CodecKind::level_rows; }
   bool anchored() const {
     return kind != CodecKind::float32 && kind != CodecKind::float16 && kind != CodecKind::va_file && !has_levels();

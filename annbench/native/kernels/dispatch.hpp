@@ -13,7 +13,6 @@
 #include "kernels/hadamard.hpp"
 #include "kernels/half_values.hpp"
 #include "kernels/hamming.hpp"
-#include "kernels/hamming_tables.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/nearest_keys.hpp"
 #include "kernels/nibble_scores.hpp"
@@ -23,6 +22,7 @@
 #include "kernels/query_values.hpp"
 #include "kernels/sign_scan.hpp"
 #include "kernels/table_scan.hpp"
+#include "kernels/table_select.hpp"
 #include "kernels/threshold_select.hpp"
 
 namespace annbench {
@@ -34,7 +34,6 @@ struct KernelTable {
   ExactDistanceFn exact_dot;
   ExactDistanceFn exact_squared_l2;
   HammingSelectFn hamming_select;
-  HammingTablesFn hamming_tables;
   CodeDotFn nibble_dot;
   CodeDotFn byte_dot;
   NibbleScoresFn nibble_scores;
@@ -47,6 +46,7 @@ struct KernelTable {
   HadamardFn hadamard;
   PlaneDotFn plane_dot;
   TableScanFn table_scan;
+  TableSelectFn table_select;
   SignBoundsFn sign_bounds;
   ProjectionFn projection;
   FixedProjectionFn fixed_projection;

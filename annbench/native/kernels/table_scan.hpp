@@ -29,6 +29,8 @@ using TableScanFn = void (*)(const std::uint8_t* tables, const std::uint8_t* blo
 
 inline constexpr std::size_t table_block = 32;  // codes
 inline constexpr std::size_t max_table_groups = 2048;
+// Beyond the caches a processor's own prefetching ends with every page of 4 KiB; 2 KiB ahead the next one has begun.
+inline constexpr std::size_t table_bytes_ahead = 2048;
 
 // The groups that a kernel sees of codes with m of them.
 inline constexpr std::size_t table_groups(std::size_t m) { return (m + 3) / 4 * 4; }
@@ -48,6 +50,14 @@ inline void get_table_code(const std::uint8_t* blocks, std::size_t m, std::size_
   const std::size_t j = i % table_block;
   const std::uint8_t* byte = blocks + i / table_block * table_block_bytes(table_groups(m)) + j % 16;
   for (std::size_t g = 0; g < m; ++g, byte += 16) code[g] = static_cast<std::uint8_t>((*byte >> (j < 16 ? 0 : 4)) & 15);
+}
+
+// The sum of code `at` of a block: what every kernel below computes.
+inline std::uint32_t table_sum(const std::uint8_t* tables, const std::uint8_t* block, std::size_t groups, std::size_t at) {
+  const std::uint8_t* byte = block + at % 16;
+  std::uint32_t sum = 0;
+  for (std::size_t g = 0; g < groups; ++g) sum += tables[16 * g + ((byte[16 * g] >> (at < 16 ? 0 : 4)) & 15)];
+  return sum;
 }
 
 namespace table_scan_detail {
@@ -75,13 +85,8 @@ inline void by_blocks(const std::uint8_t* tables, const std::uint8_t* blocks, st
 
 inline void table_scan_scalar(const std::uint8_t* tables, const std::uint8_t* blocks, std::size_t groups,
                               std::size_t count, std::uint32_t* out) {
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t j = i % table_block;
-    const std::uint8_t* byte = blocks + i / table_block * table_block_bytes(groups) + j % 16;
-    std::uint32_t sum = 0;
-    for (std::size_t g = 0; g < groups; ++g) sum += tables[16 * g + ((byte[16 * g] >> (j < 16 ? 0 : 4)) & 15)];
-    out[i] = sum;
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = table_sum(tables, blocks + i / table_block * table_block_bytes(groups), groups, i % table_block);
 }
 
 // ---- AVX2: two groups at a time. Entries are added as the bytes of 16-bit words: the words as they are, and their high
@@ -156,9 +161,6 @@ inline void table_scan_avx2(const std::uint8_t* tables, const std::uint8_t* bloc
 #endif
 namespace table_scan_detail {
 
-// Beyond the caches a processor's own prefetching ends with every page of 4 KiB.
-inline constexpr std::size_t bytes_ahead = 2048;
-
 // Byte 4·j + g of the codes side by side comes from byte 16·g + j, and looks into part g of the table.
 struct SideBySide {
   std::uint8_t places[64], parts[64];
@@ -184,7 +186,7 @@ ANNBENCH_TARGET_VBMI inline void blocks_vbmi(const std::uint8_t* tables, const s
     const __m512i table = _mm512_loadu_si512(tables + b);
     for (int k = 0; k < at_once; ++k) {
       const std::uint8_t* line = blocks + static_cast<std::size_t>(k) * table_block_bytes(groups) + b;
-      _mm_prefetch(reinterpret_cast<const char*>(line + bytes_ahead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(line + table_bytes_ahead), _MM_HINT_T0);
       const __m512i codes = _mm512_permutexvar_epi8(place, _mm512_loadu_si512(line));
       const __m512i first = _mm512_ternarylogic_epi32(codes, mask, part, masked_or);
       const __m512i second = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), mask, part, masked_or);

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/hamming_tables.hpp"
 #include "structures/hamming_collector.hpp"
 #include "support/thread_pool.hpp"
 
@@ -71,9 +72,13 @@ void HammingFlat::search_some(const std::uint8_t* query_codes, std::size_t queri
       const std::size_t some = std::min(queries_at_once, queries - q);
       std::uint32_t limits[queries_at_once];
       std::size_t found[queries_at_once];
-      for (std::size_t i = 0; i < some; ++i) limits[i] = best.limit(q + i);
-      kernels.hamming_tables(tables.data() + q * table_bytes, some, blocks, groups_, codes, limits, indices.get(),
-                             found_distances.get(), found);
+      const std::uint8_t* of_queries[queries_at_once];
+      for (std::size_t i = 0; i < some; ++i) {
+        limits[i] = best.limit(q + i);
+        of_queries[i] = tables.data() + (q + i) * table_bytes;
+      }
+      kernels.table_select(of_queries, some, blocks, groups_, codes, largest_hamming_entry, limits,
+                           indices.get(), found_distances.get(), found);
       for (std::size_t i = 0; i < some; ++i)
         if (found[i] > 0)
           best.take(q + i, static_cast<std::int64_t>(first), indices.get() + i * codes,

@@ -1,5 +1,5 @@
 // An exhaustive index of packed bits under Hamming distance: exact, as fast as memory is for one query, and for many as
-// fast as their tables are looked up (kernels/hamming_tables.hpp). Codes take their own bytes, filled up to 2, and nothing
+// fast as their tables are looked up (kernels/table_select.hpp). Codes take their own bytes, filled up to 2, and nothing
 // else.
 #pragma once
 

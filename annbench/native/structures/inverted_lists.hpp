@@ -151,9 +151,42 @@ class ListsOf final : public Lists {
  private:
   using Query = typename C::Query;
 
+  // Queries that look at one tile at once, all of which have a threshold.
+  static constexpr bool selects_together = requires { C::together; };
+  static constexpr std::size_t most_together = [] {
+    if constexpr (selects_together) return C::together;
+    return std::size_t{1};
+  }();
+  struct Together {
+    const KernelTable& kernels;
+    const PlaceFilter* filter;
+    std::size_t first, count;
+    std::size_t size = 0;
+    std::array<const Query*, most_together> queries{};
+    std::array<const Probe*, most_together> probes{};
+    std::array<float, most_together> thresholds{};
+    std::array<TopK*, most_together> best{};
+    std::uint32_t list = 0;
+
+    void add(const Query& query, const ListProbe& probe, TopK& into) {
+      queries[size] = &query;
+      probes[size] = &probe.probe;
+      thresholds[size] = into.threshold();
+      best[size++] = &into;
+      list = probe.list;
+    }
+  };
+
   struct Scratch {
-    std::array<float, tile_codes> scores, bounds;
-    std::array<std::uint32_t, tile_codes> places;
+    std::array<float, tile_codes> scores;
+    std::array<float, most_together * tile_codes> bounds;
+    std::array<std::uint32_t, most_together * tile_codes> places;
+  };
+
+  // What a scan has found, in the scratch.
+  struct Found {
+    std::uint32_t* places;
+    float* scores;
   };
 
   // A multiple of the granule whose codes fill a tile.
@@ -209,16 +242,41 @@ class ListsOf final : public Lists {
       const std::size_t size = all()[visits[begin].list].size();
       for (std::size_t first = 0; first < size; first += step) {
         const std::size_t stop = std::min(size, first + step);
+        [[maybe_unused]] Together together{.kernels = kernels, .filter = task.filter, .first = first, .count = stop - first};
         for (std::size_t v = begin; v < end; ++v) {
           TopK& mine = best[visits[v].query];
           const ListProbe& probe = task.probes[visits[v].query][visits[v].rank];
+          if constexpr (selects_together) {
+            if (codec_.selects_together() && mine.full()) {
+              together.add(queries[visits[v].query], probe, mine);
+              if (together.size == C::together) scan_together(together, scratch);
+              continue;
+            }
+          }
           for (std::size_t next = first; next < stop;) {
             const std::size_t at_once = std::min(step_with(mine, step), stop - next);
             scan_tile(kernels, queries[visits[v].query], probe, task.filter, next, at_once, mine, scratch);
             next += at_once;
           }
         }
+        if constexpr (selects_together) scan_together(together, scratch);
       }
+    }
+  }
+
+  void scan_together(Together& all_of, Scratch& scratch) const
+    requires(selects_together)
+  {
+    if (all_of.size == 0) return;
+    const auto [size, count] = std::pair(std::exchange(all_of.size, 0), all_of.count);
+    std::array<std::size_t, most_together> found;
+    codec_.select_together(all_of.kernels, {all_of.queries.data(), size}, {all_of.probes.data(), size}, view(all()[all_of.list].codes),
+                           all_of.first, count, {all_of.thresholds.data(), size}, scratch.places.data(), scratch.bounds.data(),
+                           found.data());
+    for (std::size_t q = 0; q < size; ++q) {
+      const Found one{scratch.places.data() + count * q, scratch.bounds.data() + count * q};
+      if (all_of.filter != nullptr) found[q] = passing(one, found[q], *all_of.filter, all_of.list);
+      for (std::size_t i = 0; i < found[q]; ++i) all_of.best[q]->push(one.scores[i], handle_of(all_of.list, one.places[i]));
     }
   }
 
@@ -235,7 +293,7 @@ class ListsOf final : public Lists {
                                        scratch.places.data(), scratch.bounds.data());
       for (std::size_t i = 0; i < found; ++i) scratch.places[i] += static_cast<std::uint32_t>(first);
     }
-    if (filter != nullptr) found = passing(scratch, found, *filter, probe.list);
+    if (filter != nullptr) found = passing({scratch.places.data(), scratch.bounds.data()}, found, *filter, probe.list);
     if constexpr (C::staged) {
       if (!best.full()) largest_first(scratch, found, best.capacity());
       // The threshold rises as estimates come in: what passed it may not any more.
@@ -253,12 +311,12 @@ class ListsOf final : public Lists {
   }
 
   // Of what was found, what the filter passes, moved to the front.
-  static std::size_t passing(Scratch& scratch, std::size_t found, const PlaceFilter& filter, std::size_t list) {
+  static std::size_t passing(const Found& of, std::size_t found, const PlaceFilter& filter, std::size_t list) {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < found; ++i) {
-      scratch.places[kept] = scratch.places[i];
-      scratch.bounds[kept] = scratch.bounds[i];
-      kept += static_cast<std::size_t>(filter.passes(list, scratch.places[i]));
+      of.places[kept] = of.places[i];
+      of.scores[kept] = of.scores[i];
+      kept += static_cast<std::size_t>(filter.passes(list, of.places[i]));
     }
     return kept;
   }

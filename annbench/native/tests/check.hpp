@@ -84,7 +84,7 @@ void test_graph_updates();
 void test_graph_walk();
 void test_half_values();
 void test_hamming();
-void test_hamming_tables();
+void test_table_select();
 void test_id_list();
 void test_index_file();
 void test_memory_failures();

@@ -33,7 +33,7 @@ constexpr Test tests[] = {
     {"float_distance", annbench::tests::test_float_distance},
     {"half_values", annbench::tests::test_half_values},
     {"hamming", annbench::tests::test_hamming},
-    {"hamming_tables", annbench::tests::test_hamming_tables},
+    {"table_select", annbench::tests::test_table_select},
     {"code_dot", annbench::tests::test_code_dot},
     {"nibble_scores", annbench::tests::test_nibble_scores},
     {"packed_dot", annbench::tests::test_packed_dot},

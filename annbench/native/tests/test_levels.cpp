@@ -76,7 +76,7 @@ void check_codes() {
   check(refuses([] { Levels(max_level_dim + 1, 1, 1, LevelQuery::levels); }), "2,048 dimensions");
 }
 
-// The table that Tencent publishes, for the groups of two dimensions whose levels are 0,0 and 0,1.
+// The table that Tencent publishes, for the groups of two dimensions whose levels are 0,0 and 0,1: ours are distances.
 void check_published_table() {
   constexpr int rows[2][16] = {{18, 15, 12, 9, 15, 12, 9, 6, 12, 9, 6, 3, 9, 6, 3, 0},
                                {15, 14, 13, 12, 12, 11, 10, 9, 9, 8, 7, 6, 6, 5, 4, 3}};
@@ -85,7 +85,7 @@ void check_published_table() {
   LevelBlocks::Query prepared;
   codec.prepare(active_kernels(), query.data(), prepared);
   for (std::size_t row = 0; row < 2; ++row)
-    for (std::size_t b = 0; b < 16; ++b) check(prepared.tables[16 * row + b] == rows[row][b], "the published table");
+    for (std::size_t b = 0; b < 16; ++b) check(18 - prepared.tables[16 * row + b] == rows[row][b], "the published table");
 }
 
 template <class C>
@@ -127,7 +127,7 @@ void check_products() {
             const Vector multiplied = scores_of(rows, *kernels, asked.directions.data() + q * dim, in_rows, count);
             for (std::size_t i = 0; i < count; ++i) {
               const std::uint8_t* code = base.codes.data() + i * dim;
-              check(static_cast<std::int64_t>(prepared.base) + 2 * static_cast<std::int64_t>(sums[i]) ==
+              check(static_cast<std::int64_t>(prepared.base) + static_cast<std::int64_t>(prepared.step) * sums[i] ==
                         product(query, code, dim, bits),
                     "sums of table entries are products, bits " + std::to_string(bits));
               const double expected = cosine(query, code, dim, bits);
@@ -204,8 +204,8 @@ void check_select() {
   std::mt19937 random(5);
   for (const LevelQuery how : {LevelQuery::levels, LevelQuery::values})
     for (const int bits : {1, 2, 3, 4})
-      for (const float weight : {1.0f, 2.0f}) {
-        constexpr std::size_t dim = 50, count = 700, first = 32;
+      for (const auto& [weight, dim] : {std::pair(1.0f, std::size_t{50}), std::pair(2.0f, std::size_t{50}), std::pair(1.0f, max_level_dim)}) {
+        constexpr std::size_t count = 700, first = 32;
         const LevelBlocks codec(dim, bits, weight, how);
         const Codes base = random_codes(count, dim, bits, random), asked = random_codes(1, dim, bits, random);
         CodeMemory memory(codec, count);
@@ -231,6 +231,48 @@ void check_select() {
           }
         }
       }
+}
+
+// Several queries at once find what each finds alone.
+void check_together() {
+  std::mt19937 random(8);
+  for (const int bits : {1, 2, 3, 4})
+    for (const std::size_t dim : {1, 50, 2048}) {
+      constexpr std::size_t count = 300, first = 32, some = 200;
+      const LevelBlocks codec(dim, bits, 2, LevelQuery::levels);
+      check(codec.selects_together() == (static_cast<std::size_t>(bits) < 3 || dim < 2048), "whose sums fit into 16 bits");
+      if (!codec.selects_together()) continue;
+      const Codes base = random_codes(count, dim, bits, random);
+      const Codes asked = random_codes(LevelBlocks::together, dim, bits, random);
+      CodeMemory memory(codec, count);
+      const Vector bias(count);
+      codec.encode(base.directions.data(), bias.data(), nullptr, count, memory.codes(), 0);
+      const std::array<Probe, LevelBlocks::together> probes = {Probe{}, Probe{.offset = 0.5f}, Probe{}, Probe{.offset = -2}};
+      const std::array<float, LevelBlocks::together> thresholds = {none, -0.5f, -1.1f, 0.4f};
+      std::array<LevelBlocks::Query, LevelBlocks::together> queries;
+      std::array<const LevelBlocks::Query*, LevelBlocks::together> of_queries;
+      std::array<const Probe*, LevelBlocks::together> of_probes;
+      for (std::size_t q = 0; q < queries.size(); ++q) {
+        codec.prepare(active_kernels(), asked.directions.data() + q * dim, queries[q]);
+        of_queries[q] = &queries[q];
+        of_probes[q] = &probes[q];
+      }
+      for (const KernelTable* kernels : available_kernels())
+        for (std::size_t size = 1; size <= queries.size(); ++size) {
+          std::vector<std::uint32_t> places(size * some), expected(some);
+          Vector scores(size * some), expected_scores(some);
+          std::array<std::size_t, LevelBlocks::together> found;
+          codec.select_together(*kernels, {of_queries.data(), size}, {of_probes.data(), size}, memory.view(), first, some,
+                                {thresholds.data(), size}, places.data(), scores.data(), found.data());
+          for (std::size_t q = 0; q < size; ++q) {
+            const std::size_t right = codec.select(*kernels, queries[q], probes[q], memory.view(), first, some, thresholds[q],
+                                                   expected.data(), expected_scores.data());
+            check(found[q] == right && std::equal(expected.data(), expected.data() + right, places.data() + some * q) &&
+                      std::equal(expected_scores.data(), expected_scores.data() + right, scores.data() + some * q),
+                  "several queries find what each does, bits " + std::to_string(bits));
+          }
+        }
+    }
 }
 
 // As check_list_rules has it, for codes that lie in blocks.
@@ -278,6 +320,7 @@ void test_levels() {
   check_hamming();
   check_values();
   check_select();
+  check_together();
   check_blocks();
   std::mt19937 random(7);
   for (const int bits : {1, 2, 3, 4})

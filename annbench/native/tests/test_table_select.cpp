@@ -3,6 +3,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "kernels/hamming_tables.hpp"
 #include "structures/hamming_flat.hpp"
 #include "tests/check.hpp"
 
@@ -33,6 +34,8 @@ void compare(std::size_t bytes, std::size_t count, std::size_t query_count, std:
   Bytes back(count * bytes);
   hamming_rows_of(blocks.data() + offset, bytes, count, back.data());
   check(back == rows, "rows there and back, bytes " + std::to_string(bytes));
+  std::vector<const std::uint8_t*> of_queries(query_count);
+  for (std::size_t q = 0; q < query_count; ++q) of_queries[q] = tables.data() + offset + 16 * groups * q;
   std::vector<std::uint32_t> limits(query_count);
   for (std::uint32_t& limit : limits) {
     const auto half = static_cast<std::uint32_t>(4 * bytes);
@@ -43,8 +46,8 @@ void compare(std::size_t bytes, std::size_t count, std::size_t query_count, std:
   std::vector<std::size_t> found(query_count);
   std::vector<std::uint32_t> expected(count), expected_distances(count);
   for (const KernelTable* kernels : available_kernels()) {
-    kernels->hamming_tables(tables.data() + offset, query_count, blocks.data() + offset, groups, count, limits.data(),
-                            indices.data(), distances.data(), found.data());
+    kernels->table_select(of_queries.data(), query_count, blocks.data() + offset, groups, count,
+                          largest_hamming_entry, limits.data(), indices.data(), distances.data(), found.data());
     for (std::size_t q = 0; q < query_count; ++q) {
       const std::size_t right = kernels_named("scalar").hamming_select(
           queries.data() + q * bytes, rows.data(), bytes, count, limits[q], expected.data(), expected_distances.data());
@@ -52,8 +55,43 @@ void compare(std::size_t bytes, std::size_t count, std::size_t query_count, std:
                                             indices.data() + q * count) &&
                 std::equal(expected_distances.begin(), expected_distances.begin() + static_cast<std::ptrdiff_t>(right),
                            distances.data() + q * count),
-            "hamming_tables " + std::string(isa_name(kernels->isa)) + " bytes " + std::to_string(bytes) + " count " +
+            "table_select " + std::string(isa_name(kernels->isa)) + " bytes " + std::to_string(bytes) + " count " +
                 std::to_string(count) + " query " + std::to_string(q) + " of " + std::to_string(query_count));
+    }
+  }
+}
+
+// Every ISA against the sums of table_scan, with entries up to `largest`, some of them all as large as that.
+void compare_entries(std::uint32_t largest, std::size_t groups, std::size_t count, std::size_t query_count,
+                     std::mt19937& random) {
+  const Guarded<std::uint8_t> blocks(random_bytes((count + 31) / 32 * table_block_bytes(groups), random));
+  Bytes entries(16 * groups * query_count);
+  for (std::size_t e = 0; e < entries.size(); ++e)
+    entries[e] = static_cast<std::uint8_t>(e < 16 * groups ? largest : random() % (largest + 1));
+  const Guarded<std::uint8_t> tables(entries);
+  std::vector<const std::uint8_t*> of_queries(query_count);
+  for (std::size_t q = 0; q < query_count; ++q) of_queries[q] = tables.data() + 16 * groups * q;
+  std::vector<std::uint32_t> limits(query_count);
+  const auto middle = static_cast<std::uint32_t>(groups * largest / 2);
+  for (std::uint32_t& limit : limits) limit = random() % 3 == 0 ? no_limit : middle;
+  Guarded<std::uint32_t> indices(query_count * count), sums(query_count * count);
+  std::vector<std::size_t> found(query_count);
+  std::vector<std::uint32_t> all(count);
+  for (const KernelTable* kernels : available_kernels()) {
+    kernels->table_select(of_queries.data(), query_count, blocks.data(), groups, count, largest, limits.data(), indices.data(),
+                          sums.data(), found.data());
+    for (std::size_t q = 0; q < query_count; ++q) {
+      kernels_named("scalar").table_scan(of_queries[q], blocks.data(), groups, count, all.data());
+      std::size_t right = 0;
+      bool same = true;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        if (all[i] > limits[q]) continue;
+        same = same && right < found[q] && indices.data()[q * count + right] == i && sums.data()[q * count + right] == all[i];
+        ++right;
+      }
+      check(same && right == found[q], "table_select " + std::string(isa_name(kernels->isa)) + " entries up to " +
+                                           std::to_string(largest) + " groups " + std::to_string(groups) + " count " +
+                                           std::to_string(count) + " query " + std::to_string(q));
     }
   }
 }
@@ -102,7 +140,7 @@ void check_too_long_codes() {
 
 }  // namespace
 
-void test_hamming_tables() {
+void test_table_select() {
   std::mt19937 random(20240614);
   std::vector<std::size_t> sizes(130);
   for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] = i;
@@ -111,6 +149,9 @@ void test_hamming_tables() {
     compare(bytes, 1 + random() % 100, 1 + random() % 9, random() % 64, random);
   for (const std::size_t count : {0, 1, 31, 32, 33, 64, 97})
     for (const std::size_t queries : {1, 2, 3, 4, 5, 8}) compare(6, count, queries, 1, random);
+  for (const std::uint32_t largest : {1u, 4u, 18u, 28u, 63u, 64u, 84u, 127u, 128u, 225u, 255u})
+    for (const std::size_t groups : {0, 4, 12, 52, 56, 60, 64, 196, 252})
+      compare_entries(largest, groups, 1 + random() % 100, 1 + random() % 6, random);
   for (const KernelTable* kernels : available_kernels())
     for (const std::size_t n : {0, 1, 5, 600, 5000})
       for (const std::size_t k : {1, 7, 700})
