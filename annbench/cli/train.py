@@ -52,7 +52,7 @@ def bebr(
     ] = None,
     bits: Annotated[int, typer.Option("--bits", min=8, help="Of a code.")] = 256,
     steps: Annotated[int, typer.Option("--steps", min=0, max=3, help="u: every dimension has u + 1 of the bits.")] = 1,
-    hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 1024,
+    hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 256,
     minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="It ends then, if not before.")] = 10.0,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,

@@ -22,19 +22,16 @@ MAY_DIFFER = {"epochs", "minutes", "patience", "threads", "device"}
 
 def save_checkpoint(path: Path, trainer: Trainer) -> None:
     """Raises ModelFileError."""
-    arrays: dict[str, NDArray[Any]] = {
-        "queue.codes": _array(trainer.queue.codes),
-        "queue.ids": _array(trainer.queue.ids),
-        "queue.vectors": _array(trainer.queue.vectors),
-    }
-    modules = {"network": trainer.network.state_dict(), "follower": trainer.follower.state_dict(), "best": trainer.best}
+    arrays: dict[str, NDArray[Any]] = {}
+    modules = {"network": trainer.network.state_dict(), "follower": trainer.follower.state_dict(), "best": trainer.best,
+               "objective": trainer.objective.state()}  # fmt: skip
     for name, values in modules.items():
         arrays |= {f"{name}.{key}": _array(value) for key, value in values.items()}
     for number, state in trainer.optimizer.state_dict()["state"].items():
         arrays |= {f"optimizer.{number}.{key}": _array(value) for key, value in state.items()}
     state = trainer.state
     about = {"plan": _plan(trainer), "data": trainer.pairs.digest, "batches": state.batches, "seconds": state.seconds,
-             "recalls": state.recalls, "next": trainer.queue.next}  # fmt: skip
+             "recalls": state.recalls}  # fmt: skip
     write_arrays(path, KIND, arrays, about)
 
 
@@ -58,9 +55,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> None:
         number, _, part = key.partition(".")
         optimizer["state"].setdefault(int(number), {})[part] = tensor
     trainer.optimizer.load_state_dict(optimizer)
-    for part in ("codes", "vectors", "ids"):
-        setattr(trainer.queue, part, tensors[f"queue.{part}"].to(trainer.device))
-    trainer.queue.next = about["next"]
+    trainer.objective.restore(_within(tensors, "objective"))
     trainer.state.batches, trainer.state.seconds = about["batches"], about["seconds"]
     trainer.state.recalls = [(int(b), float(s), float(r)) for b, s, r in about["recalls"]]
 

@@ -8,21 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from annbench.errors import TrainingError, UsageError
 from annbench.indexes.transforms.binarizer import Binarizer
+from annbench.train.batches import Batches
 from annbench.train.checkpoints import load_checkpoint, save_checkpoint
 from annbench.train.held_out import HeldOut
-from annbench.train.loss import Queue, info_nce, sharpness_of, similarity
+from annbench.train.info_nce import InfoNce, sharpness_of
 from annbench.train.network import Network, Shape
 from annbench.train.pairs import Pairs
 from annbench.train.plan import TrainingPlan
+from annbench.train.ranking import Ranking
 from annbench.train.start import steps_of
 
 Progress = Callable[[float], None]
@@ -60,6 +60,7 @@ class Trainer:
         torch.manual_seed(plan.seed)
         torch.set_num_threads(plan.threads)
         self.plan, self.pairs, self.held_out = plan, pairs, held_out
+        self.batches = Batches(plan, pairs, self.device)
         shape = Shape(start.dim_in, start.dim, start.steps, plan.hidden, plan.blocks)
         self.network = Network(shape)
         self.network.begin_at(start)
@@ -72,24 +73,20 @@ class Trainer:
             [{"params": rest}, {"params": [self.network.sharpness], "weight_decay": 0.0}],
             lr=plan.learning_rate, weight_decay=plan.weight_decay,
         )  # fmt: skip
-        self.queue = Queue(plan.queue_batches * plan.batch, start.dim_in, plan.dim, plan.steps, self.device)
         # As tensors (m, dim) after every step; the lengths do not matter to cosines.
         self.old_codes = (
             []
             if pairs.old_levels is None
-            else [self._tensor(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
+            else [self.batches.tensor(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
         )
+        objective = Ranking if plan.objective == "ranking" else InfoNce
+        self.objective = objective(plan, self.batches, self.old_codes)
         self.state = State()
-        self._shuffled: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # an epoch, and its order
 
     @property
-    def batches(self) -> int:
+    def most_batches(self) -> int:
         """Of the whole run."""
-        return self.plan.epochs * self._batches_per_epoch
-
-    @property
-    def _batches_per_epoch(self) -> int:
-        return max(1, len(self.pairs) // self.plan.batch)
+        return self.plan.epochs * self.batches.an_epoch
 
     def run(self, checkpoint: Path | None, progress: Progress) -> Binarizer:
         """Train, from the checkpoint if there is one; returns the best of what was evaluated.
@@ -102,8 +99,7 @@ class Trainer:
             self._evaluate(checkpoint)
         while self.done < 1 and not self.state.stalled(self.plan.patience):
             begin = time.monotonic()
-            epoch, place = divmod(self.state.batches, self._batches_per_epoch)
-            loss = self._step(self._batch(epoch, place))
+            loss = self._step()
             self.state.batches += 1
             self.state.seconds += time.monotonic() - begin
             if not math.isfinite(loss):
@@ -122,22 +118,10 @@ class Trainer:
     @property
     def done(self) -> float:
         """The share of the batches, or of the minutes, whatever ends first."""
-        share = self.state.batches / self.batches
+        share = self.state.batches / self.most_batches
         if self.plan.minutes is not None:
             share = max(share, self.state.seconds / (60 * self.plan.minutes))
         return min(share, 1.0)
-
-    def _batch(self, epoch: int, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Anchors, positives, and the ids of both; −1 for anchors that are no positives."""
-        pairs, plan = self.pairs, self.plan
-        if self._shuffled[0] != epoch:
-            self._shuffled = epoch, np.random.default_rng((plan.seed, epoch)).permutation(len(pairs))
-        rows = self._rows(place)
-        near = pairs.near[rows][:, : plan.neighbours]
-        random = np.random.default_rng((plan.seed, epoch, place))
-        ids = near[np.arange(len(rows)), random.integers(near.shape[1], size=len(rows))]
-        near_by, own = self._tensor(pairs.positives[ids]), self._tensor(pairs.own[rows])
-        return self._tensor(pairs.anchors[rows]), near_by, own, self._tensor(ids)
 
     def _some(self) -> NDArray[np.int64]:
         """Anchors that stand for all."""
@@ -146,53 +130,20 @@ class Trainer:
     def _sharpen(self) -> None:
         """So that the loss does not begin with making all codes more alike."""
         some = self._some()
-        vectors = self._tensor(self.pairs.anchors[some])
+        vectors = self.batches.tensor(self.pairs.anchors[some])
         self.network.set_moments(vectors)
         with torch.no_grad():
             for step, codes in enumerate(self.network.train(False)(vectors)):
                 self.network.sharpness[step] = sharpness_of(codes, vectors)
 
-    def _rows(self, place: int) -> NDArray[np.int64]:
-        """The anchors of a batch of this epoch."""
-        plan, near = self.plan, self.pairs.near
-        if not self.pairs.of_themselves or plan.neighbourhood == 1:
-            return self._shuffled[1][place * plan.batch : (place + 1) * plan.batch]
-        members = min(plan.neighbourhood, near.shape[1] + 1)
-        seeds = max(1, plan.batch // members)
-        middles = self._shuffled[1][place * seeds : (place + 1) * seeds]
-        return np.unique(np.concatenate([middles, near[middles, : members - 1].ravel()]))
-
-    def _step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> float:
-        anchors, positives, own, ids = batch
+    def _step(self) -> float:
         self._set_learning_rate()
         self.network.learning()
-        codes = [made.split(len(anchors)) for made in self.network(torch.cat([anchors, positives]))]
-        with torch.no_grad():
-            followed = self.follower(positives) if len(self.queue.ids) else []
-        filled = self.queue.filled
-        others, other_ids = torch.cat([positives, self.queue.vectors[filled]]), torch.cat([ids, self.queue.ids[filled]])
-        onward = similarity(anchors, others)
-        back = onward[:, : len(anchors)].T
-        barred = own[:, None] == other_ids[None, :]
-        loss = torch.zeros((), device=self.device)
-        how = self.plan.temperature, self.plan.hardest
-        for step, (a, p) in enumerate(codes):
-            sharpness = self.network.sharpness[step]
-            among = torch.cat([p, self.queue.codes[step, filled]])
-            loss = loss + info_nce(a, among, onward, barred, self.plan.temperature, self.plan.hardest, sharpness) / 2
-            loss = (
-                loss
-                + info_nce(p, a, back, barred[:, : len(a)].T, self.plan.temperature, self.plan.hardest, sharpness) / 2
-            )
-            if self.old_codes:  # new queries among old codes, which nothing changes any more
-                old = self.old_codes[step][other_ids]
-                loss = loss + info_nce(a, old, onward, barred, *how, sharpness)
-        loss = loss / len(codes)
+        loss = self.objective.loss(self.network, self.follower, self.state.batches)
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.plan.clip)
         self.optimizer.step()
-        self.queue.push(followed, positives, ids)
         with torch.no_grad():
             for mine, theirs in zip(self.follower.parameters(), self.network.parameters(), strict=True):
                 mine.lerp_(theirs, 1 - self.plan.momentum)
@@ -204,17 +155,16 @@ class Trainer:
             group["lr"] = self.plan.learning_rate * 0.5 * (1 + math.cos(math.pi * self.done))
 
     def _evaluate(self, checkpoint: Path | None) -> None:
+        begin = time.monotonic()
         for network in (self.network, self.follower):
-            network.set_moments(self._tensor(self.pairs.anchors[self._some()]))
+            network.set_moments(self.batches.tensor(self.pairs.anchors[self._some()]))
         recall = self.held_out.recall(self._folded())
         if not self.state.recalls or recall > self.state.best:
             self.best = copy.deepcopy(self.follower.state_dict())
+        self.state.seconds += time.monotonic() - begin
         self.state.recalls.append((self.state.batches, self.state.seconds, recall))
         if checkpoint is not None:
             save_checkpoint(checkpoint, self)
-
-    def _tensor(self, rows: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
 
     def _folded(self) -> Binarizer:
         folded: Binarizer = self.follower.train(False).folded()

@@ -16,7 +16,7 @@ from annbench.indexes.transforms.binarizer import unit_rows
 from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 from annbench.train.bebr import TrainRequest, check_request, train_bebr
 from annbench.train.bebr_file import prepared
-from annbench.train.plan import TrainingPlan
+from annbench.train.plan import Objective, TrainingPlan
 from annbench.train.start import compatible_start, linear_start, steps_of
 from annbench.train.trainer import Trainer
 
@@ -32,7 +32,7 @@ LEVELS = OLD_BINARIZER.levels(OLD)
 
 def plan(**changed: object) -> TrainingPlan:
     given = {"bits": 32, "steps": 1, "hidden": 24, "batch": 64, "epochs": 3, "minutes": None, "evaluate_every": 10,
-             "queue_batches": 2, "hardest": 8, "neighbours": 5, "held_out": 100,
+             "mine_every": 5, "queue_batches": 2, "hardest": 8, "neighbours": 5, "held_out": 100,
              "patience": 100, **changed}  # fmt: skip
     return TrainingPlan.model_validate(given)
 
@@ -61,8 +61,9 @@ def test_it_begins_near_the_old_codes() -> None:
     assert unrelated < 0.65
 
 
-def test_new_queries_learn_to_find_old_codes_and_those_do_not_change() -> None:
-    run = trainer(plan(epochs=8))
+@pytest.mark.parametrize("objective", ["ranking", "info_nce"])
+def test_new_queries_learn_to_find_old_codes_and_those_do_not_change(objective: Objective) -> None:
+    run = trainer(plan(epochs=8, objective=objective))
     before = [codes.clone() for codes in run.old_codes]
     begun = run.held_out.recalls(compatible_start(NEW, LEVELS, 1, seed=0))
     trained = run.run(None, silent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +14,11 @@ from annbench.errors import ModelFileError, TrainingError, UsageError  # noqa: E
 from annbench.indexes.transforms.binarizer import unit_rows  # noqa: E402
 from annbench.train.bebr_file import Seen  # noqa: E402
 from annbench.train.held_out import HeldOut  # noqa: E402
-from annbench.train.loss import Queue, info_nce, sharpness_of, similarity  # noqa: E402
+from annbench.train.info_nce import Queue, info_nce, sharpness_of, similarity  # noqa: E402
 from annbench.train.network import Network, Shape, sign  # noqa: E402
 from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_views  # noqa: E402
-from annbench.train.plan import TrainingPlan  # noqa: E402
+from annbench.train.plan import Objective, TrainingPlan  # noqa: E402
+from annbench.train.ranking import NOTHING, nearest_others, ranking_loss  # noqa: E402
 from annbench.train.start import itq_rotation, linear_start  # noqa: E402
 from annbench.train.trainer import Trainer  # noqa: E402
 
@@ -36,6 +36,7 @@ X, ASKED = clustered(1200, 1), clustered(100, 2)
 
 def plan(**changed: object) -> TrainingPlan:
     given = {"bits": 32, "steps": 1, "hidden": 24, "batch": 64, "epochs": 2, "minutes": None, "evaluate_every": 10,
+             "mine_every": 5,
              "queue_batches": 2, "hardest": 8, "neighbours": 5, **changed}  # fmt: skip
     return TrainingPlan.model_validate(given)
 
@@ -181,9 +182,33 @@ def test_pairs() -> None:
         two_views(X[:50], X[:50])
 
 
+def test_the_ranking_loss_by_hand() -> None:
+    scores = torch.tensor([[0.9, 0.5, 0.7, 0.1, 0.0], [0.2, 0.2, 0.4, 0.4, 0.4]])
+    counted = torch.tensor([[True, True, False], [False, False, True]])
+
+    def one(negative: float, positive: float) -> float:
+        return math.log1p(math.exp((negative - positive) / 0.5))
+
+    pairs = [one(n, p) for n in (0.7, 0.1) for p in (0.9, 0.5)] + [one(0.4, 0.2)] * 2
+    assert float(ranking_loss(scores, 2, 0.5, counted)) == pytest.approx(np.mean(pairs), rel=1e-5)
+    assert float(ranking_loss(scores, 2, 0.5, torch.zeros_like(counted))) == 0
+
+
+def test_negatives_are_the_nearest_that_do_not_belong() -> None:
+    gallery, ids = torch.from_numpy(X[100:400]), torch.arange(100, 400)
+    belong = torch.tensor([[100 + i, 7] for i in range(30)])
+    found = nearest_others(gallery[:30], gallery, ids, belong, 5)
+    for i in range(30):
+        order = [100 + int(j) for j in np.argsort(-(X[100:400] @ X[100 + i]), kind="stable")]
+        assert found[i].tolist() == [j for j in order if j not in belong[i].tolist()][:5]
+    few = nearest_others(gallery[:2], gallery[:3], ids[:3], belong[:2], 5)
+    assert [sorted(row) for row in few.tolist()] == [[NOTHING, 101, 102], [NOTHING, 100, 102]]
+
+
+@pytest.mark.parametrize("objective", ["ranking", "info_nce"])
 @pytest.mark.parametrize("steps", [0, 1])
-def test_training_finds_more(steps: int) -> None:
-    chosen = plan(bits=16 * (steps + 1), steps=steps, epochs=8)
+def test_training_finds_more(steps: int, objective: Objective) -> None:
+    chosen = plan(bits=16 * (steps + 1), steps=steps, epochs=8, objective=objective, learning_rate=1e-3)
     run = trainer(chosen)
     trained = run.run(None, silent)
     first, best = run.state.recalls[0][2], run.state.best
@@ -191,9 +216,11 @@ def test_training_finds_more(steps: int) -> None:
     assert run.held_out.recall(trained) == pytest.approx(best, abs=1e-3)
 
 
-def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["ranking", "info_nce"])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path, objective: Objective) -> None:
     pairs = neighbours(X, "cosine", 5, threads=1, seed=0)
-    whole = trainer(plan(), pairs)
+    chosen = plan(objective=objective)
+    whole = trainer(chosen, pairs)
     expected = whole.run(None, silent).packed()
 
     class StoppedError(Exception):
@@ -205,16 +232,16 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 
     path = tmp_path / "run.checkpoint"
     with pytest.raises(StoppedError):
-        trainer(plan(), pairs).run(path, stop)
-    resumed = trainer(plan(), pairs)
+        trainer(chosen, pairs).run(path, stop)
+    resumed = trainer(chosen, pairs)
     found = resumed.run(path, silent).packed()
     assert [(b, r) for b, _, r in resumed.state.recalls] == [(b, r) for b, _, r in whole.state.recalls]
     for mine, other in zip(found, expected, strict=True):
         assert np.array_equal(mine, other)
     with pytest.raises(ModelFileError, match="seed was different"):
-        trainer(plan(seed=1), pairs).run(path, silent)
+        trainer(plan(objective=objective, seed=1), pairs).run(path, silent)
     with pytest.raises(ModelFileError, match="the data was different"):
-        trainer(plan(), neighbours(X[:1000], "cosine", 5, threads=1, seed=0)).run(path, silent)
+        trainer(chosen, neighbours(X[:1000], "cosine", 5, threads=1, seed=0)).run(path, silent)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_loses_nothing(
@@ -224,19 +251,19 @@ def test_a_loss_that_is_no_number_ends_the_run_and_loses_nothing(
     run = trainer(plan())
     step = run._step
 
-    def broken(batch: Any) -> float:
-        return float("nan") if run.state.batches == 15 else step(batch)
+    def broken() -> float:
+        return float("nan") if run.state.batches == 15 else step()
 
     monkeypatch.setattr(run, "_step", broken)
     with pytest.raises(TrainingError, match="loss is nan after 16 batches; give a smaller learning rate"):
         run.run(path, silent)
     resumed = trainer(plan())
     resumed.run(path, silent)
-    assert resumed.state.batches == resumed.batches
+    assert resumed.state.batches == resumed.most_batches
 
 
 def test_a_run_ends_when_recall_does_not_rise() -> None:
-    run = trainer(plan(epochs=1000, evaluate_every=1, patience=2, learning_rate=1e-12))
+    run = trainer(plan(epochs=1000, evaluate_every=1, mine_every=1, patience=2, learning_rate=1e-12))
     run.run(None, silent)
     assert run.state.batches == 2
 
@@ -244,6 +271,14 @@ def test_a_run_ends_when_recall_does_not_rise() -> None:
 def test_plans_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="bits 33 cannot be shared by dimensions of 2 bits; set a multiple of it"):
         plan(bits=33)
+    with pytest.raises(ValueError, match="evaluate_every 10 is no multiple of mine_every 4"):
+        plan(mine_every=4)
+
+
+def test_objectives_have_rates_of_their_own() -> None:
+    assert TrainingPlan.model_validate({}).learning_rate == 1e-4
+    assert TrainingPlan.model_validate({"objective": "info_nce"}).batch == 512
+    assert TrainingPlan.model_validate({"objective": "info_nce", "batch": 8}).batch == 8
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -1,4 +1,4 @@
-"""What the network learns by: InfoNCE in both directions between anchors and positives, with soft labels.
+"""InfoNCE in both directions between anchors and positives, with soft labels.
 
     −Σ_n p_n·log(exp(s_n/τ) / Σ_m exp(s_m/τ)),   p_n = exp(t_n/τ) / Σ_m exp(t_m/τ)
 
@@ -15,9 +15,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from annbench.train.batches import Batches
+from annbench.train.network import Network
+from annbench.train.plan import TrainingPlan
 
 NEVER = -1e9  # as a similarity: exp() of it is 0
 
@@ -89,3 +95,68 @@ def info_nce(
     logs = torch.log_softmax((scores.gather(1, chosen) / temperature).masked_fill(left_out, NEVER), dim=1)
     losses = -(labels * logs.masked_fill(left_out, 0)).sum(1)
     return losses[rows].sum() / max(int(rows.sum()), 1)
+
+
+class InfoNce:
+    """The loss of a batch of anchors, each with one of what belongs to it. Of neighbours a batch is made of
+    neighbourhoods: some anchors with the nearest of each.
+    """
+
+    def __init__(self, plan: TrainingPlan, batches: Batches, old_codes: list[Tensor]) -> None:
+        self.plan, self.batches, self.old_codes = plan, batches, old_codes
+        pairs, device = batches.pairs, batches.device
+        self.queue = Queue(plan.queue_batches * plan.batch, pairs.anchors.shape[1], plan.dim, plan.steps, device)
+
+    def loss(self, network: Network, follower: Network, number: int) -> Tensor:
+        """Of batch `number`."""
+        anchors, positives, own, ids = self._batch(number)
+        codes = [made.split(len(anchors)) for made in network(torch.cat([anchors, positives]))]
+        filled = self.queue.filled
+        others = torch.cat([positives, self.queue.vectors[filled]])
+        other_ids = torch.cat([ids, self.queue.ids[filled]])
+        onward = similarity(anchors, others)
+        back = onward[:, : len(anchors)].T
+        barred = own[:, None] == other_ids[None, :]
+        loss = torch.zeros((), device=anchors.device)
+        how = self.plan.temperature, self.plan.hardest
+        for step, (a, p) in enumerate(codes):
+            sharpness = network.sharpness[step]
+            among = torch.cat([p, self.queue.codes[step, filled]])
+            loss = loss + info_nce(a, among, onward, barred, *how, sharpness) / 2
+            loss = loss + info_nce(p, a, back, barred[:, : len(a)].T, *how, sharpness) / 2
+            if self.old_codes:  # new queries among old codes, which nothing changes any more
+                old = self.old_codes[step][other_ids]
+                loss = loss + info_nce(a, old, onward, barred, *how, sharpness)
+        if len(self.queue.ids):
+            with torch.no_grad():
+                self.queue.push(follower(positives), positives, ids)
+        return loss / len(codes)
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        queue = self.queue
+        return {"codes": queue.codes, "vectors": queue.vectors, "ids": queue.ids, "next": torch.tensor(queue.next)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """From state()."""
+        for part in ("codes", "vectors", "ids"):
+            setattr(self.queue, part, state[part].to(self.batches.device))
+        self.queue.next = int(state["next"])
+
+    def _batch(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Anchors, positives, and the ids of both; −1 for anchors that are no positives."""
+        pairs, plan = self.batches.pairs, self.plan
+        rows = self._rows(number)
+        near = pairs.near[rows][:, : plan.neighbours]
+        random = np.random.default_rng((plan.seed, number))
+        ids = near[np.arange(len(rows)), random.integers(near.shape[1], size=len(rows))]
+        tensor = self.batches.tensor
+        return tensor(pairs.anchors[rows]), tensor(pairs.positives[ids]), tensor(pairs.own[rows]), tensor(ids)
+
+    def _rows(self, number: int) -> NDArray[np.int64]:
+        plan, pairs = self.plan, self.batches.pairs
+        if not pairs.of_themselves or plan.neighbourhood == 1:
+            return self.batches.anchors(number, plan.batch)
+        members = min(plan.neighbourhood, pairs.near.shape[1] + 1)
+        middles = self.batches.anchors(number, max(1, plan.batch // members))
+        return np.unique(np.concatenate([middles, pairs.near[middles, : members - 1].ravel()]))
