@@ -52,10 +52,10 @@ class About:
         return replace(self, zero_ids=tuple(i for i in self.zero_ids if i not in gone)) if gone else self
 
     def json(self) -> str:
-        """For the index file."""
+        """For the index file, which is the same on every machine: a file that the transform names was read before."""
         fields = {
             "metric": self.metric,
-            "spec": self.spec.fields(),
+            "spec": self.spec.placeless().fields(),
             "dim": self.dim,
             "preset": self.preset,
             "seed": self.seed,

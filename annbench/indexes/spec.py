@@ -57,6 +57,10 @@ class IndexSpec:
             codec = _of_levels(codec, transform)
         return replace(self, transform=transform, codec=codec)
 
+    def placeless(self) -> IndexSpec:
+        """Without the folder of a file that the transform names."""
+        return replace(self, transform=self.transform.placeless())
+
     def coded_dim(self, dim: int) -> int:
         """Dimensions that are coded, of vectors with `dim`."""
         return int(getattr(self.transform, "dim", None) or dim)

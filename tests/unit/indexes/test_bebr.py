@@ -16,7 +16,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from annbench._native import RecurrentBinarizer
-from annbench.algorithms.composed import ComposedBuild
+from annbench.algorithms.base import PointContext
+from annbench.algorithms.composed import Composed, ComposedBuild
 from annbench.errors import IndexFileError, ModelFileError, UsageError
 from annbench.indexes.index import Index
 from annbench.indexes.transforms.bebr import DEFAULT_MODEL, linear_decoder
@@ -407,13 +408,19 @@ def test_a_mean_without_a_scale_is_refused(tmp_path: Path) -> None:
 def test_points_of_two_models_in_one_place_are_two(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     shutil.copyfile(model, path)
-    given = {"transform": {"kind": "bebr", "model": str(path)}, "codec": "levels"}
-    first = ComposedBuild.model_validate(given)
-    assert ComposedBuild.model_validate(given) == first
+    context = PointContext(n=N, dim=DIM_IN, k=K, metric="cosine")
+    given = ComposedBuild.model_validate({"transform": {"kind": "bebr", "model": path.name}, "codec": "levels"})
+
+    def located() -> ComposedBuild:
+        return Composed.located(context, given, tmp_path)
+
+    first = located()
+    assert located() == first
     assert ComposedBuild.model_validate(first.model_dump()) == first
+    assert Composed.located(context, first, tmp_path / "elsewhere") == first
     write_binarizer(path, binarizer(1), {})
-    assert ComposedBuild.model_validate(given) != first
+    assert Composed.identity(located()) != Composed.identity(first)
     with pytest.raises(UsageError, match="another file than that of checksum"):
         Index.build(X, "cosine", transform=first.transform, codec="levels")
     path.unlink()
-    assert "checksum" not in ComposedBuild.model_validate(given).transform  # building it tells what is missing
+    assert "checksum" not in located().transform  # building it tells what is missing
