@@ -97,10 +97,10 @@ class About:
             )  # fmt: skip
         base = arrays["query_map"] if arrays["base_map"] is None else arrays["base_map"]
         dim_out = self.dim if base is None else len(base)
-        normalise = bool(getattr(self.spec.transform, "normalise", False))
         return Maps(
-            self.dim, dim_out, arrays["mean"], base, arrays["query_map"], arrays["rotation"], normalise=normalise
-        )
+            self.dim, dim_out, arrays["mean"], base, arrays["query_map"], arrays["rotation"],
+            normalise=self.spec.normalises,
+        )  # fmt: skip
 
     def assigner_of(self, arrays: Mapping[str, Any]) -> Assigner | None:
         """What finds the lists of further vectors; None for flat."""

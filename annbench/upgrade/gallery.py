@@ -32,8 +32,8 @@ def slots_of(codes: str) -> dict[str, Any]:
 
 
 def levels_slots(bits: int) -> dict[str, Any]:
-    """For codes of a binarizer with so many bits a dimension, which this keeps as they are."""
-    return {"transform": {"kind": "identity"}, "codec": {"kind": "uniform", "bits": bits}, "structure": "flat"}
+    """For codes of a binarizer with so many bits a dimension: kept as they are, and compared exactly."""
+    return {"transform": "identity", "codec": {"kind": "levels", "bits": bits}, "structure": "flat"}
 
 
 class Gallery:
