@@ -62,8 +62,8 @@ def upgrade(
 
     from annbench.cli.output import print_json, stdout
     from annbench.cli.phases import phase_bar
+    from annbench.cli.usage import refused
     from annbench.datasets.library import find_dataset
-    from annbench.errors import UsageError
     from annbench.report.upgrade import upgrade_view
     from annbench.report.upgrade_write import write_upgrade
     from annbench.runner.pinning import available_cores
@@ -85,8 +85,7 @@ def upgrade(
             threads=threads or len(available_cores()),
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(first["msg"].removeprefix("Value error, "), where=".".join(map(str, first["loc"]))) from None
+        raise refused(error) from None
     with phase_bar(_PHASES) as show:
         report = measure_upgrade(request, show)
     paths = write_upgrade(report, out)
