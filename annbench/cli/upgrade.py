@@ -64,11 +64,14 @@ def upgrade(
     from annbench.cli.phases import phase_bar
     from annbench.cli.usage import refused
     from annbench.datasets.library import find_dataset
+    from annbench.errors import UsageError
     from annbench.report.upgrade import upgrade_view
     from annbench.report.upgrade_write import write_upgrade
     from annbench.runner.pinning import available_cores
     from annbench.tasks.upgrade import DEFAULT_CODES, UpgradeRequest, measure_upgrade
 
+    if out.exists() and not out.is_dir():  # told before minutes of measuring
+        raise UsageError("is no folder", where=str(out), remedy="give another --out")
     try:
         request = UpgradeRequest(
             models=tuple(find_dataset(name, data_dir) for name in (*old, new)),

@@ -182,6 +182,8 @@ def test_pairs_are_neither_asked_nor_sought() -> None:
         assert len(pairs) == count
         sought = {row.tobytes() for row in NEW.base[:Q]}
         assert not sought & {row.tobytes() for row in items.new}
+    named_by_one = Measuring([OLD, replace(NEW, relevant=None)], asked(), lambda done: None)
+    assert all(np.array_equal(model.relevant, np.arange(Q)) for model in named_by_one.models)
     with pytest.raises(UsageError, match="new has no training queries; give --fit-on base"):
         paired(replace(OLD, learn=None), replace(NEW, learn=None), "learn", 400, seed=0)
     assert len(paired(replace(OLD, learn=None), replace(NEW, learn=None), "base", 400, seed=0)[0]) == 400
@@ -203,6 +205,8 @@ def test_generations_that_do_not_fit_are_refused() -> None:
         refused([replace(OLD, relevant=np.arange(Q) + 1), NEW])
     with pytest.raises(UnknownNameError, match="unknown codes 'uniform-9'"):
         refused([OLD, NEW], codes=("uniform-9",))
+    with pytest.raises(UsageError, match=r"preset bebr-ivf reads one binarizer, .* give --old-binarizer and --new-bin"):
+        refused([OLD, NEW], codes=("bebr-ivf",))
     mixed = np.random.default_rng(1).permutation(N)
     with pytest.raises(DatasetError, match="have nothing to do with each other; row i of both files must be one"):
         refused([replace(OLD, base=OLD.base[mixed], learn=None), replace(NEW, learn=None)], fit_on="base")
