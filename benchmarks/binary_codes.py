@@ -25,7 +25,7 @@ from interleaved import in_turns, one_by_one, pin_to_one_core, table
 
 from annbench import Index, _native
 from annbench.indexes.spec import ID_BYTES
-from annbench.indexes.transforms.binarizer import Binarizer
+from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
 from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 
 SHORTLIST = 100
@@ -69,12 +69,13 @@ class Models:
         from annbench.train.trainer import Trainer
 
         plan = TrainingPlan(bits=bits, steps=steps, hidden=self.hidden, minutes=self.minutes)
-        seen = Seen.of(self.data.base, "euclidean" if self.data.metric == "euclidean" else "cosine")
+        metric: BinarizerMetric = "euclidean" if self.data.metric == "euclidean" else "cosine"
+        seen = Seen.of(self.data.base, metric)
         vectors, queries = seen(self.data.base), None if self.data.learn is None else seen(self.data.learn)
         key = self.data.name
         if key not in _PREPARED:
             _PREPARED.clear()
-            _PREPARED[key] = prepared(vectors, queries, self.data.metric, plan)  # type: ignore[arg-type]
+            _PREPARED[key] = prepared(vectors, queries, metric, plan)
         begun = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
         trainer = Trainer(plan, *_PREPARED[key], begun)
         made = trainer.run(None, lambda _: None)
@@ -95,7 +96,7 @@ def found(data: CoreSet, bits: int, method: str, size: float, ids: np.ndarray) -
 
 def ours(data: CoreSet, bits: int, method: str, transform: Any, codec: Any) -> Figure:
     """An index of ours without a finer copy."""
-    index = Index.build(data.base, data.metric, transform=transform, codec=codec, seed=1)  # type: ignore[arg-type]
+    index = Index.build(data.base, data.metric, transform=transform, codec=codec, seed=1)
     size = index.spec.bytes_per_vector(data.dim) - ID_BYTES
     return found(data, bits, method, size, index.search(data.queries, SHORTLIST)[0])
 
@@ -177,7 +178,7 @@ def timed(models: Models, figures: list[Figure], bits: int, rounds: int) -> list
     """SDC of `bits` beside the smallest Hamming scan that finds as much, of those measured, and one of equal bytes."""
     data = models.data
     index = Index.build(data.base, data.metric, transform={"kind": "bebr", "model": str(models.of(bits, 1)[0])},
-                        codec="levels")  # type: ignore[arg-type]  # fmt: skip
+                        codec="levels")  # fmt: skip
     sdc = next(f for f in figures if f.bits == bits and f.method == "BEBR, u = 1")
     enough = [f for f in figures if f.method == "hash-MLP (u = 0)" and f.recall >= sdc.recall]
     binary = min(enough, key=lambda f: f.bits, default=None)

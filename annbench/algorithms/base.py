@@ -144,6 +144,18 @@ class Algorithm:
         """
         return None
 
+    @classmethod
+    def located(cls, context: PointContext, build: Any, folder: Path) -> Any:
+        """The build parameters with the whole paths of files that they name, if any, as found from `folder`: a worker
+        runs in another folder.
+        """
+        return build
+
+    @classmethod
+    def identity(cls, build: Any) -> Any:
+        """Located build parameters as records have them: a file by its checksum, not by where it lies."""
+        return build
+
     def learn(self, queries: Any) -> None:
         """Take training queries, in the form of `build`'s base; called before `build` if `learn_set` names a set."""
 

@@ -48,9 +48,7 @@ class ComposedBuild(Params):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, given: Any) -> Any:
-        """Every slot with what differs from its defaults: two spellings of one index are one point, and two models in
-        one file after the other are two.
-        """
+        """Every slot with what differs from its defaults: two spellings of one index are one point."""
         if not isinstance(given, Mapping):
             return given
         try:
@@ -61,8 +59,7 @@ class ComposedBuild(Params):
             elif name is not None:
                 find_preset(name)
             slots = {slot: given[slot] for slot in SLOTS if given.get(slot) is not None}
-            spec = make_spec(**slots)
-            fields = {**spec.fields(), "transform": spec.transform.identified().fields()}
+            fields = make_spec(**slots).fields()
         except AnnbenchError as error:
             raise ValueError(str(error)) from None
         return {**given, **{slot: fields[slot] for slot in slots}}
@@ -205,6 +202,20 @@ class Composed(Updatable):
     def learn_set(cls, params: ComposedBuild) -> str | None:
         """The one that the parameters name."""
         return params.learn
+
+    @classmethod
+    def located(cls, context: PointContext, build: ComposedBuild, folder: Path) -> ComposedBuild:
+        """The transform with its file, also where a preset names it: what another file made is another point."""
+        transform = build.spec(context.n, context.dim, context.metric).transform
+        located = transform.located(folder)
+        return build if located == transform else build.model_copy(update={"transform": located.fields()})
+
+    @classmethod
+    def identity(cls, build: ComposedBuild) -> ComposedBuild:
+        """The transform's file by its name and checksum."""
+        if build.transform is None:
+            return build
+        return build.model_copy(update={"transform": make_spec(build.transform).placeless().transform.fields()})
 
     def __init__(self) -> None:
         self._queries: Vectors | None = None

@@ -72,8 +72,8 @@ def bebr(
 
     from annbench.cli.output import print_json, stdout
     from annbench.cli.phases import phase_bar
+    from annbench.cli.usage import refused
     from annbench.datasets.library import find_dataset
-    from annbench.errors import UsageError
     from annbench.runner.pinning import available_cores
     from annbench.train.bebr import TrainRequest, train_bebr
     from annbench.train.plan import TrainingPlan
@@ -81,12 +81,10 @@ def bebr(
     try:
         plan = TrainingPlan.model_validate(
             {"bits": bits, "steps": steps, "hidden": hidden, "minutes": minutes, "epochs": epochs, "seed": seed,
-             "device": device,
-             "threads": threads or len(available_cores())}
+             "device": device, "threads": threads or len(available_cores())}
         )  # fmt: skip
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(first["msg"].removeprefix("Value error, "), where=".".join(map(str, first["loc"]))) from None
+        raise refused(error) from None
     request = TrainRequest(
         dataset=find_dataset(dataset, data_dir), query_set=query_set, plan=plan, out=out.absolute(), force=force,
         checkpoint=(checkpoint or out.with_name(f"{out.stem}.checkpoint")).absolute(),

@@ -62,6 +62,7 @@ def upgrade(
 
     from annbench.cli.output import print_json, stdout
     from annbench.cli.phases import phase_bar
+    from annbench.cli.usage import refused
     from annbench.datasets.library import find_dataset
     from annbench.errors import UsageError
     from annbench.report.upgrade import upgrade_view
@@ -69,6 +70,8 @@ def upgrade(
     from annbench.runner.pinning import available_cores
     from annbench.tasks.upgrade import DEFAULT_CODES, UpgradeRequest, measure_upgrade
 
+    if out.exists() and not out.is_dir():  # told before minutes of measuring
+        raise UsageError("is no folder", where=str(out), remedy="give another --out")
     try:
         request = UpgradeRequest(
             models=tuple(find_dataset(name, data_dir) for name in (*old, new)),
@@ -85,8 +88,7 @@ def upgrade(
             threads=threads or len(available_cores()),
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(first["msg"].removeprefix("Value error, "), where=".".join(map(str, first["loc"]))) from None
+        raise refused(error) from None
     with phase_bar(_PHASES) as show:
         report = measure_upgrade(request, show)
     paths = write_upgrade(report, out)

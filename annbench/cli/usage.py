@@ -1,12 +1,16 @@
-"""What is said of a command line that cannot be parsed: what was wrong, and the closest thing that is right."""
+"""What is said of a command line that cannot be: what was wrong, and the closest thing that is right."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annbench.cli.shared import walk
+from annbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 def is_usage_error(error: Exception) -> bool:
@@ -30,6 +34,12 @@ def explained(error: Any, root: Any) -> str:
     message = message[:1].lower() + message[1:].rstrip(".")
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return f"{context.command_path}: {message}; {hint}`{context.command_path} --help` shows what there is"
+
+
+def refused(error: ValidationError) -> UsageError:
+    """The first of what a model of ours finds wrong with the options that it was made of."""
+    first = error.errors()[0]
+    return UsageError(first["msg"].removeprefix("Value error, "), where=".".join(map(str, first["loc"])))
 
 
 def _close(error: Any, context: Any, root: Any) -> list[str]:

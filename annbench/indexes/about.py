@@ -52,10 +52,10 @@ class About:
         return replace(self, zero_ids=tuple(i for i in self.zero_ids if i not in gone)) if gone else self
 
     def json(self) -> str:
-        """For the index file."""
+        """For the index file, which is the same on every machine: a file that the transform names was read before."""
         fields = {
             "metric": self.metric,
-            "spec": self.spec.fields(),
+            "spec": self.spec.placeless().fields(),
             "dim": self.dim,
             "preset": self.preset,
             "seed": self.seed,
@@ -97,10 +97,10 @@ class About:
             )  # fmt: skip
         base = arrays["query_map"] if arrays["base_map"] is None else arrays["base_map"]
         dim_out = self.dim if base is None else len(base)
-        normalise = bool(getattr(self.spec.transform, "normalise", False))
         return Maps(
-            self.dim, dim_out, arrays["mean"], base, arrays["query_map"], arrays["rotation"], normalise=normalise
-        )
+            self.dim, dim_out, arrays["mean"], base, arrays["query_map"], arrays["rotation"],
+            normalise=self.spec.normalises,
+        )  # fmt: skip
 
     def assigner_of(self, arrays: Mapping[str, Any]) -> Assigner | None:
         """What finds the lists of further vectors; None for flat."""

@@ -84,7 +84,7 @@ def _fit_maps(spec: IndexSpec, vectors: NDArray[Any], queries: Matrix | None, *,
         transform = transform.model_copy(update={"rotate": False})
     rows = SAMPLE_ROWS if transform.needs_base else 0
     sample = as_rows(vectors[sample_places(len(vectors), rows, seed)], unit=unit)
-    maps = transform.fit(sample, queries, seed=seed)
+    maps = replace(transform.fit(sample, queries, seed=seed), normalise=spec.normalises)
     return turned(maps, narrow(block_rotation(edges, seed))) if split else maps
 
 

@@ -182,7 +182,7 @@ class Index:
                 spec.check(n, dim, metric, queries=learns)
                 about = replace(about, spec=spec, why=why)
             native, maps, assigner = build_native(vectors, own_ids, about, learn, threads, progress or silent)
-        index = cls(native, about)
+        index = cls(native, replace(about, spec=about.spec.placeless()))  # as it will be read
         index._maps, index._assigner = maps, assigner
         return index
 

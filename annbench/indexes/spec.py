@@ -25,6 +25,7 @@ from annbench.indexes.reranks import RERANKS, Rerank
 from annbench.indexes.structures import STRUCTURES, GraphStructure, Ivf, Structure
 from annbench.indexes.transforms.base import Transform
 from annbench.indexes.transforms.bebr import Bebr
+from annbench.indexes.transforms.plain import Identity
 from annbench.indexes.transforms.registry import TRANSFORMS
 
 IndexMetric = Literal["euclidean", "cosine", "ip"]
@@ -57,9 +58,18 @@ class IndexSpec:
             codec = _of_levels(codec, transform)
         return replace(self, transform=transform, codec=codec)
 
+    def placeless(self) -> IndexSpec:
+        """Without the folder of a file that the transform names."""
+        return replace(self, transform=self.transform.placeless())
+
     def coded_dim(self, dim: int) -> int:
         """Dimensions that are coded, of vectors with `dim`."""
         return int(getattr(self.transform, "dim", None) or dim)
+
+    @property
+    def normalises(self) -> bool:
+        """Whether mapped vectors are scaled to length 1, which is all that codes of levels stand for."""
+        return isinstance(self.codec, Levels) or bool(getattr(self.transform, "normalise", False))
 
     @property
     def nlist(self) -> int:
@@ -146,9 +156,7 @@ class IndexSpec:
                 "binarizers are trained for cosine and euclidean", where="transform bebr", remedy="use one of these"
             )
         if isinstance(self.codec, Levels) and not isinstance(self.transform, Bebr):
-            raise UsageError(
-                f"{self.transform.kind} makes no levels", where="codec levels", remedy="use it with transform bebr"
-            )
+            self._check_given_levels(self.codec, metric)
         prefix = self.prefix_dim(dim) < self.coded_dim(dim)
         if prefix and isinstance(self.codec, Product) and self.codec.opq:
             raise UsageError(
@@ -179,6 +187,16 @@ class IndexSpec:
                 f"its lower bounds do not hold after {self.transform.kind}",
                 where="codec va-file",
                 remedy=f"use a transform that keeps distances: {', '.join(ISOMETRIC)}",
+            )
+
+    def _check_given_levels(self, codec: Levels, metric: str) -> None:
+        """Raises UsageError unless vectors can be levels already."""
+        if self.transform != Identity() or codec.bits is None or metric != "cosine":
+            raise UsageError(
+                f"{self.transform.kind} makes no levels",
+                where="codec levels",
+                remedy="use it with transform bebr; or, for vectors that are levels already, under cosine with "
+                "transform identity, and say how many bits they have",
             )
 
 

@@ -175,5 +175,7 @@ def digest_of(value: Any) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + " ".join(f"{k}={_short(v)}" for k, v in value.items() if v is not None) + "}"
+        # Of a checksum as much as tells two files apart.
+        shown = ((k, v[:8] if k == "checksum" else _short(v)) for k, v in value.items() if v is not None)
+        return "{" + " ".join(f"{k}={text}" for k, text in shown) + "}"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -18,9 +18,11 @@ from annbench.errors import AnnbenchError, UnknownNameError
 
 def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Check one build with its searches, over `context`'s vectors; the estimate is of `most` of them, if that is given.
+    Files that parameters name are found from `called_from`, by default this process' folder.
 
     The answer has the algorithm's facts, the parameters with all defaults filled in, an estimate per search, or
-    `error` with the part it is about: `algorithm`, `build`, or `search` with `index`.
+    `error` with the part it is about: `algorithm`, `build`, or `search` with `index`. Of the build's parameters `build`
+    is what identifies a point, `params` what a worker in another folder is given.
     """
     try:
         loaded = load_algorithm(entry["algorithm"], Path(entry["base_dir"]))
@@ -45,6 +47,7 @@ def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         cost = loaded.cls.estimate(replace(context, n=entry.get("most", context.n)), build, search)
         searches.append({"search": search.model_dump(mode="json"), "cost": cost and asdict(cost)})
     assert build is not None
+    located = loaded.cls.located(context, build, Path(entry.get("called_from", ".")))
     return {
         "name": loaded.name,
         "source_sha256": loaded.source_sha256,
@@ -55,7 +58,8 @@ def describe_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         "metrics": sorted(loaded.cls.metrics),
         "cannot_update": loaded.cls.cannot_update(build),
         "known_limits": list(loaded.cls.known_limits),
-        "build": build.model_dump(mode="json"),
+        "build": loaded.cls.identity(located).model_dump(mode="json"),
+        "params": located.model_dump(mode="json"),
         "searches": searches,
     }
 

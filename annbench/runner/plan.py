@@ -53,7 +53,7 @@ class PlannedBuild:
     spec: str  # as the config names it, so that a worker finds it
     base_dir: Path
     python: str | None
-    params: Mapping[str, Any]
+    params: Mapping[str, Any]  # as a worker takes them: `key.build` with the whole paths of files
     build_threads: int
     can_save: bool
     unsupported: str | None  # why the library cannot do this at all
@@ -64,7 +64,7 @@ class PlannedBuild:
     @property
     def label(self) -> str:
         """`hnswlib M=16 ef_construction=200`."""
-        return f"{self.points[0].key.name} {parameters_text(self.params)}".rstrip()
+        return f"{self.points[0].key.name} {parameters_text(self.points[0].key.build)}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,7 @@ def _question(loaded: LoadedConfig, request: _Request) -> dict[str, Any]:
     return {
         "algorithm": request.entry.algorithm,
         "base_dir": str(loaded.path.resolve().parent),
+        "called_from": str(Path.cwd()),  # as datasets are: a config of ours knows of no file of the caller's
         "build": request.build,
         "searches": request.searches,
         "context": {
@@ -303,7 +304,7 @@ def _planned(loaded: LoadedConfig, request: _Request, answer: dict[str, Any]) ->
             spec=request.entry.algorithm,
             base_dir=loaded.path.resolve().parent,
             python=interpreter(loaded.path.parent, request.entry.python),
-            params=answer["build"],
+            params=answer["params"],
             build_threads=build_threads,
             can_save=answer["can_save"],
             unsupported=unsupported,

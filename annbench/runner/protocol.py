@@ -10,7 +10,7 @@ from typing import Any
 from annbench.errors import WorkerError
 from annbench.processes.lines import LineBuffer
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 MAX_MESSAGE_BYTES = 64 << 20
 
 Message = dict[str, Any]

@@ -10,16 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from annbench.datasets.child import run_child
 from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetInfo
 from annbench.errors import DatasetError, MissingLibraryError, UnknownNameError, UsageError
+from annbench.indexes.transforms.binarizer import BinarizerMetric
 from annbench.train.plan import TrainingPlan
 
-METRICS = ("cosine", "euclidean")
+METRICS: tuple[BinarizerMetric, ...] = get_args(BinarizerMetric)
 
 
 class TrainRequest(BaseModel):

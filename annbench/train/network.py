@@ -126,6 +126,8 @@ class Network(nn.Module):
     def set_moments(self, vectors: Tensor) -> None:
         """Give batch norms the moments that they see of `vectors` (n, dim_in), n >= 2."""
         norms = [part for part in self.modules() if isinstance(part, nn.BatchNorm1d)]
+        if not norms:
+            return
         for part in norms:
             part.momentum = 1.0  # of these vectors, and nothing of what was before
         self.train()

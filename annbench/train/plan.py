@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Objective = Literal["ranking", "info_nce"]
 
@@ -53,7 +54,7 @@ class TrainingPlan(BaseModel):
     held_out: int = Field(default=1000, ge=10)
     corpus: int = Field(default=50_000, ge=100)
     threads: int = Field(default=1, ge=1)
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    device: str = "cpu"
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="before")
@@ -62,6 +63,13 @@ class TrainingPlan(BaseModel):
         if not isinstance(given, dict):
             return given
         return {**_USUAL.get(given.get("objective", "ranking"), {}), **given}
+
+    @field_validator("device")
+    @classmethod
+    def _known(cls, device: str) -> str:
+        if not re.fullmatch("cpu|cuda(:[0-9]{1,2})?", device):  # torch takes numbers above 127 for negative ones
+            raise ValueError(f"got {device!r}; give cpu, cuda or cuda:N")
+        return device
 
     @model_validator(mode="after")
     def _divisible(self) -> TrainingPlan:

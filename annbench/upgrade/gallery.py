@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annbench import Index
-from annbench.errors import UnknownNameError
+from annbench.errors import UnknownNameError, UsageError
 from annbench.indexes.presets import PRESETS
+from annbench.indexes.transforms.bebr import Bebr
 from annbench.upgrade.pairs import Matrix
 
 Ids = NDArray[np.int64]
@@ -20,20 +21,29 @@ UNIFORM = {f"uniform-{bits}": bits for bits in (1, 2, 3, 4, 5, 6, 7, 8)}
 
 
 def slots_of(codes: str) -> dict[str, Any]:
-    """What `Index.build` is given for float32, uniform-1 … uniform-8 or a preset. Raises UnknownNameError."""
+    """What `Index.build` is given for float32, uniform-1 … uniform-8 or a preset.
+
+    Raises UnknownNameError; UsageError for presets of one binarizer, since models have one each.
+    """
     if codes == FLOAT:
         return {"codec": {"kind": "float32"}, "structure": "flat"}
     if codes in UNIFORM:
         codec = {"kind": "uniform", "bits": UNIFORM[codes]}
         return {"transform": {"kind": "random-rotation"}, "codec": codec, "structure": "flat"}
     if codes in PRESETS:
+        if isinstance(PRESETS[codes].make(1, 1, "cosine").transform, Bebr):
+            raise UsageError(
+                f"preset {codes} reads one binarizer, and each model has its own",
+                where="--codes",
+                remedy="give --old-binarizer and --new-binarizer",
+            )
         return {"preset": codes}
     raise UnknownNameError("codes", codes, (FLOAT, *UNIFORM, *PRESETS), where="--codes")
 
 
 def levels_slots(bits: int) -> dict[str, Any]:
-    """For codes of a binarizer with so many bits a dimension, which this keeps as they are."""
-    return {"transform": {"kind": "identity"}, "codec": {"kind": "uniform", "bits": bits}, "structure": "flat"}
+    """For codes of a binarizer with so many bits a dimension: kept as they are, and compared exactly."""
+    return {"transform": "identity", "codec": {"kind": "levels", "bits": bits}, "structure": "flat"}
 
 
 class Gallery:

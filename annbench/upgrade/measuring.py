@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -64,10 +64,10 @@ class Measuring:
             slots_of(codes)
         newest = self.models[-1]
         relevant = next((model.relevant for model in self.models if model.relevant is not None), None)
+        # Whichever file names them, no model is fitted on what is sought.
+        self.models = [replace(model, relevant=relevant) for model in self.models]
         asked = self.asked
-        self.truths = Truths(
-            newest.base, newest.queries, relevant, threads=asked.threads, seed=asked.sizes.seed
-        )  # fmt: skip
+        self.truths = Truths(newest.base, newest.queries, relevant, threads=asked.threads, seed=asked.sizes.seed)
         order = np.random.default_rng((asked.sizes.seed, 3)).permutation(len(newest.base))
         self.order = order.astype(np.int64)
         self.pairs = 0

@@ -17,8 +17,7 @@ LEAST_PAIRS = 32
 class Paired:
     """`new` (n, dim_new) and `old` (n, dim_old), rows of unit length; row i of both is one thing.
 
-    Raises UsageError for rows that are no pairs or too few, DatasetError for values that are no numbers and rows that
-    have no direction.
+    Raises UsageError for rows that are no pairs or too few, DatasetError for values that are no numbers.
     """
 
     new: Matrix

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annbench.errors import TrainingError, UsageError
+from annbench.indexes.clusters import Assigner, cluster
 from annbench.indexes.training import limited_threads
 from annbench.indexes.transforms.binarizer import unit_rows
 from annbench.upgrade.pairs import Matrix, Paired, check_dim
 
 SCALE = 16.0  # of the cosines, before the softmax
 STEPS, BATCH, LEARNING_RATE = 1200, 256, 2e-3
-KMEANS_ROUNDS = 15
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
 
 
@@ -73,22 +73,9 @@ def simplex(pairs: Paired, d: int, *, seed: int) -> Simplex:
 
 
 def clusters(vectors: Matrix, count: int, *, seed: int) -> NDArray[np.int64]:
-    """The cluster (n,) of every row of unit length, by spherical k-means from rows that are drawn; an empty cluster
-    takes the row that is furthest from its own centre.
-    """
-    random = np.random.default_rng(seed)
-    centres = vectors[random.choice(len(vectors), count, replace=False)].astype(np.float32)
-    labels = np.zeros(len(vectors), np.int64)
-    for _ in range(KMEANS_ROUNDS):
-        cosines = vectors @ centres.T
-        labels = cosines.argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, labels, vectors)
-        empty = np.flatnonzero(np.bincount(labels, minlength=count) == 0)
-        furthest = np.argsort(cosines[np.arange(len(labels)), labels], kind="stable")[: len(empty)]
-        sums[empty], labels[furthest] = vectors[furthest], empty
-        centres = unit_rows(sums)
-    return labels
+    """The cluster (n,) of every row of unit length, by k-means."""
+    nearest = Assigner(cluster(vectors, count, seed=seed), assignments=1)
+    return nearest(vectors)[:, 0].astype(np.int64)
 
 
 def trained(vectors: Matrix, labels: NDArray[np.int64], corners: NDArray[np.float64], *, seed: int) -> Matrix:

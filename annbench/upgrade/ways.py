@@ -111,5 +111,5 @@ def in_codes(way: Way, old: Binarizer, new: Binarizer) -> Way:
 
 
 def coded(rows: Matrix, binarizer: Binarizer) -> Matrix:
-    """BEBR's codes (n, dim) as odd integers; a uniform code of as many bits keeps them."""
+    """BEBR's codes (n, dim) as odd integers."""
     return binarizer.levels(unit_rows(rows)).astype(np.float32)

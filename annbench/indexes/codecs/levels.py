@@ -19,6 +19,9 @@ class Levels(Codec):
     takes), and its length. Scores are cosines between codes: SDC, by exact integers (Gan et al., KDD 2023), or of the
     query as it is, rounded to 8 bits, after an asymmetric transform.
 
+    With transform identity, under cosine, vectors are such sums already, of `bits` that are to be told; any other
+    vector becomes the sum of best cosine with it.
+
     `layout` blocks holds 32 codes side by side, whose products are looked up in tables: for what is scanned. `rows` is
     for graphs, which look at one code here and one there.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -91,10 +92,14 @@ class Transform(Choice):
         """Itself, with what a file that it names says of it."""
         return self
 
-    def identified(self) -> Transform:
-        """Itself, with the checksum of a file that it names, if there is one: what was measured with another is not of
-        this.
+    def located(self, folder: Path) -> Transform:
+        """Itself, with the whole path of a file that it names, if any, found from `folder`, and its checksum: what was
+        measured with another is not of this.
         """
+        return self
+
+    def placeless(self) -> Transform:
+        """Itself, without the folder of a file that it names: where that lies says nothing of what is in it."""
         return self
 
     @abstractmethod

@@ -42,8 +42,12 @@ class Bebr(Transform):
     def needs_base(self) -> bool:
         return self.asymmetric
 
-    def identified(self) -> Bebr:
-        return self.model_copy(update={"checksum": self.checksum or checksum_of(Path(self.model))})
+    def located(self, folder: Path) -> Bebr:
+        path = folder.absolute() / self.model
+        return self.model_copy(update={"model": str(path), "checksum": self.checksum or checksum_of(path)})
+
+    def placeless(self) -> Bebr:
+        return self.model_copy(update={"model": Path(self.model).name})
 
     def resolved(self) -> Bebr:
         binarizer = read_binarizer(Path(self.model)).binarizer

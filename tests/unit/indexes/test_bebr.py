@@ -16,7 +16,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from annbench._native import RecurrentBinarizer
-from annbench.algorithms.composed import ComposedBuild
+from annbench.algorithms.base import PointContext
+from annbench.algorithms.composed import Composed, ComposedBuild
 from annbench.errors import IndexFileError, ModelFileError, UsageError
 from annbench.indexes.index import Index
 from annbench.indexes.transforms.bebr import DEFAULT_MODEL, linear_decoder
@@ -303,6 +304,22 @@ def test_sdc_is_the_cosine_of_codes(steps: int, codec: Any, structure: Any, mode
     assert np.array_equal(np.stack(one), found[0][:5])
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+@pytest.mark.parametrize("codec", [BLOCKS, ROWS])
+def test_vectors_that_are_levels_already_are_kept(steps: int, codec: Any, tmp_path: Path) -> None:
+    made = binarizer(steps)
+    coded, asked = (made.levels(rows).astype(np.float32) for rows in (X, ASKED))
+    index = Index.build(coded, "cosine", codec={**codec, "bits": steps + 1}, threads=1)
+    ids, distances = index.search(asked, K)
+    expected = unit_levels(made, ASKED) @ unit_levels(made, X).T
+    assert np.abs(1 - distances + np.sort(-expected, axis=1)[:, :K]).max() <= 2e-6
+    index.save(tmp_path / "index")
+    again = Index.load(tmp_path / "index")
+    assert np.array_equal(again.search(asked, K)[0], ids)
+    again.add(3 * coded[:1], ids=[N])
+    assert again.search(coded[0], 2)[0].tolist() == [0, N]
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3])
 @pytest.mark.parametrize("codec", [BLOCKS, ROWS])
 def test_queries_that_are_not_binarized(steps: int, codec: Any, model: Path) -> None:
@@ -383,8 +400,15 @@ def test_a_binarizer_of_vectors_with_lengths(tmp_path: Path) -> None:
 
 
 def test_levels_are_refused_where_there_are_none(model: Path) -> None:
-    with pytest.raises(UsageError, match="identity makes no levels"):
-        Index.build(X, "cosine", codec="levels")
+    given = {"kind": "levels", "bits": 2}
+    for transform, metric, codec in (
+        ("identity", "cosine", "levels"),
+        ("identity", "euclidean", given),
+        ({"kind": "identity", "center": True}, "cosine", given),
+        ("random-rotation", "cosine", given),
+    ):
+        with pytest.raises(UsageError, match=r"makes no levels; .* say how many bits"):
+            Index.build(X, metric, transform=transform, codec=codec)
     with pytest.raises(UsageError, match=r"bits 2 is not what .* makes, which is 4"):
         built(model, {"kind": "levels", "bits": 2})
     with pytest.raises(UsageError, match=r"query values is not what .* makes, which is levels"):
@@ -407,13 +431,19 @@ def test_a_mean_without_a_scale_is_refused(tmp_path: Path) -> None:
 def test_points_of_two_models_in_one_place_are_two(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     shutil.copyfile(model, path)
-    given = {"transform": {"kind": "bebr", "model": str(path)}, "codec": "levels"}
-    first = ComposedBuild.model_validate(given)
-    assert ComposedBuild.model_validate(given) == first
+    context = PointContext(n=N, dim=DIM_IN, k=K, metric="cosine")
+    given = ComposedBuild.model_validate({"transform": {"kind": "bebr", "model": path.name}, "codec": "levels"})
+
+    def located() -> ComposedBuild:
+        return Composed.located(context, given, tmp_path)
+
+    first = located()
+    assert located() == first
     assert ComposedBuild.model_validate(first.model_dump()) == first
+    assert Composed.located(context, first, tmp_path / "elsewhere") == first
     write_binarizer(path, binarizer(1), {})
-    assert ComposedBuild.model_validate(given) != first
+    assert Composed.identity(located()) != Composed.identity(first)
     with pytest.raises(UsageError, match="another file than that of checksum"):
         Index.build(X, "cosine", transform=first.transform, codec="levels")
     path.unlink()
-    assert "checksum" not in ComposedBuild.model_validate(given).transform  # building it tells what is missing
+    assert "checksum" not in located().transform  # building it tells what is missing

@@ -281,10 +281,15 @@ def test_objectives_have_rates_of_their_own() -> None:
     assert TrainingPlan.model_validate({"objective": "info_nce", "batch": 8}).batch == 8
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UsageError, match="torch sees 0 CUDA devices"):
-        trainer(plan(device="cuda"))
+    with pytest.raises(UsageError, match=r"torch sees \d+ CUDA devices"):
+        trainer(plan(device="cuda:99"))
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:", "cuda:128", "cpu:0", ""])
+def test_what_is_no_device_is_refused(device: str) -> None:
+    with pytest.raises(ValueError, match=f"got '{device}'; give cpu, cuda or cuda:N"):
+        plan(device=device)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

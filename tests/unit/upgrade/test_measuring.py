@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,13 +28,13 @@ THINGS[N : N + Q] = THINGS[:Q] + 0.5 * RANDOM.standard_normal((Q, 30))  # querie
 SHARES = (0.0, 0.3, 1.0)
 
 
-def generation(name: str, dim: int, noise: float, seed: int, **changed: object) -> Generation:
+def generation(name: str, dim: int, noise: float, seed: int, **changed: Any) -> Generation:
     """What a model that sees `dim` directions of 30, and noise, makes of the things."""
     random = np.random.default_rng(seed)
     seen = THINGS @ np.linalg.qr(random.standard_normal((30, dim)))[0]
     rows = unit_rows((seen + noise * random.standard_normal(seen.shape)).astype(np.float32))
     made = Generation(name, rows[:N], rows[N : N + Q], rows[N + Q :], np.arange(Q))
-    return replace(made, **changed)  # type: ignore[arg-type]
+    return replace(made, **changed)
 
 
 def turned(model: Generation, name: str, seed: int = 3) -> Generation:
@@ -46,13 +47,13 @@ def turned(model: Generation, name: str, seed: int = 3) -> Generation:
 OLD, NEW = generation("old", DIM, 0.6, 1), generation("new", 20, 0.1, 2)
 
 
-def asked(**changed: object) -> Asked:
-    given = {"codes": ("float32",), "fit_on": "both", "most_pairs": 400, "shares": SHARES,
-             "sizes": Sizes(extra=20, anchors=50), "threads": 1, **changed}  # fmt: skip
-    return Asked(**given)  # type: ignore[arg-type]
+def asked(**changed: Any) -> Asked:
+    sizes = Sizes(extra=20, anchors=50)
+    given: dict[str, Any] = {"codes": ("float32",), "fit_on": "both", "most_pairs": 400, "shares": SHARES}
+    return Asked(**{**given, "sizes": sizes, "threads": 1, **changed})
 
 
-def measured(models: list[Generation], **changed: object) -> tuple[Measuring, tuple[Upgrade, ...], dict]:
+def measured(models: list[Generation], **changed: Any) -> tuple[Measuring, tuple[Upgrade, ...], dict]:
     measuring = Measuring(models, asked(**changed), lambda done: None)
     upgrades, matrices = measuring.run()
     return measuring, upgrades, {(m.codes, m.way): m for m in matrices}
@@ -181,6 +182,8 @@ def test_pairs_are_neither_asked_nor_sought() -> None:
         assert len(pairs) == count
         sought = {row.tobytes() for row in NEW.base[:Q]}
         assert not sought & {row.tobytes() for row in items.new}
+    named_by_one = Measuring([OLD, replace(NEW, relevant=None)], asked(), lambda done: None)
+    assert all(np.array_equal(model.relevant, np.arange(Q)) for model in named_by_one.models)
     with pytest.raises(UsageError, match="new has no training queries; give --fit-on base"):
         paired(replace(OLD, learn=None), replace(NEW, learn=None), "learn", 400, seed=0)
     assert len(paired(replace(OLD, learn=None), replace(NEW, learn=None), "base", 400, seed=0)[0]) == 400
@@ -189,7 +192,7 @@ def test_pairs_are_neither_asked_nor_sought() -> None:
 
 
 def test_generations_that_do_not_fit_are_refused() -> None:
-    def refused(models: list[Generation], **changed: object) -> None:
+    def refused(models: list[Generation], **changed: Any) -> None:
         Measuring(models, asked(**changed), lambda done: None).run()
 
     with pytest.raises(UsageError, match="one model is no upgrade"):
@@ -202,6 +205,8 @@ def test_generations_that_do_not_fit_are_refused() -> None:
         refused([replace(OLD, relevant=np.arange(Q) + 1), NEW])
     with pytest.raises(UnknownNameError, match="unknown codes 'uniform-9'"):
         refused([OLD, NEW], codes=("uniform-9",))
+    with pytest.raises(UsageError, match=r"preset bebr-ivf reads one binarizer, .* give --old-binarizer and --new-bin"):
+        refused([OLD, NEW], codes=("bebr-ivf",))
     mixed = np.random.default_rng(1).permutation(N)
     with pytest.raises(DatasetError, match="have nothing to do with each other; row i of both files must be one"):
         refused([replace(OLD, base=OLD.base[mixed], learn=None), replace(NEW, learn=None)], fit_on="base")

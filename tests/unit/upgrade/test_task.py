@@ -77,6 +77,8 @@ def test_a_report_is_written(files: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["models"][1]["about"] == "made-up new"
     assert command([*arguments, "--out", "page"]) == 0
     assert "procrustes" in capsys.readouterr().out
+    assert command([*arguments, "--out", "old.hdf5"]) == 2
+    assert "old.hdf5: is no folder; give another --out" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_report(files: Path) -> None:

