@@ -127,7 +127,8 @@ BENCH_BEBR ?=
 .PHONY: bench-bebr
 bench-bebr: $(VENV)/.installed-dev build/bench/bench/native_bench ## Learned binary codes beside others: make bench-bebr DATA=folder BENCH_BEBR="--sets minilm"
 	for kernel in planes levels table; do build/bench/bench/native_bench --only $$kernel || exit 1; done
-	$(BIN)/python benchmarks/binary_codes.py --data $(DATA) --models $(MODELS) --time --json build/bench-bebr.json $(BENCH_BEBR)
+	$(BIN)/python benchmarks/binary_codes.py --data $(DATA) --models $(MODELS) --json build/bench-bebr.json $(BENCH_BEBR)
+	$(BIN)/python benchmarks/scan_levels.py --data $(DATA) --models $(MODELS) --json build/bench-levels.json
 
 .PHONY: bench-calls
 bench-calls: $(VENV)/.installed-dev ## What a call from Python costs along a graph, and what two threads bring

@@ -3,10 +3,7 @@
 `python benchmarks/binary_codes.py --data FOLDER --models FOLDER [--sets …] [--bits 128 256 512] [--minutes 3]
 [--json out.json]`. Binarizers are trained where `--models` has none yet, each for `--minutes` on one thread; recall
 depends on neither the machine nor how busy it is, but for how far training comes in that time. Bytes are those of a
-vector's code and factors.
-
-`--time` compares scans on one pinned core, in turns: SDC (queries are mapped within that time), Hamming scans of more
-bits that find as much (queries are bits already), and a plain read of SDC's bytes.
+vector's code and factors. How fast such codes are scanned: scan_levels.py.
 """
 
 from __future__ import annotations
@@ -21,12 +18,15 @@ from typing import Any
 import faiss
 import numpy as np
 from core_sets import CoreSet, K, add_options, load_sets
-from interleaved import in_turns, one_by_one, pin_to_one_core, table
+from interleaved import table
 
-from annbench import Index, _native
+from annbench import Index
 from annbench.indexes.spec import ID_BYTES
-from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
-from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
+from annbench.indexes.transforms.binarizer import BinarizerMetric
+from annbench.indexes.transforms.model_file import write_binarizer
+from annbench.train.plan import TrainingPlan
+from annbench.train.seen import Seen
+from annbench.train.start import linear_start
 
 SHORTLIST = 100
 STEPS = (0, 1, 2, 3)
@@ -54,35 +54,47 @@ class Models:
     minutes: float
     hidden: int
 
-    def of(self, bits: int, steps: int) -> tuple[Path, Path]:
-        """The files of the trained one, and of its start."""
-        name = f"{self.data.name}-{bits}-{steps}-{self.hidden}-{self.minutes:g}min"
-        trained, start = self.folder / f"{name}.safetensors", self.folder / f"{name}-start.safetensors"
-        if not trained.exists():
-            self._train(bits, steps, trained, start)
-        return trained, start
+    def begun(self, bits: int, steps: int) -> Path:
+        """The file of where training begins."""
+        path = self.folder / f"{self.data.name}-{len(self.data.base)}-{bits}-{steps}-start.safetensors"
+        if not path.exists():
+            seen = Seen.of(self.data.base, self.metric)
+            begun = linear_start(seen(self.data.base), bits // (steps + 1), steps, seed=0)
+            write_binarizer(path, seen.by(begun), {})
+        return path
 
-    def _train(self, bits: int, steps: int, trained: Path, start: Path) -> None:
-        from annbench.train.bebr_file import Seen, prepared
-        from annbench.train.plan import TrainingPlan
-        from annbench.train.start import linear_start
+    def trained(self, bits: int, steps: int) -> Path:
+        """The file of the trained one."""
+        name = f"{self.data.name}-{len(self.data.base)}-{bits}-{steps}-{self.hidden}-{self.minutes:g}min"
+        path = self.folder / f"{name}.safetensors"
+        if not path.exists():
+            self._train(bits, steps, path)
+        return path
+
+    @property
+    def metric(self) -> BinarizerMetric:
+        """What binarizers are told of the set's."""
+        return "euclidean" if self.data.metric == "euclidean" else "cosine"
+
+    def _train(self, bits: int, steps: int, path: Path) -> None:
+        # Here, because only training needs torch.
+        from annbench.train.bebr_file import prepared
         from annbench.train.trainer import Trainer
 
-        plan = TrainingPlan(bits=bits, steps=steps, hidden=self.hidden, minutes=self.minutes)
-        metric: BinarizerMetric = "euclidean" if self.data.metric == "euclidean" else "cosine"
-        seen = Seen.of(self.data.base, metric)
-        vectors, queries = seen(self.data.base), None if self.data.learn is None else seen(self.data.learn)
+        # The minutes alone say when it ends.
+        until = {"minutes": self.minutes, "epochs": 100_000, "patience": 100_000}
+        plan = TrainingPlan.model_validate({"bits": bits, "steps": steps, "hidden": self.hidden, **until})
+        seen = Seen.of(self.data.base, self.metric)
         key = self.data.name
         if key not in _PREPARED:
             _PREPARED.clear()
-            _PREPARED[key] = prepared(vectors, queries, metric, plan)
-        begun = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
-        trainer = Trainer(plan, *_PREPARED[key], begun)
+            queries = None if self.data.learn is None else seen(self.data.learn)
+            _PREPARED[key] = prepared(seen(self.data.base), queries, self.metric, plan)
+        trainer = Trainer(plan, *_PREPARED[key], linear_start(seen(self.data.base), plan.dim, steps, seed=0))
         made = trainer.run(None, lambda _: None)
         told = [f"{recall:.3f}" for _, _, recall in trainer.state.recalls]
-        print(f"{trained.name}: held-out recall {' '.join(told)}, {trainer.state.batches} batches", flush=True)
-        write_binarizer(start, seen.by(begun), {})
-        write_binarizer(trained, seen.by(made), {"recalls": trainer.state.recalls})
+        print(f"{path.name}: held-out recall {' '.join(told)}, {trainer.state.batches} batches", flush=True)
+        write_binarizer(path, seen.by(made), {"recalls": trainer.state.recalls})
 
 
 _PREPARED: dict[str, Any] = {}
@@ -146,12 +158,12 @@ def hyperplanes(data: CoreSet, bits: int) -> Figure:
     return found(data, bits, "signs of a random rotation (faiss LSH)", bits / 8, ids)
 
 
-def learned(models: Models, bits: int) -> Iterator[Figure]:
-    """BEBR of every number of steps that the bits can be shared by, before and after training; u = 0 is hash-MLP."""
-    for steps in STEPS:
+def learned(models: Models, bits: int, steps_of: list[int]) -> Iterator[Figure]:
+    """BEBR of these numbers of steps that the bits can be shared by, before and after training; u = 0 is hash-MLP."""
+    for steps in steps_of:
         if bits % (steps + 1):
             continue
-        trained, start = models.of(bits, steps)
+        start, trained = models.begun(bits, steps), models.trained(bits, steps)
         name = f"BEBR, u = {steps}" if steps else "hash-MLP (u = 0)"
         for path, told in ((start, f"{name}, before training"), (trained, name)):
             yield ours(models.data, bits, told, {"kind": "bebr", "model": str(path)}, "levels")
@@ -161,55 +173,12 @@ def learned(models: Models, bits: int) -> Iterator[Figure]:
 
 def prefixes(models: Models, dim: int) -> list[Figure]:
     """One model of 4 bits in each of `dim` dimensions, and its codes of fewer steps."""
-    trained, _ = models.of(4 * dim, 3)
+    trained = models.trained(4 * dim, 3)
     return [
         ours(models.data, dim * (steps + 1), f"first {steps + 1} bits of {dim} × 4",
              {"kind": "bebr", "model": str(trained), "steps": steps}, "levels")
         for steps in STEPS
     ]  # fmt: skip
-
-
-def packed(binarizer: Binarizer, rows: np.ndarray) -> np.ndarray:
-    """Signs as bits."""
-    return np.packbits(binarizer.levels(rows) > 0, axis=1)
-
-
-def timed(models: Models, figures: list[Figure], bits: int, rounds: int) -> list[list[str]]:
-    """SDC of `bits` beside the smallest Hamming scan that finds as much, of those measured, and one of equal bytes."""
-    data = models.data
-    index = Index.build(data.base, data.metric, transform={"kind": "bebr", "model": str(models.of(bits, 1)[0])},
-                        codec="levels")  # fmt: skip
-    sdc = next(f for f in figures if f.bits == bits and f.method == "BEBR, u = 1")
-    enough = [f for f in figures if f.method == "hash-MLP (u = 0)" and f.recall >= sdc.recall]
-    binary = min(enough, key=lambda f: f.bits, default=None)
-    if binary is None:
-        return []
-    hashed = read_binarizer(models.of(binary.bits, 0)[0]).binarizer
-    codes, asked = packed(hashed, data.base), packed(hashed, data.queries)
-    flat, peer = _native.HammingFlat(codes), faiss.IndexBinaryFlat(binary.bits)
-    peer.add(codes)
-    some = slice(0, 64)
-    words = np.ones(len(data.base) * (bits // 8 + 2) // 8, np.uint64)
-    times = in_turns(
-        {
-            "sdc": one_by_one(lambda q: index.search(q, K), data.queries[some]),
-            "sdc, batch": lambda: index.search(data.queries[some], K),
-            "ours": one_by_one(lambda q: flat.search_one(q, K), asked[some]),
-            "ours, batch": lambda: flat.search(asked[some], K),
-            "faiss": one_by_one(lambda q: peer.search(q[None], K), asked[some]),
-            "faiss, batch": lambda: peer.search(asked[some], K),
-            "read": lambda: [words.sum() for _ in range(64)],
-        },
-        rounds,
-    )
-    rows: list[list[str]] = []
-    against = f"{binary.bits} bits, recall {binary.recall:.3f}"
-    for end in ("", ", batch"):
-        for rival in ("ours", "faiss"):
-            rates = [f"{times.rate(case, 64).median:,.0f}" for case in ("sdc" + end, rival + end)]
-            ratios = [str(times.ratio("sdc" + end, other)) for other in (rival + end, "read")]
-            rows.append([data.name, f"{bits} bits, recall {sdc.recall:.3f}", against, rival + end, *rates, *ratios])
-    return rows
 
 
 def main() -> None:
@@ -220,35 +189,30 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--bits", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--minutes", type=float, default=3)
-    parser.add_argument("--hidden", type=int, default=0)
-    parser.add_argument("--prefix-dim", type=int, default=128)
-    parser.add_argument("--time", action="store_true")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, nargs="+", default=list(STEPS))
+    parser.add_argument("--hidden", type=int, default=TrainingPlan.model_fields["hidden"].default)
+    parser.add_argument("--prefix-dim", type=int, default=128, help="0 for no prefixes")
+    parser.add_argument("--learned-only", action="store_true", help="without the baselines")
     options = parser.parse_args()
     options.models.mkdir(parents=True, exist_ok=True)
     figures: list[Figure] = []
-    times: list[list[str]] = []
     for data in load_sets(options, options.rows, options.queries):
         models = Models(data, options.models, options.minutes, options.hidden)
         mine: list[Figure] = []
         for bits in options.bits:
-            mine += [f for f in (*baselines(data, bits), *learned(models, bits)) if f is not None]
+            others = () if options.learned_only else baselines(data, bits)
+            mine += [f for f in (*others, *learned(models, bits, options.steps)) if f is not None]
             print(f"{data.name}, {bits} bits: done", flush=True)
-        mine += prefixes(models, options.prefix_dim)
+        if options.prefix_dim:
+            mine += prefixes(models, options.prefix_dim)
         figures += mine
-        if options.time:
-            pin_to_one_core()
-            times += [row for bits in options.bits for row in timed(models, mine, bits, options.rounds)]
     rows = [
         [f.set, str(f.bits), f.method, f"{f.bytes_per_vector:g}", f"{f.recall:.3f}", f"{f.among_100:.3f}"]
         for f in figures
     ]
     print("\n" + table(["set", "bits", "code", "bytes a vector", "recall@10", "among its 100"], rows))
-    if times:
-        head = ["set", "SDC", "Hamming", "rival", "queries/s, SDC", "rival", "SDC ÷ rival", "SDC ÷ a read of its bytes"]
-        print("\n" + table(head, times))
     if options.json:
-        options.json.write_text(json.dumps({"codes": [vars(f) for f in figures], "times": times}, indent=1))
+        options.json.write_text(json.dumps([vars(f) for f in figures], indent=1))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from annbench.datasets.dataset import Dataset
 from annbench.datasets.serving import Progress, serve
 from annbench.errors import UsageError
-from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric, unit_rows
+from annbench.indexes.transforms.binarizer import BinarizerMetric, unit_rows
 from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 from annbench.train.bebr import TrainRequest
 from annbench.train.held_out import HeldOut
 from annbench.train.pairs import LEAST_PAIRS, Pairs, neighbours, queries_and_documents, two_views
 from annbench.train.plan import TrainingPlan
+from annbench.train.seen import Seen
 from annbench.train.start import compatible_start, linear_start
 from annbench.train.trainer import Trainer
 
@@ -60,32 +61,6 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     return {"out": str(request.out), "pairs": len(pairs), "learned_from": _learned_from(request, queries),
             "recall_alone": alone, "recall_in_old": in_old, "batches": state.batches,
             "seconds": state.seconds, "recall": state.best, "recalls": state.recalls}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a binarizer sees of vectors: directions, or what is left after a mean in units of its usual length."""
-
-    mean: Matrix | None
-    scale: float = 1.0
-
-    @classmethod
-    def of(cls, base: NDArray[Any], metric: BinarizerMetric) -> Seen:
-        """For vectors like `base` (n, dim)."""
-        if metric == "cosine":
-            return cls(None)
-        mean = base.mean(axis=0, dtype=np.float64)
-        squares = float(np.mean([np.square(rows - mean).sum(axis=1).mean() for rows in np.array_split(base, 64)]))
-        return cls(mean.astype(np.float32), 1 / np.sqrt(squares) if squares > 0 else 1.0)
-
-    def __call__(self, rows: NDArray[Any]) -> Matrix:
-        """Of rows (n, dim)."""
-        floats = rows.astype(np.float32, copy=False)
-        return unit_rows(floats) if self.mean is None else (floats - self.mean) * np.float32(self.scale)
-
-    def by(self, binarizer: Binarizer) -> Binarizer:
-        """A binarizer that was trained on what is seen, for the vectors themselves."""
-        return replace(binarizer, mean=self.mean, scale=self.scale)
 
 
 def _learned_from(request: TrainRequest, queries: Matrix | None) -> str:

@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch", reason="annbench[train] is not installed")
 
 from annbench.errors import ModelFileError, TrainingError, UsageError  # noqa: E402
 from annbench.indexes.transforms.binarizer import unit_rows  # noqa: E402
-from annbench.train.bebr_file import Seen  # noqa: E402
 from annbench.train.held_out import HeldOut  # noqa: E402
 from annbench.train.info_nce import Queue, info_nce, sharpness_of, similarity  # noqa: E402
 from annbench.train.network import Network, Shape, sign  # noqa: E402
 from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_views  # noqa: E402
 from annbench.train.plan import Objective, TrainingPlan  # noqa: E402
 from annbench.train.ranking import NOTHING, nearest_others, ranking_loss  # noqa: E402
+from annbench.train.seen import Seen  # noqa: E402
 from annbench.train.start import itq_rotation, linear_start  # noqa: E402
 from annbench.train.trainer import Trainer  # noqa: E402
 
