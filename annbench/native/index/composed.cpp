@@ -49,8 +49,9 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
   const bool as_given = s.mean.empty() && s.query_map.empty() && s.rotation == 0 && !s.normalise;
   exact_l2_ = floats && s.metric == Metric::euclidean && as_given;
   if (binarizes) {
-    binarizer_.emplace(s.binarizer_shape, s.binarizer);
-    require(binarizer_->dim_in() == s.dim_in && binarizer_->dim() == s.dim, "the binarizer has other dimensions");
+    RecurrentBinarizer binarizer(s.binarizer_shape, s.binarizer);
+    require(binarizer.dim_in() == s.dim_in && binarizer.dim() == s.dim, "the binarizer has other dimensions");
+    if (s.query_map.empty()) binarizer_.emplace(std::move(binarizer));
   }
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
   // In fixed point where codes are far coarser than that anyway.
