@@ -6,8 +6,6 @@
 #include <cstring>
 #include <limits>
 
-#include "codecs/rounded_tables.hpp"
-
 namespace annbench {
 namespace {
 
@@ -59,15 +57,20 @@ std::uint32_t LevelBlocks::largest_entry(const Group& group) const {
 }
 
 template <class T>
-T LevelBlocks::product(const Group& group, const T* query, unsigned four) const {
-  T sum = 0;
-  for (std::size_t i = 0; i < group.dims; ++i) {
+std::array<T, table_entries> LevelBlocks::products(const Group& group, const T* query) const {
+  // Linear in the bits: those of no bit set, to which every bit adds the same wherever it is set.
+  std::array<T, table_entries> made;
+  made[0] = 0;
+  for (std::size_t i = 0; i < group.dims; ++i)
+    made[0] -= static_cast<T>(((1 << group.width) - 1) * (1 << group.shift)) * query[group.first + i];
+  for (int bit = 0; bit < 4; ++bit) {
     // The first dimension in the upper bits.
-    const unsigned field = four >> (4 - group.width * static_cast<int>(i + 1)) & ((1u << group.width) - 1);
-    const int level = (2 * static_cast<int>(field) - ((1 << group.width) - 1)) * (1 << group.shift);
-    sum += static_cast<T>(level) * query[group.first + i];
+    const auto i = static_cast<std::size_t>((3 - bit) / group.width);
+    const int weight = 2 << (bit % group.width + group.shift);
+    const T more = i < group.dims ? static_cast<T>(weight) * query[group.first + i] : T{0};
+    for (int four = 0; four < 1 << bit; ++four) made[static_cast<std::size_t>(four | 1 << bit)] = made[static_cast<std::size_t>(four)] + more;
   }
-  return sum;
+  return made;
 }
 
 void LevelBlocks::put(const std::uint8_t* one, std::size_t place, const MutableCodes& codes) const {
@@ -150,9 +153,9 @@ void LevelBlocks::fill_exact(Query& prepared) const {
     const int offset = static_cast<int>(largest_entry(at));
     offsets += offset;
     // Products and offsets are as even or odd as there are dimensions: their differences are even.
-    for (unsigned four = 0; four < table_entries; ++four)
-      prepared.tables[table_entries * g + four] =
-          static_cast<std::uint8_t>((offset + sign * product(at, values.data(), four)) / 2);
+    const std::array<int, table_entries> made = products(at, values.data());
+    for (std::size_t four = 0; four < table_entries; ++four)
+      prepared.tables[table_entries * g + four] = static_cast<std::uint8_t>((offset + sign * made[four]) / 2);
   }
   prepared.step = static_cast<float>(2 * sign);
   prepared.base = static_cast<float>(-sign * offsets);
@@ -160,9 +163,10 @@ void LevelBlocks::fill_exact(Query& prepared) const {
 
 void LevelBlocks::fill_rounded(const float* query, Query& prepared) const {
   prepared.products.resize(table_entries * groups_);
-  for (std::size_t g = 0; g < groups_; ++g)
-    for (unsigned four = 0; four < table_entries; ++four)
-      prepared.products[table_entries * g + four] = product(group(g), query, four);
+  for (std::size_t g = 0; g < groups_; ++g) {
+    const std::array<float, table_entries> made = products(group(g), query);
+    std::copy(made.begin(), made.end(), prepared.products.data() + table_entries * g);
+  }
   const TableScale scale = round_tables(prepared.products, prepared.tables.data());
   prepared.step = scale.step;
   prepared.base = scale.lower;

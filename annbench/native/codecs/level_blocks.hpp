@@ -11,6 +11,7 @@
 // one passes.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -18,6 +19,7 @@
 
 #include "codecs/codec.hpp"
 #include "codecs/levels.hpp"
+#include "codecs/rounded_tables.hpp"
 #include "kernels/dispatch.hpp"
 #include "support/aligned_buffer.hpp"
 
@@ -79,9 +81,9 @@ class LevelBlocks {
   Group group(std::size_t g) const;
   // Of a query of levels: what its products are at most.
   std::uint32_t largest_entry(const Group& group) const;
-  // The product of a query's values with what the four bits stand for.
+  // The products of a query's values with what all values of the four bits stand for.
   template <class T>
-  T product(const Group& group, const T* query, unsigned four) const;
+  std::array<T, table_entries> products(const Group& group, const T* query) const;
   void put(const std::uint8_t* one, std::size_t place, const MutableCodes& codes) const;
   void get(const CodesView& codes, std::size_t place, std::uint8_t* one) const;
   void fill_exact(Query& prepared) const;

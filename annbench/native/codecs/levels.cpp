@@ -1,6 +1,7 @@
 #include "codecs/levels.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -14,12 +15,16 @@ constexpr float l2_weight = 2;
 // Writes the codes of v·scale where these are odd integers of size at most `largest`, but for the rounding of floats.
 bool exact_codes(const float* v, std::size_t dim, float scale, int largest, std::uint8_t* codes) {
   constexpr float rounding = 1e-3f;
+  const auto above = static_cast<float>(largest + 1);
+  bool exact = true;
   for (std::size_t j = 0; j < dim; ++j) {
-    const float code = (v[j] * scale + static_cast<float>(largest)) / 2, whole = std::nearbyint(code);
-    if (!(std::fabs(code - whole) <= rounding && whole >= 0 && whole <= static_cast<float>(largest))) return false;
-    codes[j] = static_cast<std::uint8_t>(static_cast<int>(whole));
+    const float code = (v[j] * scale + static_cast<float>(largest)) / 2 + 0.5f;
+    exact = exact && code >= 0 && code < above;  // which cutting, and its result, are defined for
+    const int whole = exact ? static_cast<int>(code) : 0;
+    exact = exact && std::fabs(code - static_cast<float>(whole) - 0.5f) <= rounding;
+    codes[j] = static_cast<std::uint8_t>(whole);
   }
-  return true;
+  return exact;
 }
 
 }  // namespace
@@ -31,8 +36,13 @@ Levels::Levels(std::size_t dim, int bits, float weight, LevelQuery query)
 }
 
 void Levels::codes_of(const float* v, std::uint8_t* codes) const {
-  float least = std::numeric_limits<float>::infinity();
-  for (std::size_t j = 0; j < dim(); ++j) least = std::min(least, std::fabs(v[j]));
+  // As integers, whose order is that of floats without a sign: a minimum that every machine has.
+  std::int32_t bits = std::numeric_limits<std::int32_t>::max();
+  for (std::size_t j = 0; j < dim(); ++j) {
+    const std::int32_t each = std::bit_cast<std::int32_t>(v[j]) & 0x7fffffff;
+    bits = each < bits ? each : bits;
+  }
+  const float least = std::bit_cast<float>(bits);
   if (least >= std::numeric_limits<float>::min())
     for (int level = 1; level <= largest(); level += 2)
       if (exact_codes(v, dim(), static_cast<float>(level) / least, largest(), codes)) return;
