@@ -52,6 +52,9 @@ def bebr(
     ] = None,
     bits: Annotated[int, typer.Option("--bits", min=8, help="Of a code.")] = 256,
     steps: Annotated[int, typer.Option("--steps", min=0, max=3, help="u: every dimension has u + 1 of the bits.")] = 1,
+    objective: Annotated[
+        str, typer.Option("--objective", help="What is learned by: ranking, or info_nce, which is the published one.")
+    ] = "ranking",
     hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 256,
     minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="It ends then, if not before.")] = 10.0,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
@@ -81,7 +84,7 @@ def bebr(
     try:
         plan = TrainingPlan.model_validate(
             {"bits": bits, "steps": steps, "hidden": hidden, "minutes": minutes, "epochs": epochs, "seed": seed,
-             "device": device, "threads": threads or len(available_cores())}
+             "device": device, "objective": objective, "threads": threads or len(available_cores())}
         )  # fmt: skip
     except ValidationError as error:
         raise refused(error) from None

@@ -317,7 +317,7 @@ PRESETS: dict[str, Preset] = {
             bebr,
             BEBR_PAPER,
             BEBR_CLAIMS,
-            f"{BEBR_MODEL}; training begins at iterative quantization and learns from soft labels",
+            f"{BEBR_MODEL}; training begins at iterative quantization and learns by ranking",
         ),
         Preset(
             "bebr-ivf",
