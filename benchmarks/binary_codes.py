@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import faiss
 import numpy as np
@@ -24,7 +24,7 @@ from annbench import Index
 from annbench.indexes.spec import ID_BYTES
 from annbench.indexes.transforms.binarizer import BinarizerMetric
 from annbench.indexes.transforms.model_file import write_binarizer
-from annbench.train.plan import TrainingPlan
+from annbench.train.plan import Objective, TrainingPlan
 from annbench.train.seen import Seen
 from annbench.train.start import linear_start
 
@@ -53,6 +53,7 @@ class Models:
     folder: Path
     minutes: float
     hidden: int
+    objective: Objective = "ranking"
 
     def begun(self, bits: int, steps: int) -> Path:
         """The file of where training begins."""
@@ -65,7 +66,8 @@ class Models:
 
     def trained(self, bits: int, steps: int) -> Path:
         """The file of the trained one."""
-        name = f"{self.data.name}-{len(self.data.base)}-{bits}-{steps}-{self.hidden}-{self.minutes:g}min"
+        by = "" if self.objective == "ranking" else f"-{self.objective}"
+        name = f"{self.data.name}-{len(self.data.base)}-{bits}-{steps}-{self.hidden}-{self.minutes:g}min{by}"
         path = self.folder / f"{name}.safetensors"
         if not path.exists():
             self._train(bits, steps, path)
@@ -83,7 +85,9 @@ class Models:
 
         # The minutes alone say when it ends.
         until = {"minutes": self.minutes, "epochs": 100_000, "patience": 100_000}
-        plan = TrainingPlan.model_validate({"bits": bits, "steps": steps, "hidden": self.hidden, **until})
+        plan = TrainingPlan.model_validate(
+            {"bits": bits, "steps": steps, "hidden": self.hidden, "objective": self.objective, **until}
+        )
         seen = Seen.of(self.data.base, self.metric)
         key = self.data.name
         if key not in _PREPARED:
@@ -191,13 +195,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--steps", type=int, nargs="+", default=list(STEPS))
     parser.add_argument("--hidden", type=int, default=TrainingPlan.model_fields["hidden"].default)
+    parser.add_argument("--objective", choices=get_args(Objective), default="ranking")
     parser.add_argument("--prefix-dim", type=int, default=128, help="0 for no prefixes")
     parser.add_argument("--learned-only", action="store_true", help="without the baselines")
     options = parser.parse_args()
     options.models.mkdir(parents=True, exist_ok=True)
     figures: list[Figure] = []
     for data in load_sets(options, options.rows, options.queries):
-        models = Models(data, options.models, options.minutes, options.hidden)
+        models = Models(data, options.models, options.minutes, options.hidden, options.objective)
         mine: list[Figure] = []
         for bits in options.bits:
             others = () if options.learned_only else baselines(data, bits)
