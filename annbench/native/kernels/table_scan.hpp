@@ -111,23 +111,34 @@ ANNBENCH_TARGET_AVX2 inline void add_sums_avx2(__m256i words, __m256i high, std:
   }
 }
 
-template <bool first>
-ANNBENCH_TARGET_AVX2 inline void some_groups_avx2(const std::uint8_t* tables, const std::uint8_t* block,
-                                                  std::size_t groups, std::uint32_t* out) {
-  const __m256i mask = _mm256_set1_epi8(15);
-  __m256i words0 = _mm256_setzero_si256(), high0 = words0, words1 = words0, high1 = words0;
+// Sums of words and of their high bytes, of codes 0 … 15 and of codes 16 … 31.
+struct Words {
+  __m256i words0, high0, words1, high1;
+};
+
+ANNBENCH_TARGET_AVX2 inline Words words_avx2(const std::uint8_t* tables, const std::uint8_t* block, std::size_t groups) {
+  const __m256i mask = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
+  Words sums = {zero, zero, zero, zero};
   for (std::size_t b = 0; b < 16 * groups; b += 32) {
+    _mm_prefetch(reinterpret_cast<const char*>(block + b + table_bytes_ahead), _MM_HINT_T0);
     const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(tables + b));
     const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + b));
     const __m256i found0 = _mm256_shuffle_epi8(table, _mm256_and_si256(codes, mask));
     const __m256i found1 = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(codes, 4), mask));
-    words0 = _mm256_add_epi16(words0, found0);
-    high0 = _mm256_add_epi16(high0, _mm256_srli_epi16(found0, 8));
-    words1 = _mm256_add_epi16(words1, found1);
-    high1 = _mm256_add_epi16(high1, _mm256_srli_epi16(found1, 8));
+    sums.words0 = _mm256_add_epi16(sums.words0, found0);
+    sums.high0 = _mm256_add_epi16(sums.high0, _mm256_srli_epi16(found0, 8));
+    sums.words1 = _mm256_add_epi16(sums.words1, found1);
+    sums.high1 = _mm256_add_epi16(sums.high1, _mm256_srli_epi16(found1, 8));
   }
-  add_sums_avx2<first>(words0, high0, out);
-  add_sums_avx2<first>(words1, high1, out + 16);
+  return sums;
+}
+
+template <bool first>
+ANNBENCH_TARGET_AVX2 inline void some_groups_avx2(const std::uint8_t* tables, const std::uint8_t* block,
+                                                  std::size_t groups, std::uint32_t* out) {
+  const Words sums = words_avx2(tables, block, groups);
+  add_sums_avx2<first>(sums.words0, sums.high0, out);
+  add_sums_avx2<first>(sums.words1, sums.high1, out + 16);
 }
 
 ANNBENCH_TARGET_AVX2 inline void block_avx2(const std::uint8_t* tables, const std::uint8_t* block, std::size_t groups,
@@ -174,29 +185,43 @@ inline constexpr SideBySide side_by_side = [] {
   return made;
 }();
 
-template <int at_once>
-ANNBENCH_TARGET_VBMI inline void blocks_vbmi(const std::uint8_t* tables, const std::uint8_t* blocks, std::size_t groups,
-                                             std::uint32_t* out) {
+// The sums of `at_once` blocks for several queries: of codes 0 … 15 and of codes 16 … 31.
+template <std::size_t queries, std::size_t at_once>
+struct WideSums {
+  __m512i low[at_once][queries], high[at_once][queries];
+};
+
+template <std::size_t queries, std::size_t at_once>
+ANNBENCH_TARGET_VBMI inline void wide_sums(const std::uint8_t* const* tables, const std::uint8_t* blocks,
+                                           std::size_t groups, WideSums<queries, at_once>& sums) {
   const __m512i place = _mm512_loadu_si512(side_by_side.places), part = _mm512_loadu_si512(side_by_side.parts);
   const __m512i mask = _mm512_set1_epi8(15), ones = _mm512_set1_epi8(1);
   constexpr int masked_or = 0xea;  // (codes & mask) | part
-  __m512i low[at_once], high[at_once];
-  for (int k = 0; k < at_once; ++k) low[k] = high[k] = _mm512_setzero_si512();
-  for (std::size_t b = 0; b < 16 * groups; b += 64) {
-    const __m512i table = _mm512_loadu_si512(tables + b);
-    for (int k = 0; k < at_once; ++k) {
-      const std::uint8_t* line = blocks + static_cast<std::size_t>(k) * table_block_bytes(groups) + b;
+  for (std::size_t k = 0; k < at_once; ++k)
+    for (std::size_t q = 0; q < queries; ++q) sums.low[k][q] = sums.high[k][q] = _mm512_setzero_si512();
+  for (std::size_t b = 0; b < 16 * groups; b += 64)
+    for (std::size_t k = 0; k < at_once; ++k) {
+      const std::uint8_t* line = blocks + k * table_block_bytes(groups) + b;
       _mm_prefetch(reinterpret_cast<const char*>(line + table_bytes_ahead), _MM_HINT_T0);
       const __m512i codes = _mm512_permutexvar_epi8(place, _mm512_loadu_si512(line));
       const __m512i first = _mm512_ternarylogic_epi32(codes, mask, part, masked_or);
       const __m512i second = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), mask, part, masked_or);
-      low[k] = _mm512_dpbusd_epi32(low[k], _mm512_permutexvar_epi8(first, table), ones);
-      high[k] = _mm512_dpbusd_epi32(high[k], _mm512_permutexvar_epi8(second, table), ones);
+      for (std::size_t q = 0; q < queries; ++q) {
+        const __m512i table = _mm512_loadu_si512(tables[q] + b);
+        sums.low[k][q] = _mm512_dpbusd_epi32(sums.low[k][q], _mm512_permutexvar_epi8(first, table), ones);
+        sums.high[k][q] = _mm512_dpbusd_epi32(sums.high[k][q], _mm512_permutexvar_epi8(second, table), ones);
+      }
     }
-  }
-  for (int k = 0; k < at_once; ++k) {
-    _mm512_storeu_si512(out + 32 * k, low[k]);
-    _mm512_storeu_si512(out + 32 * k + 16, high[k]);
+}
+
+template <std::size_t at_once>
+ANNBENCH_TARGET_VBMI inline void blocks_vbmi(const std::uint8_t* tables, const std::uint8_t* blocks, std::size_t groups,
+                                             std::uint32_t* out) {
+  WideSums<1, at_once> sums;
+  wide_sums(&tables, blocks, groups, sums);
+  for (std::size_t k = 0; k < at_once; ++k) {
+    _mm512_storeu_si512(out + 32 * k, sums.low[k][0]);
+    _mm512_storeu_si512(out + 32 * k + 16, sums.high[k][0]);
   }
 }
 

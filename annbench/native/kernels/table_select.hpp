@@ -161,24 +161,12 @@ template <std::size_t queries>
 ANNBENCH_TARGET_AVX2 inline void word_blocks_avx2(const std::uint8_t* const* tables, const std::uint8_t* blocks,
                                                   std::size_t groups, std::size_t count, std::size_t,
                                                   const std::uint32_t* limits, Hits* hits) {
-  const __m256i mask = _mm256_set1_epi8(15);
   for (std::size_t first = 0; first < count; first += table_block, blocks += table_block_bytes(groups))
     for (std::size_t q = 0; q < queries; ++q) {
-      __m256i words0 = _mm256_setzero_si256(), high0 = words0, words1 = words0, high1 = words0;
-      for (std::size_t b = 0; b < 16 * groups; b += 32) {
-        _mm_prefetch(reinterpret_cast<const char*>(blocks + b + table_bytes_ahead), _MM_HINT_T0);
-        const __m256i table = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(tables[q] + b));
-        const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(blocks + b));
-        const __m256i found0 = _mm256_shuffle_epi8(table, _mm256_and_si256(codes, mask));
-        const __m256i found1 = _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(codes, 4), mask));
-        words0 = _mm256_add_epi16(words0, found0);
-        high0 = _mm256_add_epi16(high0, _mm256_srli_epi16(found0, 8));
-        words1 = _mm256_add_epi16(words1, found1);
-        high1 = _mm256_add_epi16(high1, _mm256_srli_epi16(found1, 8));
-      }
-      const __m256i low0 = _mm256_sub_epi16(words0, _mm256_slli_epi16(high0, 8));
-      const __m256i low1 = _mm256_sub_epi16(words1, _mm256_slli_epi16(high1, 8));
-      take_hits({added(low0, low1), added(high0, high1)}, limits[q], valid_codes(count - first), first, hits[q]);
+      const table_scan_detail::Words sums = table_scan_detail::words_avx2(tables[q], blocks, groups);
+      const __m256i low0 = _mm256_sub_epi16(sums.words0, _mm256_slli_epi16(sums.high0, 8));
+      const __m256i low1 = _mm256_sub_epi16(sums.words1, _mm256_slli_epi16(sums.high1, 8));
+      take_hits({added(low0, low1), added(sums.high0, sums.high1)}, limits[q], valid_codes(count - first), first, hits[q]);
     }
 }
 
@@ -223,32 +211,14 @@ template <std::size_t queries, std::size_t at_once>
 ANNBENCH_TARGET_VBMI inline void wide_blocks(const std::uint8_t* const* tables, const std::uint8_t* blocks,
                                              std::size_t groups, std::size_t first, std::size_t count,
                                              const std::uint32_t* limits, Hits* hits) {
-  using namespace table_scan_detail;
-  const __m512i place = _mm512_loadu_si512(side_by_side.places), part = _mm512_loadu_si512(side_by_side.parts);
-  const __m512i mask = _mm512_set1_epi8(15), ones = _mm512_set1_epi8(1);
-  constexpr int masked_or = 0xea;  // (codes & mask) | part
-  __m512i low[at_once][queries], high[at_once][queries];
-  for (std::size_t k = 0; k < at_once; ++k)
-    for (std::size_t q = 0; q < queries; ++q) low[k][q] = high[k][q] = _mm512_setzero_si512();
-  for (std::size_t b = 0; b < 16 * groups; b += 64)
-    for (std::size_t k = 0; k < at_once; ++k) {
-      const std::uint8_t* line = blocks + k * table_block_bytes(groups) + b;
-      _mm_prefetch(reinterpret_cast<const char*>(line + table_bytes_ahead), _MM_HINT_T0);
-      const __m512i codes = _mm512_permutexvar_epi8(place, _mm512_loadu_si512(line));
-      const __m512i even = _mm512_ternarylogic_epi32(codes, mask, part, masked_or);
-      const __m512i odd = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), mask, part, masked_or);
-      for (std::size_t q = 0; q < queries; ++q) {
-        const __m512i table = _mm512_loadu_si512(tables[q] + b);
-        low[k][q] = _mm512_dpbusd_epi32(low[k][q], _mm512_permutexvar_epi8(even, table), ones);
-        high[k][q] = _mm512_dpbusd_epi32(high[k][q], _mm512_permutexvar_epi8(odd, table), ones);
-      }
-    }
+  table_scan_detail::WideSums<queries, at_once> sums;
+  table_scan_detail::wide_sums(tables, blocks, groups, sums);
   for (std::size_t k = 0; k < at_once; ++k) {
     const std::size_t begin = first + k * table_block;
     const std::uint32_t valid = valid_codes(count - begin);
     for (std::size_t q = 0; q < queries; ++q) {
-      take_wide_hits(low[k][q], limits[q], valid & 0xffff, begin, hits[q]);
-      take_wide_hits(high[k][q], limits[q], valid >> 16, begin + 16, hits[q]);
+      take_wide_hits(sums.low[k][q], limits[q], valid & 0xffff, begin, hits[q]);
+      take_wide_hits(sums.high[k][q], limits[q], valid >> 16, begin + 16, hits[q]);
     }
   }
 }
