@@ -81,7 +81,7 @@ class Ranking:
         rows = np.concatenate([self.batches.anchors(number, plan.batch) for number in numbers])
         random = np.random.default_rng((plan.seed, 4, first))
         corpus = random.permutation(len(pairs.positives))[: plan.corpus]
-        belong = np.concatenate([pairs.near[rows], pairs.own[rows][:, None]], axis=1)
+        belong = np.concatenate([pairs.near[rows][:, : plan.neighbours], pairs.own[rows][:, None]], axis=1)
         with torch.no_grad():
             asked = _coded(follower, tensor(pairs.anchors[rows]))
             own = _coded(follower, tensor(pairs.positives[corpus]))
