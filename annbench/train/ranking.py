@@ -40,7 +40,7 @@ class Ranking:
     def __init__(self, plan: TrainingPlan, batches: Batches, old_codes: list[Tensor]) -> None:
         self.plan, self.batches, self.old_codes = plan, batches, old_codes
         self._mined_at = NOTHING
-        self._negatives: list[Tensor] = []  # (anchors, negatives) by own codes, and by the old ones
+        self.negatives: list[Tensor] = []  # (anchors, negatives) by own codes, and by the old ones
 
     def loss(self, network: Network, follower: Network, number: int) -> Tensor:
         """Of batch `number`."""
@@ -51,7 +51,7 @@ class Ranking:
         rows = self.batches.anchors(number, plan.batch)
         near = tensor(pairs.near[rows][:, : plan.neighbours])
         some = slice(into * plan.batch, into * plan.batch + len(rows))
-        among = [torch.cat([near, negatives[some]], dim=1) for negatives in self._negatives]
+        among = [torch.cat([near, negatives[some]], dim=1) for negatives in self.negatives]
         ids, places = torch.unique(among[0].clamp_min(0), return_inverse=True)
         made = network(torch.cat([tensor(pairs.anchors[rows]), tensor(pairs.positives[ids.cpu().numpy()])]))
         loss = torch.zeros((), device=self.batches.device)
@@ -86,7 +86,7 @@ class Ranking:
             asked = _coded(follower, tensor(pairs.anchors[rows]))
             own = _coded(follower, tensor(pairs.positives[corpus]))
             galleries = [own] + [normalize(self.old_codes[-1][tensor(corpus)], dim=1) for _ in self.old_codes[-1:]]
-            self._negatives = [
+            self.negatives = [
                 nearest_others(asked, gallery, tensor(corpus), tensor(belong), plan.negatives) for gallery in galleries
             ]
         self._mined_at = first

@@ -17,7 +17,7 @@ from annbench.train.info_nce import Queue, info_nce, sharpness_of, similarity  #
 from annbench.train.network import Network, Shape, sign  # noqa: E402
 from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_views  # noqa: E402
 from annbench.train.plan import Objective, TrainingPlan  # noqa: E402
-from annbench.train.ranking import NOTHING, nearest_others, ranking_loss  # noqa: E402
+from annbench.train.ranking import NOTHING, Ranking, nearest_others, ranking_loss  # noqa: E402
 from annbench.train.seen import Seen  # noqa: E402
 from annbench.train.start import itq_rotation, linear_start  # noqa: E402
 from annbench.train.trainer import Trainer  # noqa: E402
@@ -203,6 +203,21 @@ def test_negatives_are_the_nearest_that_do_not_belong() -> None:
         assert found[i].tolist() == [j for j in order if j not in belong[i].tolist()][:5]
     few = nearest_others(gallery[:2], gallery[:3], ids[:3], belong[:2], 5)
     assert [sorted(row) for row in few.tolist()] == [[NOTHING, 101, 102], [NOTHING, 100, 102]]
+
+
+def test_neighbours_that_do_not_belong_are_negatives() -> None:
+    chosen = plan(neighbours=2, negatives=20)
+    run = trainer(chosen, neighbours(X, "cosine", 9, threads=1, seed=0))
+    run.objective.loss(run.network, run.follower, 0)
+    rows = run.batches.anchors(0, chosen.batch)
+    assert isinstance(run.objective, Ranking)
+    negatives = run.objective.negatives[0][: len(rows)].numpy()
+    near = run.pairs.near[rows]
+    taken = [[np.isin(row, found).mean() for row, found in zip(near[:, some], negatives, strict=True)]
+             for some in (slice(0, 2), slice(2, 9))]  # fmt: skip
+    assert np.max(taken[0]) == 0
+    assert np.mean(taken[1]) > 0.5
+    assert not (negatives == rows[:, None]).any()
 
 
 @pytest.mark.parametrize("objective", ["ranking", "info_nce"])
