@@ -171,8 +171,9 @@ def learned(models: Models, bits: int, steps_of: list[int]) -> Iterator[Figure]:
         name = f"BEBR, u = {steps}" if steps else "hash-MLP (u = 0)"
         for path, told in ((start, f"{name}, before training"), (trained, name)):
             yield ours(models.data, bits, told, {"kind": "bebr", "model": str(path)}, "levels")
-        transform = {"kind": "bebr", "model": str(trained), "asymmetric": True}
-        yield ours(models.data, bits, f"{name}, asymmetric", transform, "levels")
+        if models.metric == "cosine":
+            transform = {"kind": "bebr", "model": str(trained), "asymmetric": True}
+            yield ours(models.data, bits, f"{name}, asymmetric", transform, "levels")
 
 
 def prefixes(models: Models, dim: int) -> list[Figure]:

@@ -24,7 +24,7 @@ class Bebr(Transform):
     With fewer `steps` than it was trained for, codes are coarser: of steps + 1 bits a dimension, which codec `levels`
     keeps. Queries are binarized too, unless they are `asymmetric`: then they are mapped by the transpose of the linear
     map that gives the vectors back from their codes with least error, so that ⟨query, code⟩ estimates what the float
-    vectors would give.
+    vectors would give. That is for cosine.
     """
 
     kind: Literal["bebr"] = "bebr"
@@ -62,6 +62,12 @@ class Bebr(Transform):
                 f"{self.model} makes codes of {binarizer.dim} dimensions",
                 where="transform bebr, dim",
                 remedy="leave it out",
+            )
+        if self.asymmetric and binarizer.metric == "euclidean":
+            raise UsageError(
+                "a query that is not binarized is compared by inner products, which long vectors win whatever is near",
+                where="transform bebr, asymmetric",
+                remedy="leave it out under euclidean distance",
             )
         told = {"dim": binarizer.dim, "steps": self._steps(binarizer), "metric": binarizer.metric}
         return self.model_copy(update=told)

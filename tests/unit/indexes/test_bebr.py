@@ -338,6 +338,13 @@ def test_queries_that_are_not_binarized(steps: int, codec: Any, model: Path) -> 
     assert recall(index) > recall(built(model, codec, steps=steps))
 
 
+def test_queries_that_are_not_binarized_are_for_cosine(tmp_path: Path) -> None:
+    write_binarizer(tmp_path / "of.safetensors", replace(binarizer(1), mean=np.zeros(DIM_IN, np.float32)), {})
+    transform = {"kind": "bebr", "model": str(tmp_path / "of.safetensors"), "asymmetric": True}
+    with pytest.raises(UsageError, match="long vectors win"):
+        Index.build(X, "euclidean", transform=transform, codec="levels", threads=1)
+
+
 def test_a_decoder_gives_back_what_codes_say_of_vectors() -> None:
     random = np.random.default_rng(4)
     codes = unit_rows(np.where(random.standard_normal((5000, 12)) >= 0, 1, -1).astype(np.float32))
