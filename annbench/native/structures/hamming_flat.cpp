@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/hamming_tables.hpp"
+#include "structures/hamming_blocks.hpp"
 #include "structures/hamming_collector.hpp"
 #include "support/thread_pool.hpp"
 

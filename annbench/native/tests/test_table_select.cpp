@@ -3,7 +3,7 @@
 #include <random>
 #include <stdexcept>
 
-#include "kernels/hamming_tables.hpp"
+#include "structures/hamming_blocks.hpp"
 #include "structures/hamming_flat.hpp"
 #include "tests/check.hpp"
 
