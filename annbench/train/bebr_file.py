@@ -126,7 +126,7 @@ def prepared(
     if views is not None:
         pairs = two_views(vectors[learned], views[learned])
     elif queries is None:
-        near = max(plan.neighbours, plan.neighbourhood - 1)
+        near = plan.neighbours if plan.objective == "ranking" else max(plan.neighbours, plan.neighbourhood - 1)
         pairs = neighbours(vectors[learned], metric, near, threads=plan.threads, seed=plan.seed)
     else:
         pairs = queries_and_documents(

@@ -38,7 +38,8 @@ class Ranking:
     """The loss of a batch of anchors. Hard negatives of several batches are found at once."""
 
     def __init__(self, plan: TrainingPlan, batches: Batches, old_codes: list[Tensor]) -> None:
-        self.plan, self.batches, self.old_codes = plan, batches, old_codes
+        self.plan, self.batches = plan, batches
+        self.old_codes = [normalize(codes, dim=1) for codes in old_codes]
         self._mined_at = NOTHING
         self.negatives: list[Tensor] = []  # (anchors, negatives) by own codes, and by the old ones
 
@@ -59,8 +60,7 @@ class Ranking:
             asked, found = normalize(codes, dim=1).split([len(rows), len(ids)])
             loss = loss + self._of(asked, found, places, among[0], near.shape[1])
             if self.old_codes:  # new queries among old codes, which nothing changes any more
-                old = normalize(self.old_codes[step], dim=1)
-                loss = loss + self._of(asked, old, among[1].clamp_min(0), among[1], near.shape[1])
+                loss = loss + self._of(asked, self.old_codes[step], among[1].clamp_min(0), among[1], near.shape[1])
         return loss / len(made)
 
     def state(self) -> dict[str, Tensor]:
@@ -85,7 +85,7 @@ class Ranking:
         with torch.no_grad():
             asked = _coded(follower, tensor(pairs.anchors[rows]))
             own = _coded(follower, tensor(pairs.positives[corpus]))
-            galleries = [own] + [normalize(self.old_codes[-1][tensor(corpus)], dim=1) for _ in self.old_codes[-1:]]
+            galleries = [own, *(codes[tensor(corpus)] for codes in self.old_codes[-1:])]
             self.negatives = [
                 nearest_others(asked, gallery, tensor(corpus), tensor(belong), plan.negatives) for gallery in galleries
             ]

@@ -37,6 +37,8 @@ struct Probe {
   float epsilon = 0;   // how many standard errors an upper bound lies above an estimate; only staged codecs look at it
 };
 
+// What a codec may have beside, because it can do better than score() and a comparison: select(), as LevelBlocks and
+// SignTables have it, and select_together() for up to C::together queries at once, where selects_together() says so.
 template <class C>
 concept Codec = requires(const C& codec, typename C::Query& query, const KernelTable& kernels, const Probe& probe,
                          const float* vectors, const CodesView& codes, const MutableCodes& mutable_codes, float* scores,

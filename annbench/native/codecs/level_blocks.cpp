@@ -17,9 +17,6 @@ std::uint16_t excess_at(const CodesView& codes, std::size_t place) {
   return excess;
 }
 
-// Entries of which so few fit into a byte that table_scan is faster.
-constexpr std::uint32_t most_added = 255;
-
 // How many groups codes are cut into.
 std::size_t groups_of(std::size_t dim, int bits) {
   const auto by = [dim](std::size_t dims) { return (dim + dims - 1) / dims; };
@@ -31,7 +28,7 @@ std::size_t groups_of(std::size_t dim, int bits) {
 LevelBlocks::LevelBlocks(std::size_t dim, int bits, float weight, LevelQuery query)
     : levels_(dim, bits, weight, query),
       groups_(groups_of(dim, bits)),
-      distances_(query == LevelQuery::levels && largest_entry(group(0)) <= most_added &&
+      distances_(query == LevelQuery::levels &&
                  table_groups(groups_) * largest_entry(group(0)) <= most_of_table_select) {}
 
 std::size_t LevelBlocks::bytes(std::size_t part, std::size_t count) const {

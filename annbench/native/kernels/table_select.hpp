@@ -239,9 +239,9 @@ ANNBENCH_TARGET_VBMI inline void all_wide_blocks(const std::uint8_t* const* tabl
 }  // namespace table_select_detail
 
 inline void table_select_vbmi(const std::uint8_t* const* tables, std::size_t queries, const std::uint8_t* blocks,
-                                std::size_t groups, std::size_t count, std::uint32_t largest,
-                                const std::uint32_t* limits, std::uint32_t* indices, std::uint32_t* sums,
-                                std::size_t* found) {
+                              std::size_t groups, std::size_t count, std::uint32_t largest,
+                              const std::uint32_t* limits, std::uint32_t* indices, std::uint32_t* sums,
+                              std::size_t* found) {
   using namespace table_select_detail;
   by_fours<all_wide_blocks<4>, all_wide_blocks<3>, all_wide_blocks<2>, all_wide_blocks<1>>(
       tables, queries, blocks, groups, count, largest, limits, indices, sums, found);

@@ -22,7 +22,7 @@ inline constexpr std::uint32_t largest_hamming_entry = 4;
 // Groups of codes of so many bytes, low half of a byte first.
 inline constexpr std::size_t hamming_groups(std::size_t bytes) { return table_groups(2 * bytes); }
 
-namespace hamming_tables_detail {
+namespace hamming_blocks_detail {
 
 // The table of every value of four bits.
 inline constexpr std::array<std::array<std::uint8_t, 16>, 16> of_half = [] {
@@ -32,11 +32,11 @@ inline constexpr std::array<std::array<std::uint8_t, 16>, 16> of_half = [] {
   return made;
 }();
 
-}  // namespace hamming_tables_detail
+}  // namespace hamming_blocks_detail
 
 // Writes the tables of a query, 16 · hamming_groups(bytes) entries; groups beyond the query's add nothing.
 inline void hamming_tables_of(const std::uint8_t* query, std::size_t bytes, std::uint8_t* tables) {
-  using hamming_tables_detail::of_half;
+  using hamming_blocks_detail::of_half;
   for (std::size_t b = 0; b < bytes; ++b) {
     std::memcpy(tables + 32 * b, of_half[query[b] & 15].data(), 16);
     std::memcpy(tables + 32 * b + 16, of_half[query[b] >> 4].data(), 16);
