@@ -51,6 +51,7 @@ app.command("doctor")(doctor.doctor)
 app.command("env")(env.env)
 
 COMPLETION_VARIABLE = "_ANNBENCH_COMPLETE"
+_KEEPING = (("run",), ("train",), ("groundtruth",), ("data", "get"), ("data", "add"), ("data", "convert"))
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -103,7 +104,8 @@ def _run(arguments: list[str]) -> int:
         _complain(str(error), _causes(error))
         return error.exit_code
     except (KeyboardInterrupt, EOFError, typer.Abort):
-        _complain("interrupted; what was finished is stored, the same command goes on from there", label="")
+        kept = "; what was finished is stored, the same command goes on from there" if _goes_on(arguments) else ""
+        _complain(f"interrupted{kept}", label="")
         return errors.EXIT_INTERRUPTED
     except BrokenPipeError:
         return errors.EXIT_OK  # the reader of our output has left, as `| head` does
@@ -126,6 +128,12 @@ def _run(arguments: list[str]) -> int:
         return errors.EXIT_INTERNAL
     finally:
         terminal.finish_streams()
+
+
+def _goes_on(arguments: list[str]) -> bool:
+    """Whether the command that these begin with keeps what it has when it is interrupted."""
+    words = [word for word in arguments if not word.startswith("-")]
+    return any(tuple(words[: len(command)]) == command for command in _KEEPING)
 
 
 def _complain(text: str, more: str = "", label: str = "error: ") -> None:

@@ -64,14 +64,13 @@ def upgrade(
     from annbench.cli.phases import phase_bar
     from annbench.cli.usage import refused
     from annbench.datasets.library import find_dataset
-    from annbench.errors import UsageError
     from annbench.report.upgrade import upgrade_view
     from annbench.report.upgrade_write import write_upgrade
+    from annbench.report.write import report_folder
     from annbench.runner.pinning import available_cores
     from annbench.tasks.upgrade import DEFAULT_CODES, UpgradeRequest, measure_upgrade
 
-    if out.exists() and not out.is_dir():  # told before minutes of measuring
-        raise UsageError("is no folder", where=str(out), remedy="give another --out")
+    report_folder(out)  # told before minutes of measuring
     try:
         request = UpgradeRequest(
             models=tuple(find_dataset(name, data_dir) for name in (*old, new)),

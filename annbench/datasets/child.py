@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from annbench.processes.started import Started
 MAX_LINE_BYTES = 4 << 20
 MAX_LINES = 1_000_000
 _GRACE_SECONDS = 2.0
+_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 
 def run_child(
@@ -152,11 +154,11 @@ def _fate(code: int | None) -> str:
 
 def _death(what: str, process: Started, where: str, code: int | None = None) -> DatasetError:
     said = last_words(process.log.tail(LOG_BYTES))
-    return DatasetError(
-        what + (f" ({said})" if said else ""),
-        where=where,
-        # A Python process ends with 1 when an exception escapes, which no input should make it do.
-        remedy="if the file is sound, this is a bug in annbench; please report it"
-        if code == 1
-        else "the file is damaged or hostile; get it again",
-    )
+    remedy = "the file is damaged or hostile; get it again"
+    if code == 1:  # an exception has escaped, which no input should bring about
+        remedy = "if the file is sound, this is a bug in annbench; please report it"
+    elif code in _FROM_OUTSIDE:
+        remedy = "nothing is wrong with the file: something ended the process; start it again"
+    elif code == -signal.SIGKILL:
+        remedy = "it was killed, mostly for want of memory: free some, or take fewer rows"
+    return DatasetError(what + (f" ({said})" if said else ""), where=where, remedy=remedy)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from annbench.report.upgrade import upgrade_markdown
 from annbench.report.upgrade_plot import write_upgrade_plots
-from annbench.report.write import write_text
+from annbench.report.write import report_folder, write_text
 from annbench.upgrade.model import UpgradeReport
 
 STEM = "upgrade"
@@ -16,7 +16,7 @@ def write_upgrade(report: UpgradeReport, folder: Path) -> list[Path]:
     """Write `report` into `folder` (made if missing; files of an earlier run are replaced), what to open first in
     front.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    report_folder(folder).mkdir(parents=True, exist_ok=True)
     pictures = write_upgrade_plots(report, folder)
     text = upgrade_markdown(report, [(title, path.name) for title, path in pictures])
     return [

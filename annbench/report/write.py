@@ -53,7 +53,7 @@ def write_content(content: Content, out_dir: Path, *, formats: Sequence[str] = F
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
         raise UsageError(f"unknown format {unknown[0]!r}", where="--format", remedy=f"choose from {', '.join(FORMATS)}")
-    out_dir.mkdir(parents=True, exist_ok=True)
+    report_folder(out_dir).mkdir(parents=True, exist_ok=True)
     results_csv, front_csv, steps_csv = _write_tables(content, out_dir) if "csv" in formats else (None, None, None)
     plots = _write_plots(content, out_dir, [name for name in formats if name in ("png", "svg")])
     return ReportPaths(
@@ -65,6 +65,14 @@ def write_content(content: Content, out_dir: Path, *, formats: Sequence[str] = F
         steps_csv=steps_csv,
         plots=tuple(plots),
     )
+
+
+def report_folder(path: Path) -> Path:
+    """`path`, where a report can be written. Raises UsageError where something that is no folder is in its place."""
+    there = next(some for some in (path, *path.absolute().parents) if some.exists())
+    if not there.is_dir():
+        raise UsageError("is no folder", where=str(there), remedy="give another --out")
+    return path
 
 
 def _write_tables(content: Content, out_dir: Path) -> tuple[Path | None, Path | None, Path | None]:

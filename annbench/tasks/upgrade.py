@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from annbench.datasets.child import run_child
 from annbench.datasets.info import DEFAULT_QUERY_SET, DatasetInfo
 from annbench.errors import DatasetError, UnknownNameError, UsageError
+from annbench.upgrade.gallery import slots_of
 from annbench.upgrade.model import UpgradeReport
 
 SHARES = tuple(share / 10 for share in range(11))
@@ -76,6 +77,8 @@ def check_request(request: UpgradeRequest) -> None:
     names = [model.name for model in request.models]
     if len(set(names)) < len(names):
         raise UsageError(f"{', '.join(names)}: one name twice", where="upgrade", remedy="give files of other names")
+    for codes in request.codes:
+        slots_of(codes)
     for model in request.models:
         if model.metric != "cosine" or model.dtype in ("bits", "sets"):
             raise UsageError(

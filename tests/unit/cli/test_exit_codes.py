@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from synthetic_records import make_record
@@ -63,6 +64,38 @@ def test_exit_code(
     assert ended.value.code == code, err
     assert "Traceback" not in err
     assert (out != "") == (code == 0), "errors go to stderr alone"
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_report_where_a_file_is_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ResultStore(tmp_path / "results").write(make_record(search={"ef": 40}), {})
+    Path("file").write_text("mine")
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--out", out])
+    assert ended.value.code == errors.EXIT_USAGE
+    assert "file: is no folder; give another --out" in capsys.readouterr().err
+    assert Path("file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [(["run", "x"], True), (["train", "--verbose", "bebr"], True), (["data", "add", "x"], True),
+     (["upgrade"], False), (["data", "list"], False)],
+)  # fmt: skip
+def test_an_interrupted_command_promises_what_it_keeps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], goes_on: bool
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("annbench.cli.main.command_line", lambda: SimpleNamespace(make_context=interrupted))
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == errors.EXIT_INTERRUPTED
+    assert ("goes on from there" in capsys.readouterr().err) == goes_on
 
 
 def test_a_regression_exits_1_and_none_exits_0(annbench, tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ def test_names_for_files_given_by_path() -> None:
 CHILDREN = {
     "result": ("print('{\"result\": [1, 2]}')", None),
     "crash": ("import os, signal; os.kill(os.getpid(), signal.SIGBUS)", "died of SIGBUS"),
+    "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "died of SIGKILL.*want of memory"),
+    "ended": ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "died of SIGTERM.*start it again"),
     "exit": ("import sys; sys.exit('out of luck')", r"ended with code 1 and no answer \(out of luck\)"),
     "silent": ("pass", "ended with code 0 and no answer"),
     "noise": ("print('hello')", "no answer"),

@@ -126,7 +126,7 @@ def test_what_cannot_be_measured_is_refused(files: Path) -> None:
     with pytest.raises(UnknownNameError, match="unknown query set of old 'ood'"):
         check_request(request(files, query_set="ood"))
     with pytest.raises(UnknownNameError, match="unknown codes 'unifrm-4'; did you mean uniform-4"):
-        measure_upgrade(request(files, codes=("unifrm-4",)))
+        check_request(request(files, codes=("unifrm-4",)))
     with pytest.raises(UsageError, match="5 pairs are too few"):
         measure_upgrade(request(files, fit_on="learn", most_pairs=5))
     shuffled = np.random.default_rng(1).permutation(len(OLD))
