@@ -22,11 +22,13 @@ from interleaved import table
 
 from annbench import Index
 from annbench.indexes.spec import ID_BYTES
-from annbench.indexes.transforms.binarizer import BinarizerMetric
+from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
 from annbench.indexes.transforms.model_file import write_binarizer
+from annbench.train.held_out import HeldOut
+from annbench.train.pairs import Pairs
 from annbench.train.plan import Objective, TrainingPlan
 from annbench.train.seen import Seen
-from annbench.train.start import linear_start
+from annbench.train.start import best_start
 
 SHORTLIST = 100
 STEPS = (0, 1, 2, 3)
@@ -59,9 +61,7 @@ class Models:
         """The file of where training begins."""
         path = self.folder / f"{self.data.name}-{len(self.data.base)}-{bits}-{steps}-start.safetensors"
         if not path.exists():
-            seen = Seen.of(self.data.base, self.metric)
-            begun = linear_start(seen(self.data.base), bits // (steps + 1), steps, seed=0)
-            write_binarizer(path, seen.by(begun), {})
+            write_binarizer(path, Seen.of(self.data.base, self.metric).by(self._start(bits, steps)), {})
         return path
 
     def trained(self, bits: int, steps: int) -> Path:
@@ -78,9 +78,25 @@ class Models:
         """What binarizers are told of the set's."""
         return "euclidean" if self.data.metric == "euclidean" else "cosine"
 
-    def _train(self, bits: int, steps: int, path: Path) -> None:
+    def _start(self, bits: int, steps: int) -> Binarizer:
+        plan = TrainingPlan(bits=bits, steps=steps)
+        vectors = Seen.of(self.data.base, self.metric)(self.data.base)
+        return best_start(vectors, bits, [steps], self._prepared(plan)[1].recall, seed=plan.seed)
+
+    def _prepared(self, plan: TrainingPlan) -> tuple[Pairs, HeldOut]:
+        """The same for every plan of one objective."""
         # Here, because only training needs torch.
         from annbench.train.bebr_file import prepared
+
+        key = self.data.name, plan.objective
+        if key not in _PREPARED:
+            _PREPARED.clear()
+            seen = Seen.of(self.data.base, self.metric)
+            queries = None if self.data.learn is None else seen(self.data.learn)
+            _PREPARED[key] = prepared(seen(self.data.base), queries, self.metric, plan)
+        return _PREPARED[key]
+
+    def _train(self, bits: int, steps: int, path: Path) -> None:
         from annbench.train.trainer import Trainer
 
         # The minutes alone say when it ends.
@@ -88,20 +104,14 @@ class Models:
         plan = TrainingPlan.model_validate(
             {"bits": bits, "steps": steps, "hidden": self.hidden, "objective": self.objective, **until}
         )
-        seen = Seen.of(self.data.base, self.metric)
-        key = self.data.name
-        if key not in _PREPARED:
-            _PREPARED.clear()
-            queries = None if self.data.learn is None else seen(self.data.learn)
-            _PREPARED[key] = prepared(seen(self.data.base), queries, self.metric, plan)
-        trainer = Trainer(plan, *_PREPARED[key], linear_start(seen(self.data.base), plan.dim, steps, seed=0))
+        trainer = Trainer(plan, *self._prepared(plan), self._start(bits, steps))
         made = trainer.run(None, lambda _: None)
         told = [f"{recall:.3f}" for _, _, recall in trainer.state.recalls]
         print(f"{path.name}: held-out recall {' '.join(told)}, {trainer.state.batches} batches", flush=True)
-        write_binarizer(path, seen.by(made), {"recalls": trainer.state.recalls})
+        write_binarizer(path, Seen.of(self.data.base, self.metric).by(made), {"recalls": trainer.state.recalls})
 
 
-_PREPARED: dict[str, Any] = {}
+_PREPARED: dict[tuple[str, Objective], tuple[Pairs, HeldOut]] = {}
 
 
 def found(data: CoreSet, bits: int, method: str, size: float, ids: np.ndarray) -> Figure:

@@ -51,13 +51,25 @@ def bebr(
         ),
     ] = None,
     bits: Annotated[int, typer.Option("--bits", min=8, help="Of a code.")] = 256,
-    steps: Annotated[int, typer.Option("--steps", min=0, max=3, help="u: every dimension has u + 1 of the bits.")] = 1,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=0,
+            max=3,
+            help="u: every dimension has u + 1 of the bits; default: what finds most before training.",
+        ),
+    ] = None,
     objective: Annotated[
         str, typer.Option("--objective", help="What is learned by: ranking, or info_nce, which is the published one.")
     ] = "ranking",
     hidden: Annotated[int, typer.Option("--hidden", min=0, help="Width of the perceptrons; 0 leaves them out.")] = 256,
     minutes: Annotated[float, typer.Option("--minutes", min=0.01, help="It ends then, if not before.")] = 10.0,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="It ends after so many, if not before.")] = 30,
+    patience: Annotated[
+        int,
+        typer.Option("--patience", min=1, help="It ends where recall has not risen for so many evaluations."),
+    ] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything random.")] = 0,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core.")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N: what torch computes on.")] = "cpu",
@@ -83,13 +95,15 @@ def bebr(
 
     try:
         plan = TrainingPlan.model_validate(
-            {"bits": bits, "steps": steps, "hidden": hidden, "minutes": minutes, "epochs": epochs, "seed": seed,
+            {"bits": bits, "steps": steps or 0, "hidden": hidden, "minutes": minutes, "epochs": epochs,
+             "patience": patience, "seed": seed,
              "device": device, "objective": objective, "threads": threads or len(available_cores())}
         )  # fmt: skip
     except ValidationError as error:
         raise refused(error) from None
     request = TrainRequest(
-        dataset=find_dataset(dataset, data_dir), query_set=query_set, plan=plan, out=out.absolute(), force=force,
+        dataset=find_dataset(dataset, data_dir), query_set=query_set, plan=plan, choose_steps=steps is None,
+        out=out.absolute(), force=force,
         checkpoint=(checkpoint or out.with_name(f"{out.stem}.checkpoint")).absolute(),
         positives=None if positives is None else find_dataset(positives, data_dir),
         compatible_with=compatible_with and compatible_with.absolute(),
@@ -116,6 +130,7 @@ def _summary(trained: Trained) -> list[str]:
     return [
         f"learned from {trained.pairs:,} {trained.learned_from}: {trained.batches:,} batches "
         f"in {trained.seconds:,.0f} s",
+        f"codes of {trained.dim:,} dimensions with {trained.steps + 1} bits in each (u = {trained.steps})",
         f"recall@10 of held-out queries by codes alone: {trained.recall:.3f}, "
         f"from {trained.recalls[0][2]:.3f} at first",
         *both,

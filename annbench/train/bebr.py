@@ -25,7 +25,8 @@ METRICS: tuple[BinarizerMetric, ...] = get_args(BinarizerMetric)
 
 class TrainRequest(BaseModel):
     """What to learn from, and where to leave it. With a `query_set` that has queries to learn from, these are paired
-    with their neighbours; else vectors with theirs. With `positives`, row i of both datasets is a pair.
+    with their neighbours; else vectors with theirs. With `positives`, row i of both datasets is a pair. Where steps are
+    to be chosen, the plan's do not count: they are the older model's, or what finds most before training.
 
     `compatible_with` is the binarizer of an older model whose codes stay, and `old_dataset` has that model's vectors of
     the same things: then new queries learn to find old codes too (Gan et al., KDD 2023).
@@ -36,6 +37,7 @@ class TrainRequest(BaseModel):
     dataset: DatasetInfo
     query_set: str = DEFAULT_QUERY_SET
     plan: TrainingPlan
+    choose_steps: bool = False
     out: Path
     checkpoint: Path
     force: bool = False
@@ -46,13 +48,16 @@ class TrainRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of it; `recalls` are (batches, seconds, held-out recall@10), the first of where training began. In
-    compatible training a recall is the mean of two: `recall_alone` among its own codes, `recall_in_old` among the old.
+    """What came of it: codes of `dim` dimensions with `steps` + 1 bits in each. `recalls` are (batches, seconds,
+    held-out recall@10), the first of where training began. In compatible training a recall is the mean of two:
+    `recall_alone` among its own codes, `recall_in_old` among the old.
     """
 
     out: Path
     pairs: int
     learned_from: str
+    dim: int
+    steps: int
     recall_alone: float
     recall_in_old: float | None
     batches: int

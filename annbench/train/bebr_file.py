@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from annbench.datasets.dataset import Dataset
 from annbench.datasets.serving import Progress, serve
 from annbench.errors import UsageError
-from annbench.indexes.transforms.binarizer import BinarizerMetric, unit_rows
+from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric, unit_rows
 from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 from annbench.train.bebr import TrainRequest
 from annbench.train.held_out import HeldOut
 from annbench.train.pairs import LEAST_PAIRS, Pairs, neighbours, queries_and_documents, two_views
-from annbench.train.plan import TrainingPlan
+from annbench.train.plan import MOST_STEPS, TrainingPlan
 from annbench.train.seen import Seen
-from annbench.train.start import compatible_start, linear_start
+from annbench.train.start import best_start, compatible_start
 from annbench.train.trainer import Trainer
 
 Matrix = NDArray[np.float32]
@@ -27,7 +27,6 @@ Matrix = NDArray[np.float32]
 
 def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     """All of it; returns the fields of `bebr.Trained`."""
-    plan = request.plan
     progress("read", 0.0)
     with Dataset(Path(request.dataset.path)) as dataset:
         base, learn = dataset.base(), dataset.learn(request.query_set)
@@ -35,11 +34,14 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     seen = Seen.of(base, metric)
     vectors, queries = seen(base), None if learn is None else seen(learn)
     views = None if request.positives is None else seen(_base(Path(request.positives.path)))
-    old_levels = _old_levels(request)
+    old = _old_binarizer(request)
+    plan = request.plan if old is None else request.plan.model_copy(update={"steps": old.steps})
+    old_levels = None if old is None else _old_levels(request, old)
     progress("pairs", 0.0)
     pairs, held_out = prepared(vectors, queries if views is None else None, metric, plan, views, old_levels)
     if old_levels is None:
-        start = linear_start(vectors, plan.dim, plan.steps, seed=plan.seed)
+        start = best_start(vectors, plan.bits, _steps(request), held_out.recall, seed=plan.seed)
+        plan = plan.model_copy(update={"steps": start.steps})
     else:
         start = compatible_start(vectors, old_levels, plan.steps, seed=plan.seed)
     trainer = Trainer(plan, pairs, held_out, start)
@@ -59,8 +61,9 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     write_binarizer(request.out, seen.by(binarizer), about)
     request.checkpoint.unlink(missing_ok=True)
     return {"out": str(request.out), "pairs": len(pairs), "learned_from": _learned_from(request, queries),
-            "recall_alone": alone, "recall_in_old": in_old, "batches": state.batches,
-            "seconds": state.seconds, "recall": state.best, "recalls": state.recalls}  # fmt: skip
+            "dim": start.dim, "steps": start.steps, "recall_alone": alone, "recall_in_old": in_old,
+            "batches": state.batches, "seconds": state.seconds, "recall": state.best,
+            "recalls": state.recalls}  # fmt: skip
 
 
 def _learned_from(request: TrainRequest, queries: Matrix | None) -> str:
@@ -75,23 +78,36 @@ def _base(path: Path) -> NDArray[Any]:
     return base
 
 
-def _old_levels(request: TrainRequest) -> NDArray[np.int8] | None:
-    """Codes of the old model's vectors of all base rows, by its binarizer. Raises ModelFileError, UsageError."""
-    if request.compatible_with is None or request.old_dataset is None:
+def _steps(request: TrainRequest) -> list[int]:
+    """Those to choose from."""
+    if not request.choose_steps:
+        return [request.plan.steps]
+    return [steps for steps in range(MOST_STEPS + 1) if request.plan.bits % (steps + 1) == 0]
+
+
+def _old_binarizer(request: TrainRequest) -> Binarizer | None:
+    """Whose codes stay. Raises ModelFileError, UsageError."""
+    if request.compatible_with is None:
         return None
-    old, plan, where = read_binarizer(request.compatible_with).binarizer, request.plan, str(request.compatible_with)
-    if (old.dim, old.steps) != (plan.dim, plan.steps):
+    old, plan = read_binarizer(request.compatible_with).binarizer, request.plan
+    bits = old.dim * (old.steps + 1)
+    if bits != plan.bits or not (request.choose_steps or old.steps == plan.steps):
         raise UsageError(
-            f"its codes have {old.dim * (old.steps + 1)} bits in {old.steps} steps",
-            where=where,
-            remedy=f"codes can be compared where they are alike: give --bits {old.dim * (old.steps + 1)} "
-            f"--steps {old.steps}",
+            f"its codes have {bits} bits in {old.steps} steps",
+            where=str(request.compatible_with),
+            remedy=f"codes can be compared where they are alike: give --bits {bits} --steps {old.steps}",
         )
+    return old
+
+
+def _old_levels(request: TrainRequest, old: Binarizer) -> NDArray[np.int8]:
+    """Codes of the old model's vectors of all base rows, by its binarizer. Raises UsageError."""
+    assert request.old_dataset is not None  # check_request
     vectors = _base(Path(request.old_dataset.path)).astype(np.float32, copy=False)
     if vectors.shape[1] != old.dim_in:
         raise UsageError(
             f"was trained on vectors of {old.dim_in} dimensions, {request.old_dataset.name} has {vectors.shape[1]}",
-            where=where,
+            where=str(request.compatible_with),
             remedy="give the vectors of the model that it was trained on",
         )
     return old.levels(vectors if old.metric == "euclidean" else unit_rows(vectors))

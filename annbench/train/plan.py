@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+MOST_STEPS = 3
+
 Objective = Literal["ranking", "info_nce"]
 
 # What goes with an objective where it is not given.
 _USUAL: dict[str, dict[str, Any]] = {
-    "ranking": {"batch": 64, "learning_rate": 1e-4},
-    "info_nce": {"batch": 512, "learning_rate": 5e-5},
+    "ranking": {"batch": 64, "learning_rate": 1e-4, "temperature": 0.1},
+    "info_nce": {"batch": 512, "learning_rate": 5e-5, "temperature": 0.05},
 }
 
 
@@ -31,7 +33,7 @@ class TrainingPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bits: int = Field(default=256, ge=8, le=1 << 15)
-    steps: int = Field(default=1, ge=0, le=3)
+    steps: int = Field(default=1, ge=0, le=MOST_STEPS)
     objective: Objective = "ranking"
     hidden: int = Field(default=256, ge=0, le=1 << 14)
     blocks: int = Field(default=1, ge=1, le=4)
@@ -44,7 +46,7 @@ class TrainingPlan(BaseModel):
     minutes: float | None = Field(default=10.0, gt=0)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    temperature: float = Field(default=0.05, gt=0)
+    temperature: float = Field(gt=0)
     hardest: int = Field(default=256, ge=1)
     queue_batches: int = Field(default=0, ge=0, le=1024)
     momentum: float = Field(default=0.99, ge=0, lt=1)

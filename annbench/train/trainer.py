@@ -77,7 +77,7 @@ class Trainer:
         self.old_codes = (
             []
             if pairs.old_levels is None
-            else [self.batches.tensor(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, plan.steps)]
+            else [self.batches.tensor(levels.astype(np.float32)) for levels in steps_of(pairs.old_levels, start.steps)]
         )
         objective = Ranking if plan.objective == "ranking" else InfoNce
         self.objective = objective(plan, self.batches, self.old_codes)

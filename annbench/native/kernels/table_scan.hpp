@@ -185,6 +185,13 @@ inline constexpr SideBySide side_by_side = [] {
   return made;
 }();
 
+// Where blocks are read side by side, of `bytes` together, the same place of those that come next, or a few later: ahead of
+// the first by less lies what the second reads now.
+inline constexpr std::size_t bytes_ahead(std::size_t bytes) {
+  constexpr std::size_t least = 2 * table_bytes_ahead, most = 4 * table_bytes_ahead;  // beyond, it may be gone when read
+  return bytes == 0 || bytes > most ? least : (least + bytes - 1) / bytes * bytes;
+}
+
 // The sums of `at_once` blocks for several queries: of codes 0 … 15 and of codes 16 … 31.
 template <std::size_t queries, std::size_t at_once>
 struct WideSums {
@@ -197,12 +204,13 @@ ANNBENCH_TARGET_VBMI inline void wide_sums(const std::uint8_t* const* tables, co
   const __m512i place = _mm512_loadu_si512(side_by_side.places), part = _mm512_loadu_si512(side_by_side.parts);
   const __m512i mask = _mm512_set1_epi8(15), ones = _mm512_set1_epi8(1);
   constexpr int masked_or = 0xea;  // (codes & mask) | part
+  const std::size_t ahead = bytes_ahead(at_once * table_block_bytes(groups));
   for (std::size_t k = 0; k < at_once; ++k)
     for (std::size_t q = 0; q < queries; ++q) sums.low[k][q] = sums.high[k][q] = _mm512_setzero_si512();
   for (std::size_t b = 0; b < 16 * groups; b += 64)
     for (std::size_t k = 0; k < at_once; ++k) {
       const std::uint8_t* line = blocks + k * table_block_bytes(groups) + b;
-      _mm_prefetch(reinterpret_cast<const char*>(line + table_bytes_ahead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(line + ahead), _MM_HINT_T0);
       const __m512i codes = _mm512_permutexvar_epi8(place, _mm512_loadu_si512(line));
       const __m512i first = _mm512_ternarylogic_epi32(codes, mask, part, masked_or);
       const __m512i second = _mm512_ternarylogic_epi32(_mm512_srli_epi16(codes, 4), mask, part, masked_or);

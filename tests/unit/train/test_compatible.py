@@ -132,6 +132,25 @@ def test_from_files_to_a_model_that_says_what_it_goes_with(files: Path) -> None:
     assert about["recall_in_old"] == trained.recall_in_old
 
 
+def test_steps_are_chosen(files: Path) -> None:
+    wish = plan(epochs=1, steps=0)
+    trained = train_bebr(request(files, plan=wish, choose_steps=True))
+    made = read_binarizer(trained.out).binarizer
+    assert (made.dim, made.steps) == (trained.dim, trained.steps)
+    assert made.dim * (made.steps + 1) == wish.bits
+    assert read_binarizer(trained.out).about["plan"]["steps"] == made.steps
+    given = [train_bebr(request(files, plan=plan(epochs=1, steps=steps), force=True)).recalls[0] for steps in (0, 1, 3)]
+    assert trained.recalls[0][2] == max(recall for _, _, recall in given)
+
+
+def test_steps_are_those_of_the_older_model(files: Path) -> None:
+    old = {"compatible_with": files / "old.safetensors", "old_dataset": "old"}
+    trained = train_bebr(request(files, plan=plan(epochs=1, steps=0), choose_steps=True, **old))
+    assert trained.steps == OLD_BINARIZER.steps
+    with pytest.raises(UsageError, match="its codes have 32 bits in 1 steps; codes can be compared where they"):
+        train_bebr(request(files, plan=plan(epochs=1, steps=0, bits=33), choose_steps=True, force=True, **old))
+
+
 def test_pairs_of_two_views(files: Path) -> None:
     trained = train_bebr(request(files, positives="noisy"))
     assert trained.learned_from == "vectors with those of noisy"

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="annbench[train] is not installed")
 
 from annbench.errors import ModelFileError, TrainingError, UsageError  # noqa: E402
-from annbench.indexes.transforms.binarizer import unit_rows  # noqa: E402
+from annbench.indexes.transforms.binarizer import Binarizer, unit_rows  # noqa: E402
 from annbench.train.held_out import HeldOut  # noqa: E402
 from annbench.train.info_nce import Queue, info_nce, sharpness_of, similarity  # noqa: E402
 from annbench.train.network import Network, Shape, sign  # noqa: E402
@@ -19,7 +19,7 @@ from annbench.train.pairs import Pairs, neighbours, queries_and_documents, two_v
 from annbench.train.plan import Objective, TrainingPlan  # noqa: E402
 from annbench.train.ranking import NOTHING, Ranking, nearest_others, ranking_loss  # noqa: E402
 from annbench.train.seen import Seen  # noqa: E402
-from annbench.train.start import itq_rotation, linear_start  # noqa: E402
+from annbench.train.start import best_start, itq_rotation, linear_start  # noqa: E402
 from annbench.train.trainer import Trainer  # noqa: E402
 
 DIM = 16
@@ -87,6 +87,33 @@ def test_training_begins_at_itq_and_what_it_leaves() -> None:
     assert np.allclose(rotation @ rotation.T, np.eye(12), atol=1e-9)
     held_out = HeldOut.of(ASKED, X, "cosine")
     assert held_out.recall(start) > held_out.recall(start.prefix(0))
+
+
+def test_training_begins_where_most_is_found() -> None:
+    held_out = HeldOut.of(ASKED, X, "cosine")
+    tried: list[Binarizer] = []
+
+    def recall(start: Binarizer) -> float:
+        tried.append(start)
+        return held_out.recall(start)
+
+    best = best_start(X, 48, (0, 1, 2), recall, seed=0)
+    assert [(start.dim, start.steps) for start in tried[:3]] == [(48, 0), (24, 1), (16, 2)]
+    assert len(tried) == 5, "and what finds most of them without half of the mean, and without all"
+    assert {start.steps for start in tried[3:]} == {max(tried[:3], key=held_out.recall).steps}
+    assert held_out.recall(best) == max(map(held_out.recall, tried))
+    del tried[:]
+    best_start(X - X.mean(axis=0), 48, (1,), recall, seed=0)
+    assert len(tried) == 1, "there is no mean"
+
+
+def test_a_mean_that_tells_what_is_near_is_kept() -> None:
+    random = np.random.default_rng(3)
+    common = random.exponential(1.0, (1300, 1))  # how much of what all share each of them has
+    rows = unit_rows((common + random.standard_normal((1300, DIM))).astype(np.float32))
+    held_out = HeldOut.of(rows[1200:], rows[:1200], "cosine")
+    best = best_start(rows[:1200], 48, (1,), held_out.recall, seed=0)
+    assert held_out.recall(best) > held_out.recall(linear_start(rows[:1200], 24, 1, seed=0)) + 0.02
 
 
 def test_the_loss_by_hand() -> None:
