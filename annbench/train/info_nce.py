@@ -26,6 +26,7 @@ from annbench.train.network import Network
 from annbench.train.plan import TrainingPlan
 
 NEVER = -1e9  # as a similarity: exp() of it is 0
+TEMPERATURE = 0.05
 
 
 class Queue:
@@ -118,7 +119,7 @@ class InfoNce:
         back = onward[:, : len(anchors)].T
         barred = own[:, None] == other_ids[None, :]
         loss = torch.zeros((), device=anchors.device)
-        how = self.plan.temperature, self.plan.hardest
+        how = self.plan.temperature or TEMPERATURE, self.plan.hardest
         for step, (a, p) in enumerate(codes):
             sharpness = network.sharpness[step]
             among = torch.cat([p, self.queue.codes[step, filled]])

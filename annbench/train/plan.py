@@ -13,8 +13,8 @@ Objective = Literal["ranking", "info_nce"]
 
 # What goes with an objective where it is not given.
 _USUAL: dict[str, dict[str, Any]] = {
-    "ranking": {"batch": 64, "learning_rate": 1e-4, "temperature": 0.1},
-    "info_nce": {"batch": 512, "learning_rate": 5e-5, "temperature": 0.05},
+    "ranking": {"batch": 64, "learning_rate": 1e-4, "momentum": 0.998},
+    "info_nce": {"batch": 512, "learning_rate": 5e-5, "momentum": 0.99},
 }
 
 
@@ -25,6 +25,9 @@ class TrainingPlan(BaseModel):
     By `ranking` (annbench/train/ranking.py) every anchor has `negatives`, looked for every `mine_every` batches. By
     `info_nce` (annbench/train/info_nce.py), where vectors are paired with their neighbours, a batch is made of
     neighbourhoods: some vectors with the `neighbourhood` nearest of each, itself among them; 1 for vectors at random.
+
+    Without a `temperature` it is that of the objective; ranking's goes with the noise of codes of so many dimensions.
+    Where training is evaluated, it is an average: of all batches so far, the later the more, or by `momentum`.
 
     It ends after `epochs` or `minutes`, or where recall on held-out queries has not risen for `patience` evaluations,
     one every `evaluate_every` batches.
@@ -46,10 +49,10 @@ class TrainingPlan(BaseModel):
     minutes: float | None = Field(default=10.0, gt=0)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    temperature: float = Field(gt=0)
+    temperature: float | None = Field(default=None, gt=0)
     hardest: int = Field(default=256, ge=1)
     queue_batches: int = Field(default=0, ge=0, le=1024)
-    momentum: float = Field(default=0.99, ge=0, lt=1)
+    momentum: float = Field(ge=0, lt=1)
     clip: float = Field(default=5.0, gt=0)
     evaluate_every: int = Field(default=128, ge=1)
     patience: int = Field(default=10, ge=1)

@@ -11,6 +11,8 @@ Negatives are found by a scan of codes that the network's follower makes, anew e
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,6 +25,7 @@ from annbench.train.plan import TrainingPlan
 CODED_AT_ONCE = 8192
 SOUGHT_AT_ONCE = 512
 NOTHING = -1
+NOISE = 0.6  # τ·√dim: cosines of ±1 codes deviate by about 1/√dim
 
 
 def ranking_loss(scores: Tensor, belong: int, temperature: float, counted: Tensor) -> Tensor:
@@ -72,7 +75,8 @@ class Ranking:
 
     def _of(self, asked: Tensor, codes: Tensor, places: Tensor, ids: Tensor, belong: int) -> Tensor:
         scores = torch.einsum("nd,nmd->nm", asked, codes[places])
-        return ranking_loss(scores, belong, self.plan.temperature, ids[:, belong:] != NOTHING)
+        temperature = self.plan.temperature or NOISE / math.sqrt(codes.shape[1])
+        return ranking_loss(scores, belong, temperature, ids[:, belong:] != NOTHING)
 
     def _mine(self, follower: Network, first: int) -> None:
         """Negatives of the anchors of batches `first` … `first` + mine_every − 1."""

@@ -146,7 +146,7 @@ class Trainer:
         self.optimizer.step()
         with torch.no_grad():
             for mine, theirs in zip(self.follower.parameters(), self.network.parameters(), strict=True):
-                mine.lerp_(theirs, 1 - self.plan.momentum)
+                mine.lerp_(theirs, following(self.plan.momentum, self.state.batches))
         return float(loss.item())
 
     def _set_learning_rate(self) -> None:
@@ -169,6 +169,13 @@ class Trainer:
     def _folded(self) -> Binarizer:
         folded: Binarizer = self.follower.train(False).folded()
         return folded
+
+
+def following(momentum: float, batches: int) -> float:
+    """The weight of the network in the average that follows it, after so many batches: at first of all that there was,
+    the later the more.
+    """
+    return max(1 - momentum, 2 / (batches + 3))
 
 
 def checked_device(name: str) -> torch.device:

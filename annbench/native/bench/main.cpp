@@ -86,12 +86,11 @@ void measure(const Case& what, const Options& options) {
   for (const annbench::Isa isa : annbench::available_isas()) tables.push_back(&annbench::kernels_named(annbench::isa_name(isa)));
   std::vector<std::size_t> repeats(tables.size() + 1, 1);
   std::vector<std::vector<double>> seconds(tables.size()), to_scalar(tables.size()), to_read(tables.size());
-  std::vector<double> reads;
   for (int round = 0; round <= options.rounds; ++round) {  // the first one warms up
-    double read = 0;
-    if (what.bytes > 0) read = seconds_of([&] { sink = read_all(what.data, what.bytes); }, repeats.back());
-    double scalar = 0;
+    double read = 0, scalar = 0;
     for (std::size_t t = 0; t < tables.size(); ++t) {
+      // Right before each of them: what memory gives to one core changes from one tenth of a second to the next.
+      if (what.bytes > 0) read = seconds_of([&] { sink = read_all(what.data, what.bytes); }, repeats.back());
       const double taken = seconds_of([&] { what.call(*tables[t]); }, repeats[t]);
       if (t == 0) scalar = taken;
       if (round == 0) continue;
@@ -99,7 +98,6 @@ void measure(const Case& what, const Options& options) {
       to_scalar[t].push_back(scalar / taken);
       to_read[t].push_back(read / taken);
     }
-    if (round > 0) reads.push_back(read);
   }
   for (std::size_t t = 0; t < tables.size(); ++t) {
     const double taken = median(seconds[t]);
