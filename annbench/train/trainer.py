@@ -65,7 +65,8 @@ class Trainer:
         self.network = Network(shape)
         self.network.begin_at(start)
         self.network.to(self.device)
-        self._sharpen()
+        if plan.objective == "info_nce":
+            self._sharpen()
         self.follower = copy.deepcopy(self.network).requires_grad_(False)
         self.best = copy.deepcopy(self.network.state_dict())
         rest = [value for name, value in self.network.named_parameters() if name != "sharpness"]
