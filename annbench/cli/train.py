@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-_PHASES = {"read": "reading the vectors", "pairs": "looking for neighbours", "train": "training"}
+_PHASES = {"read": "reading the vectors", "pairs": "looking for neighbours", "start": "choosing a start",
+           "train": "training"}  # fmt: skip
 
 
 @app.callback()

@@ -39,6 +39,7 @@ def train(request: TrainRequest, progress: Progress) -> dict[str, Any]:
     old_levels = None if old is None else _old_levels(request, old)
     progress("pairs", 0.0)
     pairs, held_out = prepared(vectors, queries if views is None else None, metric, plan, views, old_levels)
+    progress("start", 0.0)
     if old_levels is None:
         start = best_start(vectors, plan.bits, _steps(request), held_out.recall, seed=plan.seed)
         plan = plan.model_copy(update={"steps": start.steps})
