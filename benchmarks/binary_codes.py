@@ -22,8 +22,8 @@ from interleaved import table
 
 from annbench import Index
 from annbench.indexes.spec import ID_BYTES
-from annbench.indexes.transforms.binarizer import Binarizer, BinarizerMetric
-from annbench.indexes.transforms.model_file import write_binarizer
+from annbench.indexes.transforms.binarizer import BinarizerMetric
+from annbench.indexes.transforms.model_file import read_binarizer, write_binarizer
 from annbench.train.held_out import HeldOut
 from annbench.train.pairs import Pairs
 from annbench.train.plan import Objective, TrainingPlan
@@ -61,7 +61,10 @@ class Models:
         """The file of where training begins."""
         path = self.folder / f"{self.data.name}-{len(self.data.base)}-{bits}-{steps}-start.safetensors"
         if not path.exists():
-            write_binarizer(path, Seen.of(self.data.base, self.metric).by(self._start(bits, steps)), {})
+            plan, seen = TrainingPlan(bits=bits, steps=steps), Seen.of(self.data.base, self.metric)
+            recall = self._prepared(plan)[1].recall
+            start = best_start(seen(self.data.base), bits, [steps], recall, seed=plan.seed)
+            write_binarizer(path, seen.by(start), {})
         return path
 
     def trained(self, bits: int, steps: int) -> Path:
@@ -77,11 +80,6 @@ class Models:
     def metric(self) -> BinarizerMetric:
         """What binarizers are told of the set's."""
         return "euclidean" if self.data.metric == "euclidean" else "cosine"
-
-    def _start(self, bits: int, steps: int) -> Binarizer:
-        plan = TrainingPlan(bits=bits, steps=steps)
-        vectors = Seen.of(self.data.base, self.metric)(self.data.base)
-        return best_start(vectors, bits, [steps], self._prepared(plan)[1].recall, seed=plan.seed)
 
     def _prepared(self, plan: TrainingPlan) -> tuple[Pairs, HeldOut]:
         """The same for every plan of one objective."""
@@ -104,7 +102,8 @@ class Models:
         plan = TrainingPlan.model_validate(
             {"bits": bits, "steps": steps, "hidden": self.hidden, "objective": self.objective, **until}
         )
-        trainer = Trainer(plan, *self._prepared(plan), self._start(bits, steps))
+        start = read_binarizer(self.begun(bits, steps)).binarizer
+        trainer = Trainer(plan, *self._prepared(plan), start)
         made = trainer.run(None, lambda _: None)
         told = [f"{recall:.3f}" for _, _, recall in trainer.state.recalls]
         print(f"{path.name}: held-out recall {' '.join(told)}, {trainer.state.batches} batches", flush=True)

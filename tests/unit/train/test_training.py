@@ -247,10 +247,10 @@ def test_neighbours_that_do_not_belong_are_negatives() -> None:
     assert not (negatives == rows[:, None]).any()
 
 
-# Not so InfoNCE with 16 single bits: what it raises is recall among many more than ten.
-@pytest.mark.parametrize(("steps", "objective"), [(0, "ranking"), (1, "ranking"), (1, "info_nce")])
+@pytest.mark.parametrize("objective", ["ranking", "info_nce"])
+@pytest.mark.parametrize("steps", [0, 1])
 def test_training_finds_more(steps: int, objective: Objective) -> None:
-    chosen = plan(bits=16 * (steps + 1), steps=steps, epochs=8, objective=objective, learning_rate=1e-3)
+    chosen = plan(bits=32, steps=steps, epochs=8, objective=objective, learning_rate=1e-3)
     run = trainer(chosen)
     trained = run.run(None, silent)
     first, best = run.state.recalls[0][2], run.state.best
