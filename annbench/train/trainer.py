@@ -67,7 +67,7 @@ class Trainer:
         self.network.to(self.device)
         if plan.objective == "info_nce":
             self._sharpen()
-        self.follower = copy.deepcopy(self.network).requires_grad_(False)
+        self.follower = copy.deepcopy(self.network).requires_grad_(False).train(False)
         self.best = copy.deepcopy(self.network.state_dict())
         rest = [value for name, value in self.network.named_parameters() if name != "sharpness"]
         self.optimizer = torch.optim.AdamW(
