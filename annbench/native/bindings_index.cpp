@@ -214,7 +214,8 @@ void bind_composed_index(nb::module_& m) {
       .def("__init__", [](RecurrentBinarizer* self, Vector<const std::uint32_t> shape, Vector<const float> values) {
             new (self) RecurrentBinarizer({shape.data(), shape.size()}, {values.data(), values.size()});
           }, "shape"_a.noconvert(), "values"_a.noconvert())
-      .def("map", binarized, "rows"_a.noconvert());
+      .def("map", binarized, "rows"_a.noconvert())
+      .def_prop_ro("nbytes", &RecurrentBinarizer::nbytes);
   nb::class_<HalfVectors>(m, "HalfVectors")
       .def(nb::init<std::size_t, std::size_t, float>(), "nodes"_a, nb::kw_only(), "dim"_a, "scale"_a)
       .def("put", [](HalfVectors& self, std::size_t first, Matrix<const float> vectors) {

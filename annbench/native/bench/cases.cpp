@@ -71,9 +71,9 @@ Case selected(std::size_t bytes, std::size_t groups, std::uint32_t largest, std:
   for (std::size_t q = 0; q < queries; ++q) of_queries[q] = data->query.data() + 16 * groups * q;
   using Hits = std::pair<std::vector<std::uint32_t>, std::vector<std::size_t>>;
   auto hits = std::make_shared<Hits>(2 * count * queries, queries);
-  const std::vector<std::uint32_t> limits(queries, 0);
+  const std::vector<SelectLimit> limits(queries);
   return {"", count * queries, count * row, data->rows.data(), [=](const KernelTable& kernels) {
-            kernels.table_select(of_queries.data(), queries, data->rows.data(), groups, count, largest, limits.data(),
+            kernels.table_select(of_queries.data(), queries, data->rows.data(), groups, count, largest, limits.data(), {},
                                  hits->first.data(), hits->first.data() + count * queries, hits->second.data());
           }, data};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -29,7 +30,8 @@ LevelBlocks::LevelBlocks(std::size_t dim, int bits, float weight, LevelQuery que
     : levels_(dim, bits, weight, query),
       groups_(groups_of(dim, bits)),
       distances_(query == LevelQuery::levels &&
-                 table_groups(groups_) * largest_entry(group(0)) <= most_of_table_select) {}
+                 table_groups(groups_) * largest_entry(group(0)) <= most_of_table_select),
+      length_shift_(std::countl_zero(static_cast<std::uint16_t>(levels_.most_excess()))) {}
 
 std::size_t LevelBlocks::bytes(std::size_t part, std::size_t count) const {
   if (part == 0) return (count + table_block - 1) / table_block * table_block_bytes(table_groups(groups_));
@@ -204,27 +206,58 @@ void LevelBlocks::refine(const KernelTable&, const Query& query, const Probe& pr
   }
 }
 
-float LevelBlocks::shortest(const CodesView& codes, std::size_t first, std::size_t count) const {
-  if (levels_.bits() == 1) return levels_.norm(0);
+LevelBlocks::Range LevelBlocks::range_of(const CodesView& codes, std::size_t first, std::size_t count) const {
+  if (levels_.bits() == 1 || count == 0) return {};
   // With a sign where that is possible: every machine has a minimum of such words.
-  const auto least_of = [&]<class Word>(Word least) {
+  const auto range = [&]<class Word>(Word least, Word most) {
     const std::uint8_t* excess = codes[1] + 2 * first;
     for (std::size_t i = 0; i < count; ++i) {
       Word each;
       std::memcpy(&each, excess + 2 * i, 2);
       least = std::min(least, each);
+      most = std::max(most, each);
     }
-    return static_cast<std::uint32_t>(least);
+    return Range{static_cast<std::uint32_t>(least), static_cast<std::uint32_t>(most)};
   };
-  return levels_.norm(levels_.bits() == 2 ? least_of(std::int16_t{0x7fff}) : least_of(std::uint16_t{0xffff}));
+  return levels_.bits() == 2 ? range(std::int16_t{0x7fff}, std::int16_t{0}) : range(std::uint16_t{0xffff}, std::uint16_t{0});
 }
 
-float LevelBlocks::passing_sum(const Query& query, const Probe& probe, float threshold, float norm) const {
-  const float needed = (threshold - probe.offset - query.scale.constant) / query.scale.factor;
-  const float none = query.step < 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
-  // Of cosines below 0 longer codes are better.
-  if (!(needed > 0) || query.step == 0) return none;
-  return (needed * (1 - 1e-5f) * norm - query.base) / query.step + (query.step < 0 ? 1 : -1);
+float LevelBlocks::passing_sum(const Query& query, float needed, float norm) const {
+  return (needed * norm - query.base) / query.step + (query.step < 0 ? 1 : -1);
+}
+
+float LevelBlocks::needed_of(const Query& query, const Probe& probe, float threshold) const {
+  return (threshold - probe.offset - query.scale.constant) / query.scale.factor * (1 - 1e-5f);
+}
+
+// From the shortest code to one between, of norms in equal distances, and from there to the longest.
+LevelBlocks::Chords LevelBlocks::chords_of(const Range& range) const {
+  const float shortest = levels_.norm(range.least), longest = levels_.norm(range.most), half = (shortest + longest) / 2;
+  const auto between = static_cast<std::uint32_t>((half * half - static_cast<float>(dim())) / 8);
+  const std::array<std::uint32_t, 3> excesses = {range.least, std::clamp(between, range.least, range.most), range.most};
+  Chords chords{{shortest, levels_.norm(excesses[1]), longest}, {}};
+  const float unit = std::ldexp(1.0f, length_shift_ - 16);  // by what a slope of 1 falls over an excess of 1
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::uint32_t run = excesses[i + 1] - excesses[i];
+    chords.lines[i] = {run > 0 ? 1 / (static_cast<float>(run) * unit) : 0, unit * static_cast<float>(excesses[i])};
+  }
+  return chords;
+}
+
+SelectLimit LevelBlocks::limit_of(const Query& query, const Probe& probe, float threshold, const Chords& chords) const {
+  const float needed = needed_of(query, probe, threshold);
+  if (!(needed > 0)) return select_up_to(most_of_table_select);
+  std::array<float, 3> sums;
+  for (std::size_t i = 0; i < 3; ++i) sums[i] = passing_sum(query, needed, chords.norms[i]);
+  SelectLimit limit;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Chords::Line& line = chords.lines[i];
+    const auto slope = static_cast<std::uint16_t>(std::min((sums[i] - sums[i + 1]) * line.slope_of_fall, 65535.0f));
+    const float most = sums[i] + static_cast<float>(slope) * line.fall_of_slope;
+    if (most >= most_of_table_select) return select_up_to(most_of_table_select);
+    limit.lines[i] = {static_cast<std::uint16_t>(std::max(most, 0.0f)), slope};
+  }
+  return limit;
 }
 
 void LevelBlocks::select_together(const KernelTable& kernels, std::span<const Query* const> queries,
@@ -232,16 +265,18 @@ void LevelBlocks::select_together(const KernelTable& kernels, std::span<const Qu
                                   std::size_t count, std::span<const float> thresholds, std::uint32_t* places,
                                   float* scores, std::size_t* found) const {
   std::array<std::uint32_t, together * most_selected> sums;
-  std::array<std::uint32_t, together> limits;
+  std::array<SelectLimit, together> limits;
   std::array<const std::uint8_t*, together> tables;
   const std::size_t groups = table_groups(groups_);
-  const float norm = shortest(codes, first, count);
+  const Chords chords = chords_of(range_of(codes, first, count));
+  CodeLengths lengths;
+  if (levels_.bits() > 1) lengths = {codes[1] + 2 * first, length_shift_};
   for (std::size_t q = 0; q < queries.size(); ++q) {
-    limits[q] = static_cast<std::uint32_t>(std::clamp(passing_sum(*queries[q], *probes[q], thresholds[q], norm), 0.0f, 1e9f));
+    limits[q] = limit_of(*queries[q], *probes[q], thresholds[q], chords);
     tables[q] = queries[q]->tables.data();
   }
   kernels.table_select(tables.data(), queries.size(), codes[0] + first / table_block * table_block_bytes(groups), groups,
-                       count, largest_entry(group(0)), limits.data(), places, sums.data(), found);
+                       count, largest_entry(group(0)), limits.data(), lengths, places, sums.data(), found);
   for (std::size_t q = 0; q < queries.size(); ++q) {
     std::size_t kept = 0;
     for (std::size_t i = count * q; i < count * q + found[q]; ++i) {
@@ -273,13 +308,17 @@ std::size_t LevelBlocks::select(const KernelTable& kernels, const Query& query, 
     std::array<std::uint32_t, scanned_at_once> sums;
     kernels.table_scan(query.tables.data(), codes[0] + from / table_block * table_block_bytes(groups), groups, some,
                        sums.data());
+    const float needed = needed_of(query, probe, threshold);
     for (std::size_t block = 0; block < some; block += table_block) {
       const std::size_t end = std::min(some, block + table_block);
-      const float sum = passing_sum(query, probe, threshold, shortest(codes, from + block, end - block));
-      const auto limit = static_cast<std::int32_t>(std::clamp(sum, 0.0f, 1e9f));
-      std::int32_t most = 0;
-      for (std::size_t i = block; i < end; ++i) most = std::max(most, static_cast<std::int32_t>(sums[i]));
-      if (most < limit) continue;
+      // Of cosines below 0 longer codes are better.
+      if (needed > 0 && query.step != 0) {
+        const float sum = passing_sum(query, needed, levels_.norm(range_of(codes, from + block, end - block).least));
+        const auto limit = static_cast<std::int32_t>(std::clamp(sum, 0.0f, 1e9f));
+        std::int32_t most = 0;
+        for (std::size_t i = block; i < end; ++i) most = std::max(most, static_cast<std::int32_t>(sums[i]));
+        if (most < limit) continue;
+      }
       for (std::size_t i = block; i < end; ++i) {
         const float score = score_of(query, probe.offset, sums[i], norm_at(codes, from + i));
         if (!(score >= threshold)) continue;

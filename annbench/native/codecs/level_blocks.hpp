@@ -7,8 +7,8 @@
 // that it is (offset + product)/2. For another query products are rounded to multiples of one step.
 //
 // Part 0 are blocks of kernels/table_scan.hpp; part 1 two bytes a code, the excess of its length, where codes have more than
-// 1 bit. A scan compares sums as integers with what the shortest of some codes would need, and looks at lengths only where
-// one passes.
+// 1 bit. A scan compares sums as integers with what a code of this length would need, by lines that lie above it, and
+// scores only what passes.
 #pragma once
 
 #include <array>
@@ -89,17 +89,34 @@ class LevelBlocks {
   void fill_exact(Query& prepared) const;
   void fill_rounded(const float* query, Query& prepared) const;
   float norm_at(const CodesView& codes, std::size_t place) const;
-  // The length of the shortest of these codes.
-  float shortest(const CodesView& codes, std::size_t first, std::size_t count) const;
-  // The sum that a code of this length, or of a greater one, has to reach for its score to pass: at least or at most,
-  // as sums rise or fall with scores. A little less is asked than that, so that no rounding keeps away what score_of()
-  // lets pass; −∞ or ∞ where all may pass.
-  float passing_sum(const Query& query, const Probe& probe, float threshold, float norm) const;
+  // The least and the greatest excess of these codes.
+  struct Range {
+    std::uint32_t least = 0, most = 0;
+  };
+  Range range_of(const CodesView& codes, std::size_t first, std::size_t count) const;
+  // The ⟨q, z⟩/‖z‖ that a score passes with. A little less than that, so that no rounding keeps away what score_of() lets
+  // pass.
+  float needed_of(const Query& query, const Probe& probe, float threshold) const;
+  // The sum that a code of this length, or of a greater one, has to reach then: at least or at most, as sums rise or fall
+  // with scores. Where more than 0 is needed.
+  float passing_sum(const Query& query, float needed, float norm) const;
+  // The same for the kernel, as lines above it: a sum falls with a norm in a line, with an excess, which is of squares, in a
+  // curve that hangs below its chords.
+  struct Chords {
+    struct Line {
+      float slope_of_fall, fall_of_slope;  // from one end to the other; from an excess of 0 to the shorter end
+    };
+    std::array<float, 3> norms;
+    std::array<Line, 2> lines;
+  };
+  Chords chords_of(const Range& range) const;
+  SelectLimit limit_of(const Query& query, const Probe& probe, float threshold, const Chords& chords) const;
   float score_of(const Query& query, float offset, std::uint32_t sum, float norm) const;
 
   Levels levels_;
   std::size_t groups_;
-  bool distances_;  // whether sums are
+  bool distances_;    // whether sums are
+  int length_shift_;  // of excesses, so that they fill 16 bits
 };
 
 static_assert(Codec<LevelBlocks>);

@@ -55,10 +55,6 @@ std::uint32_t Levels::excess_of(const std::uint8_t* codes) const {
   return static_cast<std::uint32_t>(excess);
 }
 
-float Levels::norm(std::uint32_t excess) const {
-  return std::sqrt(static_cast<float>(static_cast<std::uint32_t>(dim()) + 8 * excess));
-}
-
 Levels::Scale Levels::scale_of(const std::uint8_t* query_codes) const {
   const float factor = query_codes == nullptr ? weight_ : weight_ / norm(excess_of(query_codes));
   return {factor, weight_ == l2_weight ? -1.0f : 0.0f};

@@ -9,6 +9,7 @@
 // from integers that are exact. With a query that is not binarized (asymmetric) it is weight·⟨q, z_v⟩/‖z_v‖.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -43,7 +44,8 @@ class Levels {
 
   // ‖z‖² = dim + 8·excess of a code: what is stored of its length.
   std::uint32_t excess_of(const std::uint8_t* codes) const;
-  float norm(std::uint32_t excess) const;
+  std::uint32_t most_excess() const { return static_cast<std::uint32_t>(static_cast<int>(dim()) * ((largest() * largest() - 1) / 8)); }
+  float norm(std::uint32_t excess) const { return std::sqrt(static_cast<float>(static_cast<std::uint32_t>(dim()) + 8 * excess)); }
 
   // score = constant + factor·⟨q, z⟩/‖z‖.
   struct Scale {

@@ -179,16 +179,21 @@ void table_select(Input& input) {
   for (std::size_t e = 0; e < entries * queries; ++e)
     tables.data()[e] = static_cast<std::uint8_t>(tables.data()[e] % (largest + 1));
   std::vector<const std::uint8_t*> of_queries(queries);
-  std::vector<std::uint32_t> limits(queries);
+  std::vector<SelectLimit> limits(queries);
   for (std::size_t q = 0; q < queries; ++q) {
     of_queries[q] = tables.data() + entries * q;
-    limits[q] = static_cast<std::uint32_t>(input.size(0, groups * largest));
+    for (SelectLine& line : limits[q].lines)
+      line = {static_cast<std::uint16_t>(input.size(0, groups * largest)), static_cast<std::uint16_t>(input.size(0, 0xffff))};
   }
+  Placed<std::uint8_t> values(input, 2 * count);
+  const int shift = static_cast<int>(input.size(0, 8));
+  for (std::size_t j = 1; j < 2 * count; j += 2) values.data()[j] = static_cast<std::uint8_t>(values.data()[j] >> shift);
+  const CodeLengths lengths{input.size(0, 1) == 0 ? nullptr : values.data(), shift};
   const auto select = [&](const KernelTable& table) {
     std::vector<std::uint32_t> indices(queries * count), sums(queries * count);
     std::vector<std::size_t> found(queries);
     table.table_select(of_queries.data(), queries, blocks.data(), groups, count, static_cast<std::uint32_t>(largest),
-                       limits.data(), indices.data(), sums.data(), found.data());
+                       limits.data(), lengths, indices.data(), sums.data(), found.data());
     std::vector<Selected<std::uint32_t>> all(queries, Selected<std::uint32_t>(0));
     for (std::size_t q = 0; q < queries; ++q) {
       const auto begin = static_cast<std::ptrdiff_t>(q * count), end = begin + static_cast<std::ptrdiff_t>(found[q]);

@@ -70,14 +70,14 @@ void HammingFlat::search_some(const std::uint8_t* query_codes, std::size_t queri
     const std::uint8_t* blocks = blocks_.data() + first / table_block * table_block_bytes(groups_);
     for (std::size_t q = 0; q < queries; q += queries_at_once) {
       const std::size_t some = std::min(queries_at_once, queries - q);
-      std::uint32_t limits[queries_at_once];
+      SelectLimit limits[queries_at_once];
       std::size_t found[queries_at_once];
       const std::uint8_t* of_queries[queries_at_once];
       for (std::size_t i = 0; i < some; ++i) {
-        limits[i] = best.limit(q + i);
+        limits[i] = select_up_to(best.limit(q + i));
         of_queries[i] = tables.data() + (q + i) * table_bytes;
       }
-      kernels.table_select(of_queries, some, blocks, groups_, codes, largest_hamming_entry, limits,
+      kernels.table_select(of_queries, some, blocks, groups_, codes, largest_hamming_entry, limits, {},
                            indices.get(), found_distances.get(), found);
       for (std::size_t i = 0; i < some; ++i)
         if (found[i] > 0)

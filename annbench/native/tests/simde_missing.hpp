@@ -36,6 +36,14 @@ inline simde__m512i mask_expandloadu_epi64(simde__m512i other, __mmask8 mask, co
   return simde_mm512_loadu_si512(lanes);
 }
 
+inline simde__m512i mulhi_epu16(simde__m512i a, simde__m512i b) {
+  std::uint16_t of_a[32], of_b[32];
+  std::memcpy(of_a, &a, sizeof of_a);
+  std::memcpy(of_b, &b, sizeof of_b);
+  for (int i = 0; i < 32; ++i) of_a[i] = static_cast<std::uint16_t>(std::uint32_t{of_a[i]} * of_b[i] >> 16);
+  return simde_mm512_loadu_si512(of_a);
+}
+
 template <class T, class Vector>
 inline void mask_storeu(void* to, __mmask16 mask, Vector value) {
   T lanes[16];
@@ -154,6 +162,7 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_maskz_expandloadu_epi64
 #undef _mm512_mask_storeu_ps
 #undef _mm512_mask_storeu_epi32
+#undef _mm512_mulhi_epu16
 #undef _mm512_cvtps_pd
 #undef _mm512_cvtepi32_ps
 #undef _mm512_cvtph_ps
@@ -175,6 +184,7 @@ inline float reduce_add_ps(simde__m512 value) {
   annbench::simde_missing::mask_expandloadu_epi64(simde_mm512_setzero_si512(), mask, from)
 #define _mm512_mask_storeu_ps(to, mask, value) annbench::simde_missing::mask_storeu<float>(to, mask, value)
 #define _mm512_mask_storeu_epi32(to, mask, value) annbench::simde_missing::mask_storeu<std::int32_t>(to, mask, value)
+#define _mm512_mulhi_epu16(a, b) annbench::simde_missing::mulhi_epu16(a, b)
 #define _mm512_cvtps_pd(value) annbench::simde_missing::cvtps_pd(value)
 #define _mm512_cvtepi32_ps(value) annbench::simde_missing::cvtepi32_ps(value)
 #define _mm512_cvtph_ps(value) annbench::simde_missing::cvtph_ps(value)

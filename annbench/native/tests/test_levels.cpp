@@ -15,7 +15,7 @@ namespace {
 constexpr float none = -std::numeric_limits<float>::infinity();
 
 struct Codes {
-  std::vector<std::uint8_t> codes;  // count × dim, of which every row has one of level ±1
+  std::vector<std::uint8_t> codes;  // count × dim, of which every row has one of level ±1; short ones and long ones
   Vector directions;
 };
 
@@ -24,8 +24,13 @@ Codes random_codes(std::size_t count, std::size_t dim, int bits, std::mt19937& r
   const int largest = (1 << bits) - 1;
   for (std::size_t i = 0; i < count; ++i) {
     std::uint8_t* row = made.codes.data() + i * dim;
-    for (std::size_t j = 0; j < dim; ++j) row[j] = static_cast<std::uint8_t>(random() & static_cast<unsigned>(largest));
-    row[random() % dim] = static_cast<std::uint8_t>(static_cast<unsigned>(largest) / 2 + (random() & 1));
+    const auto middle = [&] { return static_cast<std::uint8_t>(static_cast<unsigned>(largest) / 2 + (random() & 1)); };
+    const unsigned in_eight = random() % 12;  // of the outermost levels; beyond 8 all levels are as likely
+    for (std::size_t j = 0; j < dim; ++j) {
+      row[j] = static_cast<std::uint8_t>(random() & static_cast<unsigned>(largest));
+      if (in_eight <= 8) row[j] = random() % 8 < in_eight ? static_cast<std::uint8_t>(random() % 2 * static_cast<unsigned>(largest)) : middle();
+    }
+    row[random() % dim] = middle();
     double squares = 0;
     for (std::size_t j = 0; j < dim; ++j) squares += (2.0 * row[j] - largest) * (2.0 * row[j] - largest);
     for (std::size_t j = 0; j < dim; ++j)

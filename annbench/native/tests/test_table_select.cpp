@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <stdexcept>
@@ -36,21 +38,21 @@ void compare(std::size_t bytes, std::size_t count, std::size_t query_count, std:
   check(back == rows, "rows there and back, bytes " + std::to_string(bytes));
   std::vector<const std::uint8_t*> of_queries(query_count);
   for (std::size_t q = 0; q < query_count; ++q) of_queries[q] = tables.data() + offset + 16 * groups * q;
-  std::vector<std::uint32_t> limits(query_count);
-  for (std::uint32_t& limit : limits) {
+  std::vector<SelectLimit> limits(query_count);
+  for (SelectLimit& limit : limits) {
     const auto half = static_cast<std::uint32_t>(4 * bytes);
     const std::uint32_t choices[] = {0, half, 2 * half, no_limit};
-    limit = choices[random() % 4];
+    limit = select_up_to(choices[random() % 4]);
   }
   Guarded<std::uint32_t> indices(query_count * count), distances(query_count * count);
   std::vector<std::size_t> found(query_count);
   std::vector<std::uint32_t> expected(count), expected_distances(count);
   for (const KernelTable* kernels : available_kernels()) {
     kernels->table_select(of_queries.data(), query_count, blocks.data() + offset, groups, count,
-                          largest_hamming_entry, limits.data(), indices.data(), distances.data(), found.data());
+                          largest_hamming_entry, limits.data(), {}, indices.data(), distances.data(), found.data());
     for (std::size_t q = 0; q < query_count; ++q) {
       const std::size_t right = kernels_named("scalar").hamming_select(
-          queries.data() + q * bytes, rows.data(), bytes, count, limits[q], expected.data(), expected_distances.data());
+          queries.data() + q * bytes, rows.data(), bytes, count, limits[q].lines[0].most, expected.data(), expected_distances.data());
       check(found[q] == right && std::equal(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(right),
                                             indices.data() + q * count) &&
                 std::equal(expected_distances.begin(), expected_distances.begin() + static_cast<std::ptrdiff_t>(right),
@@ -61,7 +63,8 @@ void compare(std::size_t bytes, std::size_t count, std::size_t query_count, std:
   }
 }
 
-// Every ISA against the sums of table_scan, with entries up to `largest`, some of them all as large as that.
+// Every ISA against the sums of table_scan, with entries up to `largest`, some of them all as large as that, and limits that
+// fall with lengths.
 void compare_entries(std::uint32_t largest, std::size_t groups, std::size_t count, std::size_t query_count,
                      std::mt19937& random) {
   const Guarded<std::uint8_t> blocks(random_bytes((count + 31) / 32 * table_block_bytes(groups), random));
@@ -71,29 +74,47 @@ void compare_entries(std::uint32_t largest, std::size_t groups, std::size_t coun
   const Guarded<std::uint8_t> tables(entries);
   std::vector<const std::uint8_t*> of_queries(query_count);
   for (std::size_t q = 0; q < query_count; ++q) of_queries[q] = tables.data() + 16 * groups * q;
-  std::vector<std::uint32_t> limits(query_count);
-  const auto middle = static_cast<std::uint32_t>(groups * largest / 2);
-  for (std::uint32_t& limit : limits) limit = random() % 3 == 0 ? no_limit : middle;
+  std::vector<SelectLimit> limits(query_count);
+  const std::size_t middle = groups * largest / 2;
+  for (SelectLimit& limit : limits) {
+    // Some fall by a little, some below 0, the steepest and the flattest among them.
+    for (SelectLine& line : limit.lines) {
+      const std::size_t slopes[] = {0, 1, middle / 8, middle, 0xffff};
+      line.most = random() % 3 == 0 ? most_of_table_select : static_cast<std::uint16_t>(middle);
+      line.slope = static_cast<std::uint16_t>(std::min<std::size_t>(slopes[random() % 5], 0xffff));
+    }
+  }
+  const int shift = static_cast<int>(random() % 16);
+  std::vector<std::uint16_t> some_lengths(count);
+  for (std::uint16_t& length : some_lengths) length = static_cast<std::uint16_t>((random() % 8 == 0 ? 0xffff : random() & 0xffff) >> shift);
+  Guarded<std::uint8_t> lengths(2 * count);
+  if (count > 0) std::memcpy(lengths.data(), some_lengths.data(), 2 * count);
   Guarded<std::uint32_t> indices(query_count * count), sums(query_count * count);
   std::vector<std::size_t> found(query_count);
   std::vector<std::uint32_t> all(count);
-  for (const KernelTable* kernels : available_kernels()) {
-    kernels->table_select(of_queries.data(), query_count, blocks.data(), groups, count, largest, limits.data(), indices.data(),
-                          sums.data(), found.data());
-    for (std::size_t q = 0; q < query_count; ++q) {
-      kernels_named("scalar").table_scan(of_queries[q], blocks.data(), groups, count, all.data());
-      std::size_t right = 0;
-      bool same = true;
-      for (std::uint32_t i = 0; i < count; ++i) {
-        if (all[i] > limits[q]) continue;
-        same = same && right < found[q] && indices.data()[q * count + right] == i && sums.data()[q * count + right] == all[i];
-        ++right;
+  for (const KernelTable* kernels : available_kernels())
+    for (const CodeLengths& given : {CodeLengths{lengths.data(), shift}, CodeLengths{}}) {
+      kernels->table_select(of_queries.data(), query_count, blocks.data(), groups, count, largest, limits.data(), given,
+                            indices.data(), sums.data(), found.data());
+      for (std::size_t q = 0; q < query_count; ++q) {
+        kernels_named("scalar").table_scan(of_queries[q], blocks.data(), groups, count, all.data());
+        std::size_t right = 0;
+        bool same = true;
+        for (std::uint32_t i = 0; i < count; ++i) {
+          // As the contract has it, by other arithmetic.
+          const double length = given.values == nullptr ? 0 : std::ldexp(some_lengths[i], shift);
+          double limit = 0;
+          for (const SelectLine& line : limits[q].lines) limit = std::max(limit, line.most - std::floor(line.slope * length / 65536));
+          if (all[i] > limit) continue;
+          same = same && right < found[q] && indices.data()[q * count + right] == i && sums.data()[q * count + right] == all[i];
+          ++right;
+        }
+        check(same && right == found[q], "table_select " + std::string(isa_name(kernels->isa)) + " entries up to " +
+                                             std::to_string(largest) + " groups " + std::to_string(groups) + " count " +
+                                             std::to_string(count) + " query " + std::to_string(q) +
+                                             (given.values == nullptr ? "" : " by length"));
       }
-      check(same && right == found[q], "table_select " + std::string(isa_name(kernels->isa)) + " entries up to " +
-                                           std::to_string(largest) + " groups " + std::to_string(groups) + " count " +
-                                           std::to_string(count) + " query " + std::to_string(q));
     }
-  }
 }
 
 // Against sorting everything; `levels` few values a byte make nearly every distance a tie.

@@ -6,10 +6,19 @@
 //
 // W (dim_in → dim), T_t (dim_in → dim) and R_t (dim → dim_in) are linear maps with a bias, plus what a perceptron gives:
 // layers with a bias, and max(0, ·) between two. Batch norms of training have gone into the layers.
+//
+// Maps work in 16-bit fixed point (transforms/linear_map.hpp): a sign may be another one where its input is within some
+// 2⁻¹⁵ of the lengths of a row and of what it is multiplied by. Where R_t is linear, R_t(b) = R·b + c, and it is less work,
+// nothing is reconstructed: with the first matrix A of T_t
+//
+//   A·(f − r) = A·f − (A·R·b + A·c)/‖R·b + c‖,   ‖R·b + c‖² = b·(RᵀR)·b + 2·(Rᵀc)·b + ‖c‖²
+//
+// and A·f is of the one product that f goes through, with the rows of W.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,37 +39,74 @@ class RecurrentBinarizer {
 
   std::size_t dim_in() const { return dim_in_; }
   std::size_t dim() const { return dim_; }
-  std::size_t steps() const { return residual_.size(); }
+  std::size_t steps() const { return steps_.size(); }
   std::size_t nbytes() const;
 
   // To work in, for one call at a time; kept for its memory.
   struct Room {
     LinearMap::Room linear;
-    std::vector<float> scaled, rest, back, layers[2];
+    std::vector<double> squares;
+    std::vector<float> scaled, of_input, of_code, entered, back, rest, layers[2];
   };
-  // codes[r] = b_u of x[r], for `count` rows.
+  // codes[r] = b_u of x[r], for `count` rows of finite values. Every instruction set gives the same codes.
   void map(const KernelTable& kernels, const float* x, std::size_t count, float* codes, Room& room) const;
 
  private:
-  // A matrix and a bias.
+  // A matrix, by rows of outputs, and a bias.
   struct Affine {
+    std::size_t in = 0;
+    std::vector<float> matrix, bias;
+  };
+  // As it is read: all that is done to the input first is in `entry`, the linear part and then the first layer.
+  struct Perceptron {
+    std::size_t out = 0;
+    Affine entry;
+    std::vector<Affine> later;
+
+    bool is_linear() const { return later.empty(); }
+  };
+
+  struct Layer {
     LinearMap matrix;
     std::vector<float> bias;
-
-    void map(const KernelTable& kernels, const float* x, std::size_t count, float* y, LinearMap::Room& room) const;
   };
-  struct Perceptron {
-    Affine linear;
-    std::vector<Affine> layers;
+  // What is left of a perceptron behind its entry.
+  struct Tail {
+    std::size_t out = 0;
+    std::vector<float> bias;  // of the entry
+    std::vector<Layer> later;
 
+    explicit Tail(const Perceptron& perceptron);
+    std::size_t entered() const { return bias.size(); }
     std::size_t nbytes() const;
-    void map(const KernelTable& kernels, const float* x, std::size_t count, float* y, Room& room) const;
+  };
+  struct Step {
+    explicit Step(const Perceptron& perceptron) : residual(perceptron) {}
+
+    Tail residual;
+    std::size_t of_input = 0;  // where A·f lies, if folded
+    std::optional<LinearMap> folded;     // A·R and RᵀR, with
+    std::vector<float> constant, slope;  // A·c, 2·Rᵀc
+    float square = 0;                    // and ‖c‖²
+    // Otherwise R's entry, of b, and A, of f − r.
+    std::optional<LinearMap> reconstruct, first;
+    std::optional<Tail> reconstruct_tail;
   };
   class Parser;
 
-  std::size_t dim_in_ = 0, dim_ = 0;
+  bool fold(const Perceptron& residual, const Perceptron& reconstruct, Step& step) const;
+  void map_some(const KernelTable& kernels, const float* f, std::size_t n, float* codes, Room& room) const;
+  void product(const KernelTable& kernels, const LinearMap& matrix, std::size_t in, const float* x, std::size_t n, float* y,
+               Room& room) const;
+  // y of what a perceptron's entry gave, `stride` values a row.
+  void leave(const KernelTable& kernels, const Tail& tail, const float* entered, std::size_t stride, std::size_t n, float* y,
+             Room& room) const;
+
+  std::size_t dim_in_ = 0, dim_ = 0, of_input_rows_ = 0;
   float scale_ = 1;
-  std::vector<Perceptron> first_, residual_, reconstruct_;  // one first
+  std::optional<LinearMap> of_input_;
+  std::optional<Tail> first_;
+  std::vector<Step> steps_;
 };
 
 }  // namespace annbench
