@@ -65,7 +65,7 @@ class LevelBlocks {
   // The same for several queries, at most `together` of them and of codes at most `most_selected`, which share what it
   // takes to look at a code: what query q finds is written from places[count·q] and scores[count·q] on. Where
   // selects_together() says so.
-  static constexpr std::size_t together = 4;
+  static constexpr std::size_t together = 16;
   static constexpr std::size_t most_selected = 512;
   bool selects_together() const { return distances_; }
   void select_together(const KernelTable& kernels, std::span<const Query* const> queries, std::span<const Probe* const> probes,

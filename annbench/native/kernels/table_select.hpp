@@ -276,9 +276,17 @@ inline void table_select_avx2(const std::uint8_t* const* tables, std::size_t que
 #if ANNBENCH_HAS_AVX512
 namespace table_select_detail {
 
-ANNBENCH_TARGET_VBMI inline __m512i wide_line(const SelectLine& line, __m512i lengths) {
-  const __m512i less = _mm512_mulhi_epu16(lengths, _mm512_set1_epi16(static_cast<short>(line.slope)));
-  return _mm512_subs_epu16(_mm512_set1_epi16(static_cast<short>(line.most)), less);
+// What a block's sums are compared with is in the order in which two registers of them are packed into one: fours of codes,
+// of 0 … 15 and of 16 … 31 in turn.
+inline constexpr std::int64_t in_turn[8] = {0, 4, 1, 5, 2, 6, 3, 7}, in_order[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+
+// A limit in every lane.
+struct WideLimit {
+  __m512i most[2], slope[2];
+};
+
+ANNBENCH_TARGET_VBMI inline __m512i wide_line(const WideLimit& limit, std::size_t line, __m512i lengths) {
+  return _mm512_subs_epu16(limit.most[line], _mm512_mulhi_epu16(lengths, limit.slope[line]));
 }
 
 // Adding bytes is slower, even of small entries. `at_once` blocks, because an addition takes longer than what lies between
@@ -286,28 +294,29 @@ ANNBENCH_TARGET_VBMI inline __m512i wide_line(const SelectLine& line, __m512i le
 template <std::size_t queries, std::size_t at_once>
 ANNBENCH_TARGET_VBMI inline void wide_blocks(const std::uint8_t* const* tables, const std::uint8_t* blocks,
                                              std::size_t groups, std::size_t first, std::size_t count,
-                                             const SelectLimit* limits, const CodeLengths& lengths, Hits* hits) {
+                                             const WideLimit* limits, const CodeLengths& lengths, Hits* hits) {
   table_scan_detail::WideSums<queries, at_once> sums;
   table_scan_detail::wide_sums(tables, blocks, groups, sums);
+  const __m512i turn = _mm512_loadu_si512(in_turn);
+  const bool by_length = lengths.values != nullptr;
   for (std::size_t k = 0; k < at_once; ++k) {
     const std::size_t begin = first + k * table_block;
-    const std::uint32_t valid = valid_codes(count - begin);
-    const bool by_length = lengths.values != nullptr;
-    BlockLengths last;
     __m512i of_block = _mm512_setzero_si512();
-    if (by_length)
-      of_block = _mm512_sll_epi16(_mm512_loadu_si512(lengths_of(lengths, begin, count, last)), _mm_cvtsi32_si128(lengths.shift));
+    if (by_length) {
+      BlockLengths last;
+      const __m512i values = _mm512_loadu_si512(lengths_of(lengths, begin, count, last));
+      of_block = _mm512_permutexvar_epi64(turn, _mm512_sll_epi16(values, _mm_cvtsi32_si128(lengths.shift)));
+    }
     for (std::size_t q = 0; q < queries; ++q) {
-      const SelectLine* const lines = limits[q].lines;
-      const __m512i most = by_length ? _mm512_max_epu16(wide_line(lines[0], of_block), wide_line(lines[1], of_block))
-                                     : _mm512_set1_epi16(static_cast<short>(std::max(lines[0].most, lines[1].most)));
-      const __m512i of_query = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi32_epi16(sums.low[k][q])),
-                                                  _mm512_cvtepi32_epi16(sums.high[k][q]), 1);
-      const std::uint32_t within = static_cast<std::uint32_t>(_mm512_cmple_epu16_mask(of_query, most)) & valid;
-      if (within == 0) continue;
+      const __m512i most = by_length ? _mm512_max_epu16(wide_line(limits[q], 0, of_block), wide_line(limits[q], 1, of_block))
+                                     : limits[q].most[0];
+      const __m512i packed = _mm512_packus_epi32(sums.low[k][q], sums.high[k][q]);
+      if (_mm512_cmple_epu16_mask(packed, most) == 0) continue;
+      const __m512i order = _mm512_loadu_si512(in_order), ordered = _mm512_permutexvar_epi64(order, packed);
+      const auto within = static_cast<std::uint32_t>(_mm512_cmple_epu16_mask(ordered, _mm512_permutexvar_epi64(order, most)));
       alignas(64) std::uint16_t values[table_block];
-      _mm512_store_si512(values, of_query);
-      take(within, values, begin, hits[q]);
+      _mm512_store_si512(values, ordered);
+      take(within & valid_codes(count - begin), values, begin, hits[q]);
     }
   }
 }
@@ -318,11 +327,19 @@ ANNBENCH_TARGET_VBMI inline void all_wide_blocks(const std::uint8_t* const* tabl
                                                  const SelectLimit* limits, const CodeLengths& lengths, Hits* hits) {
   constexpr std::size_t at_once = queries == 1 ? 2 : 1;
   const std::size_t bytes = table_block_bytes(groups);
+  WideLimit wide[queries];
+  for (std::size_t q = 0; q < queries; ++q) {
+    for (std::size_t line = 0; line < 2; ++line) {
+      wide[q].most[line] = _mm512_set1_epi16(static_cast<short>(limits[q].lines[line].most));
+      wide[q].slope[line] = _mm512_set1_epi16(static_cast<short>(limits[q].lines[line].slope));
+    }
+    if (lengths.values == nullptr) wide[q].most[0] = _mm512_max_epu16(wide[q].most[0], wide[q].most[1]);
+  }
   std::size_t first = 0;
   for (; first + at_once * table_block <= count; first += at_once * table_block, blocks += at_once * bytes)
-    wide_blocks<queries, at_once>(tables, blocks, groups, first, count, limits, lengths, hits);
+    wide_blocks<queries, at_once>(tables, blocks, groups, first, count, wide, lengths, hits);
   for (; first < count; first += table_block, blocks += bytes)
-    wide_blocks<queries, 1>(tables, blocks, groups, first, count, limits, lengths, hits);
+    wide_blocks<queries, 1>(tables, blocks, groups, first, count, wide, lengths, hits);
 }
 
 }  // namespace table_select_detail

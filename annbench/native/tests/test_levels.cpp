@@ -252,8 +252,13 @@ void check_together() {
       CodeMemory memory(codec, count);
       const Vector bias(count);
       codec.encode(base.directions.data(), bias.data(), nullptr, count, memory.codes(), 0);
-      const std::array<Probe, LevelBlocks::together> probes = {Probe{}, Probe{.offset = 0.5f}, Probe{}, Probe{.offset = -2}};
-      const std::array<float, LevelBlocks::together> thresholds = {none, -0.5f, -1.1f, 0.4f};
+      std::array<Probe, LevelBlocks::together> probes;
+      std::array<float, LevelBlocks::together> thresholds;
+      for (std::size_t q = 0; q < probes.size(); ++q) {
+        constexpr float offsets[] = {0, 0.5f, 0, -2}, from[] = {none, -0.5f, -1.1f, 0.4f, -1.8f};
+        probes[q] = {.offset = offsets[q % 4]};
+        thresholds[q] = from[q % 5];
+      }
       std::array<LevelBlocks::Query, LevelBlocks::together> queries;
       std::array<const LevelBlocks::Query*, LevelBlocks::together> of_queries;
       std::array<const Probe*, LevelBlocks::together> of_probes;
