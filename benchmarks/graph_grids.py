@@ -167,6 +167,28 @@ def peers(n: int, dim: int, metric: str) -> Iterator[Entry]:
         build = {"nlist": nlist, "storage": "PQfs", "pq_m": dim // width, "refine": "SQ8"}
         sweep = Sweep("nprobe", 1, nlist, tuple({"k_factor": factor} for factor in (2.0, 4.0, 8.0)))
         yield Entry("faiss IVF", f"{nlist:,} lists, PQ{dim // width}x4fs, SQ8", "faiss-ivf", build, sweep)
+    yield from _small_peers(n, dim)
+
+
+def _small_peers(n: int, dim: int) -> Iterator[Entry]:
+    """Those that come into the classes of least memory, where nothing is re-ranked by floats."""
+    build: dict[str, Any] = {"storage": "LVQ", "primary": 4, "padding": 32, "graph_max_degree": 32}
+    sweep = Sweep("search_window_size", 10, 1000, ({"search_buffer_visited_set": False},))
+    yield Entry("SVS", "LVQ 4, R32", "svs-vamana", build, sweep)
+    build = {"R": 16, "L": 200, "quantizer": "SQ4U"}
+    yield Entry("pyglass", "HNSW16, SQ4U", "pyglass", build, Sweep("ef", 10, 1000))
+    nlist = max(1, min(round(4 * sqrt(n)), n // 39))
+    probes = Sweep("nprobe", 1, nlist)
+    for bits in (4, 6):
+        build = {"num_clusters": nlist, "nbits": bits, "fast_quantization": True}
+        yield Entry("rabitqlib IVF", f"{nlist:,} lists, {bits} bits", "rabitqlib-ivf", build, probes)
+    for storage in ("SQ4", "SQ6"):
+        yield Entry(
+            "faiss IVF", f"{nlist:,} lists, {storage}", "faiss-ivf", {"nlist": nlist, "storage": storage}, probes
+        )
+    build = {"nlist": nlist, "storage": "PQfs", "pq_m": dim // 2, "refine": "SQ4"}
+    refined = Sweep("nprobe", 1, nlist, tuple({"k_factor": factor} for factor in (2.0, 4.0, 8.0)))
+    yield Entry("faiss IVF", f"{nlist:,} lists, PQ{dim // 2}x4fs, SQ4", "faiss-ivf", build, refined)
 
 
 def _svs(dim: int) -> Iterator[Entry]:

@@ -108,6 +108,13 @@ class InfoNce:
         pairs, device = batches.pairs, batches.device
         self.queue = Queue(plan.queue_batches * plan.batch, pairs.anchors.shape[1], plan.dim, plan.steps, device)
 
+    def begin(self, network: Network, vectors: Tensor) -> None:
+        """Sharpen `network` by `vectors` (n, dim_in) that stand for all: or it makes codes more alike first."""
+        network.set_moments(vectors)
+        with torch.no_grad():
+            for step, codes in enumerate(network.train(False)(vectors)):
+                network.sharpness[step] = sharpness_of(codes, vectors)
+
     def loss(self, network: Network, follower: Network, number: int) -> Tensor:
         """Of batch `number`."""
         anchors, positives, own, ids = self._batch(number)

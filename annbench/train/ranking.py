@@ -46,6 +46,9 @@ class Ranking:
         self._mined_at = NOTHING
         self.negatives: list[Tensor] = []  # (anchors, negatives) by own codes, and by the old ones
 
+    def begin(self, network: Network, vectors: Tensor) -> None:
+        """Nothing: what counts is the order of codes."""
+
     def loss(self, network: Network, follower: Network, number: int) -> Tensor:
         """Of batch `number`."""
         plan, pairs, tensor = self.plan, self.batches.pairs, self.batches.tensor

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from annbench.errors import TrainingError, UsageError
 from annbench.indexes.transforms.binarizer import Binarizer
 from annbench.train.batches import Batches
 from annbench.train.checkpoints import load_checkpoint, save_checkpoint
 from annbench.train.held_out import HeldOut
-from annbench.train.info_nce import InfoNce, sharpness_of
+from annbench.train.info_nce import InfoNce
 from annbench.train.network import Network, Shape
 from annbench.train.pairs import Pairs
 from annbench.train.plan import TrainingPlan
@@ -65,15 +65,6 @@ class Trainer:
         self.network = Network(shape)
         self.network.begin_at(start)
         self.network.to(self.device)
-        if plan.objective == "info_nce":
-            self._sharpen()
-        self.follower = copy.deepcopy(self.network).requires_grad_(False).train(False)
-        self.best = copy.deepcopy(self.network.state_dict())
-        rest = [value for name, value in self.network.named_parameters() if name != "sharpness"]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": rest}, {"params": [self.network.sharpness], "weight_decay": 0.0}],
-            lr=plan.learning_rate, weight_decay=plan.weight_decay,
-        )  # fmt: skip
         # As tensors (m, dim) after every step; the lengths do not matter to cosines.
         self.old_codes = (
             []
@@ -82,6 +73,14 @@ class Trainer:
         )
         objective = Ranking if plan.objective == "ranking" else InfoNce
         self.objective = objective(plan, self.batches, self.old_codes)
+        self.objective.begin(self.network, self._some())
+        self.follower = copy.deepcopy(self.network).requires_grad_(False).train(False)
+        self.best = copy.deepcopy(self.network.state_dict())
+        rest = [value for name, value in self.network.named_parameters() if name != "sharpness"]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": rest}, {"params": [self.network.sharpness], "weight_decay": 0.0}],
+            lr=plan.learning_rate, weight_decay=plan.weight_decay,
+        )  # fmt: skip
         self.state = State()
 
     @property
@@ -124,18 +123,10 @@ class Trainer:
             share = max(share, self.state.seconds / (60 * self.plan.minutes))
         return min(share, 1.0)
 
-    def _some(self) -> NDArray[np.int64]:
-        """Anchors that stand for all."""
-        return np.random.default_rng((self.plan.seed, 2)).permutation(len(self.pairs))[:MOMENTS_ROWS]
-
-    def _sharpen(self) -> None:
-        """So that the loss does not begin with making all codes more alike."""
-        some = self._some()
-        vectors = self.batches.tensor(self.pairs.anchors[some])
-        self.network.set_moments(vectors)
-        with torch.no_grad():
-            for step, codes in enumerate(self.network.train(False)(vectors)):
-                self.network.sharpness[step] = sharpness_of(codes, vectors)
+    def _some(self) -> Tensor:
+        """Anchors (n, dim_in) that stand for all."""
+        rows = np.random.default_rng((self.plan.seed, 2)).permutation(len(self.pairs))[:MOMENTS_ROWS]
+        return self.batches.tensor(self.pairs.anchors[rows])
 
     def _step(self) -> float:
         self._set_learning_rate()
@@ -158,7 +149,7 @@ class Trainer:
     def _evaluate(self, checkpoint: Path | None) -> None:
         begin = time.monotonic()
         for network in (self.network, self.follower):
-            network.set_moments(self.batches.tensor(self.pairs.anchors[self._some()]))
+            network.set_moments(self._some())
         recall = self.held_out.recall(self._folded())
         if not self.state.recalls or recall > self.state.best:
             self.best = copy.deepcopy(self.follower.state_dict())

@@ -71,7 +71,7 @@ def test_every_build_is_one_that_its_adapter_takes(shape: tuple[str, int, int, s
     assert len({entry.name for entry in found}) == len(found)
     families = {entry.family: sum(other.family == entry.family for other in found) for entry in found}
     assert min(families.values()) >= 2
-    assert len(families) == 8
+    assert len(families) == 9
     for entry in found:
         try:
             cls = load_algorithm(entry.algorithm, Path()).cls

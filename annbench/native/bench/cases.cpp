@@ -62,8 +62,8 @@ Case hamming(std::size_t bytes, std::size_t bits) {
           }, data};
 }
 
-// Codes of which none is within its limit.
-Case selected(std::size_t bytes, std::size_t groups, std::uint32_t largest, std::size_t queries) {
+// Codes of which none is within its limit; `by_length`, limits that fall with lengths.
+Case selected(std::size_t bytes, std::size_t groups, std::uint32_t largest, std::size_t queries, bool by_length) {
   const std::size_t row = table_block_bytes(groups) / table_block, count = bytes / row / table_block * table_block;
   const std::uint64_t below = std::bit_floor(largest) - 1;
   auto data = make_data(row, count, 16 * groups * queries, any_keep, any_set, below * 0x0101010101010101u);
@@ -72,9 +72,11 @@ Case selected(std::size_t bytes, std::size_t groups, std::uint32_t largest, std:
   using Hits = std::pair<std::vector<std::uint32_t>, std::vector<std::size_t>>;
   auto hits = std::make_shared<Hits>(2 * count * queries, queries);
   const std::vector<SelectLimit> limits(queries);
+  auto lengths = std::make_shared<std::vector<std::uint8_t>>(by_length ? 2 * count : 0);
   return {"", count * queries, count * row, data->rows.data(), [=](const KernelTable& kernels) {
-            kernels.table_select(of_queries.data(), queries, data->rows.data(), groups, count, largest, limits.data(), {},
-                                 hits->first.data(), hits->first.data() + count * queries, hits->second.data());
+            kernels.table_select(of_queries.data(), queries, data->rows.data(), groups, count, largest, limits.data(),
+                                 {by_length ? lengths->data() : nullptr, 8}, hits->first.data(), hits->first.data() + count * queries,
+                                 hits->second.data());
           }, data};
 }
 
@@ -187,14 +189,14 @@ const Maker makers[] = {
     {"hamming, 512 bits", [](std::size_t bytes) { return hamming(bytes, 512); }},
     {"hamming, 768 bits", [](std::size_t bytes) { return hamming(bytes, 768); }},
     {"hamming, 1024 bits", [](std::size_t bytes) { return hamming(bytes, 1024); }},
-    {"hamming, 128 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 32, 4, 1); }},
-    {"hamming, 128 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 32, 4, 4); }},
-    {"hamming, 256 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 64, 4, 1); }},
-    {"hamming, 256 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 4, 4); }},
-    {"hamming, 512 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 128, 4, 1); }},
-    {"hamming, 512 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 128, 4, 4); }},
-    {"hamming, 1024 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 256, 4, 1); }},
-    {"hamming, 1024 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 256, 4, 4); }},
+    {"hamming, 128 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 32, 4, 1, false); }},
+    {"hamming, 128 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 32, 4, 4, false); }},
+    {"hamming, 256 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 64, 4, 1, false); }},
+    {"hamming, 256 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 4, 4, false); }},
+    {"hamming, 512 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 128, 4, 1, false); }},
+    {"hamming, 512 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 128, 4, 4, false); }},
+    {"hamming, 1024 bits, in blocks", [](std::size_t bytes) { return selected(bytes, 256, 4, 1, false); }},
+    {"hamming, 1024 bits, in blocks, 4 queries", [](std::size_t bytes) { return selected(bytes, 256, 4, 4, false); }},
     {"planes 1×1, 768", [](std::size_t bytes) { return planes(bytes, 1, 1, false); }},
     {"planes 1×4, 768", [](std::size_t bytes) { return planes(bytes, 1, 4, false); }},
     {"planes 1×4, 768, gathered", [](std::size_t bytes) { return planes(bytes, 1, 4, true); }},
@@ -210,14 +212,14 @@ const Maker makers[] = {
     {"nibbles, 768", [](std::size_t bytes) { return codes(bytes, &KernelTable::nibble_dot, dim / 2, false); }},
     {"nibbles, 768, gathered", [](std::size_t bytes) { return codes(bytes, &KernelTable::nibble_dot, dim / 2, true); }},
     {"bytes, 768", [](std::size_t bytes) { return codes(bytes, &KernelTable::byte_dot, dim, false); }},
-    {"sums of 2-bit levels, 64 groups", [](std::size_t bytes) { return selected(bytes, 64, 18, 1); }},
-    {"sums of 2-bit levels, 64 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 18, 4); }},
-    {"sums of 2-bit levels, 192 groups", [](std::size_t bytes) { return selected(bytes, 192, 18, 1); }},
-    {"sums of 2-bit levels, 192 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 192, 18, 4); }},
-    {"sums of 3-bit levels, 64 groups", [](std::size_t bytes) { return selected(bytes, 64, 84, 1); }},
-    {"sums of 3-bit levels, 64 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 84, 4); }},
-    {"sums of 4-bit levels, 64 groups", [](std::size_t bytes) { return selected(bytes, 64, 225, 1); }},
-    {"sums of 4-bit levels, 64 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 225, 4); }},
+    {"sums of 2-bit levels, 64 groups", [](std::size_t bytes) { return selected(bytes, 64, 18, 1, true); }},
+    {"sums of 2-bit levels, 64 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 18, 4, true); }},
+    {"sums of 2-bit levels, 192 groups", [](std::size_t bytes) { return selected(bytes, 192, 18, 1, true); }},
+    {"sums of 2-bit levels, 192 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 192, 18, 4, true); }},
+    {"sums of 3-bit levels, 64 groups", [](std::size_t bytes) { return selected(bytes, 64, 84, 1, true); }},
+    {"sums of 3-bit levels, 64 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 84, 4, true); }},
+    {"sums of 4-bit levels, 64 groups", [](std::size_t bytes) { return selected(bytes, 64, 225, 1, true); }},
+    {"sums of 4-bit levels, 64 groups, 4 queries", [](std::size_t bytes) { return selected(bytes, 64, 225, 4, true); }},
     {"table scan, 64 groups", [](std::size_t bytes) { return tables(bytes, 64); }},
     {"table scan, 192 groups", [](std::size_t bytes) { return tables(bytes, 192); }},
     {"table scan, 512 groups", [](std::size_t bytes) { return tables(bytes, 512); }},
