@@ -167,7 +167,7 @@ std::size_t RecurrentBinarizer::nbytes() const {
 }
 
 void RecurrentBinarizer::product(const KernelTable& kernels, const LinearMap& matrix, std::size_t in, const float* x,
-                                 std::size_t n, float* y, Room& room) const {
+                                 std::size_t n, float* y, Room& room) {
   room.squares.resize(n);
   for (std::size_t r = 0; r < n; ++r) {
     // Whatever is not finite any more, by weights that are next to it, counts as nothing.
@@ -178,7 +178,7 @@ void RecurrentBinarizer::product(const KernelTable& kernels, const LinearMap& ma
 }
 
 void RecurrentBinarizer::leave(const KernelTable& kernels, const Tail& tail, const float* entered, std::size_t stride,
-                               std::size_t n, float* y, Room& room) const {
+                               std::size_t n, float* y, Room& room) {
   for (std::size_t r = 0; r < n; ++r)
     for (std::size_t i = 0; i < tail.out; ++i) y[r * tail.out + i] = entered[r * stride + i] + tail.bias[i];
   if (tail.later.empty()) return;

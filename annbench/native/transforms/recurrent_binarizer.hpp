@@ -84,7 +84,7 @@ class RecurrentBinarizer {
     explicit Step(const Perceptron& perceptron) : residual(perceptron) {}
 
     Tail residual;
-    std::size_t of_input = 0;  // where A·f lies, if folded
+    std::size_t of_input = 0;            // where A·f lies, if folded
     std::optional<LinearMap> folded;     // A·R and RᵀR, with
     std::vector<float> constant, slope;  // A·c, 2·Rᵀc
     float square = 0;                    // and ‖c‖²
@@ -96,11 +96,11 @@ class RecurrentBinarizer {
 
   bool fold(const Perceptron& residual, const Perceptron& reconstruct, Step& step) const;
   void map_some(const KernelTable& kernels, const float* f, std::size_t n, float* codes, Room& room) const;
-  void product(const KernelTable& kernels, const LinearMap& matrix, std::size_t in, const float* x, std::size_t n, float* y,
-               Room& room) const;
+  static void product(const KernelTable& kernels, const LinearMap& matrix, std::size_t in, const float* x, std::size_t n,
+                      float* y, Room& room);
   // y of what a perceptron's entry gave, `stride` values a row.
-  void leave(const KernelTable& kernels, const Tail& tail, const float* entered, std::size_t stride, std::size_t n, float* y,
-             Room& room) const;
+  static void leave(const KernelTable& kernels, const Tail& tail, const float* entered, std::size_t stride, std::size_t n,
+                    float* y, Room& room);
 
   std::size_t dim_in_ = 0, dim_ = 0, of_input_rows_ = 0;
   float scale_ = 1;
