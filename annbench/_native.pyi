@@ -168,6 +168,7 @@ class ComposedIndex:
         ef: int = 64,
         interleave: int = 4,
         patience: int = 0,
+        slack: float = -1.0,
         filter: IdFilter | None = None,
         shared: bool | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
@@ -181,6 +182,7 @@ class ComposedIndex:
         threads: int = 1,
         ef: int = 64,
         patience: int = 0,
+        slack: float = -1.0,
         filter: IdFilter | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
     @property

@@ -80,7 +80,7 @@ def explore(sweep: Sweep, wanted: int, ask: Callable[[dict[str, Any]], Point | N
         values: dict[int, Point] = {}
 
         def at(value: int, values: dict[int, Point] = values, others: dict[str, Any] = others) -> bool:
-            point = ask({**others, sweep.name: value})
+            point = ask(sweep.search(value, others))
             if point is not None:
                 values[value] = point
             return point is not None
@@ -143,7 +143,7 @@ def opened(found: list[Entry], stored: StoredSet, options: argparse.Namespace, s
                     return None
                 return None if answer["recall"] is None else Point(search, answer["recall"], answer["costs"])
 
-            index.points = explore(entry.sweep, options.points, ask)
+            index.points = [point for sweep in entry.sweeps for point in explore(sweep, options.points, ask)]
             taking_part.append(index)
         except LeftOutError as error:
             say(f"  left out: {error}")

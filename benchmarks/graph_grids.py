@@ -33,17 +33,22 @@ SYMQG = "SymQG"
 
 @dataclass(frozen=True)
 class Sweep:
-    """`name` goes from `least` to at most `most`, once with each of `others`."""
+    """`name` goes from `least` to at most `most`, times `unit`, once with each of `others`."""
 
     name: str
     least: int
     most: int
     others: tuple[dict[str, Any], ...] = ({},)
+    unit: float = 1
+
+    def search(self, value: int, others: dict[str, Any]) -> dict[str, Any]:
+        """The search parameters at a value."""
+        return {**others, self.name: value if self.unit == 1 else round(value * self.unit, 6)}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An index to build and the searches to try; `label` is its name within its `family`."""
+    """An index to build and the searches to try, by one sweep or the other; `label` is its name within its `family`."""
 
     family: str
     label: str
@@ -51,6 +56,12 @@ class Entry:
     build: dict[str, Any]
     sweep: Sweep
     learns: bool = False
+    other: Sweep | None = None
+
+    @property
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """One or both."""
+        return (self.sweep,) if self.other is None else (self.sweep, self.other)
 
     @property
     def name(self) -> str:
@@ -129,7 +140,8 @@ def _ours(
     others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 30, 60))
     label = f"graph of {degree}, {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
     label += f", {QUERY_LINKS} query links" if learns else ""
-    return Entry(OURS, label, "composed", build, Sweep("ef_search", 4, MOST_EXPANDED, others), learns)
+    expanded = Sweep("ef_search", 4, MOST_EXPANDED, others)
+    return Entry(OURS, label, "composed", build, expanded, learns, Sweep("slack", 5, 250, others, unit=1e-3))
 
 
 def _lists(data: CoreSet) -> Iterator[Entry]:

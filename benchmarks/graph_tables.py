@@ -39,9 +39,15 @@ class Rate:
     def search(self) -> str:
         """The parameters of the points beside it."""
         ends = [self.index["points"][end]["search"] for end in (self.place.lower, self.place.upper) if end is not None]
-        low, high = ends[0], ends[-1]
-        return ", ".join(f"{name} {_value(low[name])}" + ("" if low[name] == high[name] else f"…{_value(high[name])}")
-                         for name in low if not isinstance(low[name], bool))  # fmt: skip
+        if ends[0].keys() != ends[-1].keys():
+            return " … ".join(_span(end, end) for end in ends)
+        return _span(ends[0], ends[-1])
+
+
+def _span(low: dict[str, Any], high: dict[str, Any]) -> str:
+    """Search parameters from one point to another."""
+    return ", ".join(f"{name} {_value(low[name])}" + ("" if low[name] == high[name] else f"…{_value(high[name])}")
+                     for name in low if not isinstance(low[name], bool))  # fmt: skip
 
 
 def tables(record: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from annbench.errors import AnnbenchError, UnsupportedError
 from annbench.indexes.auto.wish import expected_spec, named
 from annbench.indexes.presets import chosen_spec, find_preset
 from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec
-from annbench.indexes.structures import DEFAULT_EF, GraphStructure
+from annbench.indexes.structures import DEFAULT_EF, NO_SLACK, SLACK_EF, GraphStructure
 
 FILE = "index.annbench"
 KMEANS_ITERATIONS = 15
@@ -82,6 +82,7 @@ class ComposedSearch(Params):
     """`nprobe` lists are looked into; of what a walk along a graph finds the `ef_search` nearest are expanded; the
     finer copy decides among `rerank_k` candidates; None for the index' defaults. `interleave` searches of a batch take
     turns in a graph. `patience` is after how many nodes in a row that bring nothing new such a walk ends; 0 for never.
+    With `slack` it ends sooner where what comes next is farther than 1 + slack times the k-th nearest.
 
     `on_disk` leaves parts in the index' file (see Index.load), with a cache of `cache_mb` megabytes (10⁶ bytes) for
     what is read of them; None for all in memory.
@@ -95,6 +96,7 @@ class ComposedSearch(Params):
     ef_search: int | None = Field(default=None, ge=1)
     interleave: int = Field(default=4, ge=1, le=64)
     patience: int = Field(default=0, ge=0)
+    slack: float | None = Field(default=None, ge=0, le=1000)
     on_disk: Literal["rerank", "links", "rerank+links"] | None = None
     cache_mb: float | None = Field(default=None, ge=0, le=1e9)
     epsilon: float = Field(default=1.9, ge=0, le=100)
@@ -108,6 +110,8 @@ class ComposedSearch(Params):
             return f"ef_search={self.ef_search} has no effect: there is no graph"
         if self.patience and not spec.has_graph:
             return f"patience={self.patience} has no effect: there is no graph"
+        if self.slack is not None and not spec.has_graph:
+            return f"slack={self.slack} has no effect: there is no graph"
         if self.rerank_k is not None and spec.rerank.kind == "none":
             return f"rerank_k={self.rerank_k} has no effect: there is no rerank"
         if self.on_disk is None:
@@ -286,8 +290,11 @@ class Composed(Updatable):
         self._nprobe = params.nprobe or spec.default_nprobe
         self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
         self._epsilon, self._shared, self._threads = params.epsilon, params.shared, threads
-        self._ef, self._interleave = params.ef_search or DEFAULT_EF, params.interleave
-        self._patience = params.patience
+        self._interleave = params.interleave
+        if params.slack is None:
+            self._walk = (params.ef_search or DEFAULT_EF, params.patience, NO_SLACK)
+        else:
+            self._walk = (params.ef_search or SLACK_EF, params.patience, params.slack)
         self._search_one = self._index.native.search_one
 
     def _place(self, on_disk: str | None, cache_mb: float | None) -> None:
@@ -307,20 +314,20 @@ class Composed(Updatable):
 
     def search(self, query: Vectors, k: int) -> Ids:
         """One query, on the calling thread."""
-        rerank_k = self._rerank_k or k * self._rerank_factor
+        how = (self._nprobe, self._rerank_k or k * self._rerank_factor, self._epsilon, 1, *self._walk)
         try:
-            ids: Ids = self._search_one(query, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef, self._patience)[0]
+            ids: Ids = self._search_one(query, k, *how)[0]
         except TypeError:  # a view
-            contiguous = np.ascontiguousarray(query, dtype=np.float32)
-            ids = self._search_one(contiguous, k, self._nprobe, rerank_k, self._epsilon, 1, self._ef, self._patience)[0]
+            ids = self._search_one(np.ascontiguousarray(query, dtype=np.float32), k, *how)[0]
         return ids
 
     def search_batch(self, queries: Vectors, k: int) -> Ids:
         """All queries in one call."""
+        ef, patience, slack = self._walk
         found: Ids = self._index.native.search(
             np.ascontiguousarray(queries, dtype=np.float32), k, nprobe=self._nprobe,
             rerank_k=self._rerank_k or k * self._rerank_factor, epsilon=self._epsilon, threads=self._threads,
-            ef=self._ef, interleave=self._interleave, patience=self._patience, shared=self._shared,
+            ef=ef, interleave=self._interleave, patience=patience, slack=slack, shared=self._shared,
         )[0]  # fmt: skip
         return found
 

@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from annbench.indexes.choice import Choice
 
 DEFAULT_EF = 64  # codes that a search along a graph keeps in sight
+SLACK_EF = 1000  # where slack ends it
+NO_SLACK = -1.0
 
 
 class Structure(Choice):

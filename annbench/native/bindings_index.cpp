@@ -106,7 +106,7 @@ void add(ComposedIndex& self, Matrix<const float> originals, Matrix<const float>
 
 nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::size_t k, std::size_t nprobe,
                  std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef, std::size_t interleave,
-                 std::size_t patience, const IdFilter* filter, std::optional<bool> shared) {
+                 std::size_t patience, float slack, const IdFilter* filter, std::optional<bool> shared) {
   const std::size_t count = queries.shape(0);
   require(queries.shape(1) == self.settings().dim_in, "queries must have dim_in columns");
   require(k <= (std::size_t{1} << 32) / std::max<std::size_t>(count, 1), "that many answers do not fit into memory");
@@ -114,7 +114,7 @@ nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::si
   auto distances = new_array<float>(count, k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(queries.data(), count, k, {nprobe, rerank_k, epsilon, threads, shared, ef, interleave, patience, filter},
+    self.search(queries.data(), count, k, {nprobe, rerank_k, epsilon, threads, shared, ef, interleave, patience, slack, filter},
                 ids.values, distances.values);
   }
   return nb::make_tuple(std::move(ids.array), std::move(distances.array));
@@ -122,7 +122,7 @@ nb::tuple search(const ComposedIndex& self, Matrix<const float> queries, std::si
 
 nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k, std::size_t nprobe,
                      std::size_t rerank_k, float epsilon, std::size_t threads, std::size_t ef, std::size_t patience,
-                     const IdFilter* filter) {
+                     float slack, const IdFilter* filter) {
   std::size_t dim = 0;
   const float* values = vector_values<float>(query, dim);
   require(dim == self.settings().dim_in, "a query must have dim_in values");
@@ -131,7 +131,7 @@ nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k,
   auto distances = new_array<float>(k);
   {
     nb::gil_scoped_release unlocked;
-    self.search(values, 1, k, {nprobe, rerank_k, epsilon, threads, {}, ef, 1, patience, filter}, ids.values,
+    self.search(values, 1, k, {nprobe, rerank_k, epsilon, threads, {}, ef, 1, patience, slack, filter}, ids.values,
                 distances.values);
   }
   return nb::make_tuple(std::move(ids.array), std::move(distances.array));
@@ -252,10 +252,11 @@ void bind_composed_index(nb::module_& m) {
             self.remove(ids.data(), ids.shape(0), threads);
           }, "ids"_a.noconvert(), "threads"_a = 1)
       .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
-           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "patience"_a = 0,
+           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "patience"_a = 0, "slack"_a = -1.0f,
            "filter"_a = nb::none(), "shared"_a = nb::none())
       .def("search_one", search_one, "query"_a, "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
-           "threads"_a = 1, "ef"_a = 64, "patience"_a = 0, "filter"_a = nb::none())
+           "threads"_a = 1, "ef"_a = 64, "patience"_a = 0, "slack"_a = -1.0f,
+           "filter"_a = nb::none())
       .def_prop_ro("keeps_vectors", &ComposedIndex::keeps_vectors)
       .def("graph_builder", [](const ComposedIndex& self, Vector<const std::uint32_t> order, std::size_t entries,
                                std::size_t degree, float alpha, std::size_t candidates,

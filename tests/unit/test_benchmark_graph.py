@@ -78,9 +78,9 @@ def test_every_build_is_one_that_its_adapter_takes(shape: tuple[str, int, int, s
         except MissingLibraryError:
             continue
         build = cls.BuildParams.model_validate(entry.build)
-        for others in entry.sweep.others:
-            search = cls.SearchParams.model_validate({**others, entry.sweep.name: entry.sweep.least})
-            assert cls.check(PointContext(n, dim, K, metric), build, search) is None, entry.name  # type: ignore[arg-type]
+        for search in (sweep.search(sweep.least, others) for sweep in entry.sweeps for others in sweep.others):
+            params = cls.SearchParams.model_validate(search)
+            assert cls.check(PointContext(n, dim, K, metric), build, params) is None, entry.name  # type: ignore[arg-type]
         if entry.family == graph_grids.OURS:
             room = max(graph_grids.CLASSES[name]) * 4 * dim
             assert graph_grids.bytes_per_vector(entry, dim) <= room

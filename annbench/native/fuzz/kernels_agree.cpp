@@ -465,10 +465,11 @@ void offer_keys(Input& input) {
   std::uint32_t next = 0;
   std::vector<std::array<std::vector<std::uint64_t>, 2>> kept(1 + tables.size());
   for (auto& both : kept) both.fill(std::vector<std::uint64_t>(capacity + offer_slack));
+  const std::uint64_t beyond = input.byte() % 2 == 0 ? beyond_all : input.value<std::uint64_t>();
   const auto offer = [&](const KernelTable& table, std::array<std::vector<std::uint64_t>, 2>& keys, const float* scores,
                          const std::uint32_t* nodes, std::size_t count, std::size_t there) {
     const Offered offered =
-        table.offer_keys(scores, nodes, count, keys[0].data(), keys[1].data(), there, capacity);
+        table.offer_keys(scores, nodes, count, keys[0].data(), keys[1].data(), there, capacity, beyond);
     if (offered.keys != keys[0].data()) std::swap(keys[0], keys[1]);
     return offered;
   };

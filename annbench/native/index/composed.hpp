@@ -109,6 +109,8 @@ struct SearchSettings {
   std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
   std::size_t patience = 0;         // of a graph: hops that bring nothing new among the candidates, after which a search
                                     // ends; 0 for any number
+  float slack = -1;                 // of a graph: γ where it ends at what is farther than 1 + γ times the kth nearest so
+                                    // far; below 0 for wherever it is. Not for inner products
   const IdFilter* filter = nullptr;  // of what may be found
 };
 
@@ -247,7 +249,8 @@ class ComposedIndex {
                     const PlaceFilter* filter, std::int64_t* ids, float* distances) const;
   std::vector<std::vector<Scored>> decide(const Prepared& prepared, std::span<TopK> best) const;
   void require_in_memory() const;
-  void find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter, std::span<TopK> best) const;
+  void find(const Prepared& prepared, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
+            std::span<TopK> best) const;
   bool passing_are_few(const SearchSettings& how, const PlaceFilter& filter) const;
   std::unique_lock<WritePreferringMutex> stop_searches();
   void search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
@@ -255,6 +258,9 @@ class ComposedIndex {
   void answer(const Prepared& prepared, std::size_t q, std::span<const Scored> found, std::size_t k, std::int64_t* ids,
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;
+  float rerank_constant(const Prepared& p, std::size_t q) const;
+  float code_constant(const Prepared& p, std::size_t q) const;
+  float apex(const Prepared& p, std::size_t q) const;
   float distance_of(float score, float constant, bool exact) const;
   void code_centroids();
   void need_places() const;

@@ -20,6 +20,7 @@ namespace {
 // Queries of a batch that are prepared together: so many that lists are shared between them, and along a graph no more than
 // the second cache holds.
 constexpr std::size_t most_at_once = 1024, most_along_graph = 128;
+constexpr float most_slack = 1000;
 
 // The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
 // less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN. `kept` is
@@ -122,18 +123,31 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
     require(std::isfinite(p.squares[q]), "a query is mapped beyond float32");
     p.constants[q] = p.rerank_constants[q] = 0;
     if (reranker_ != nullptr && reranker_->exact()) continue;
-    float constant = 0;
-    if (s.metric == Metric::euclidean)
-      constant = static_cast<float>(p.lengths[q]);
-    else if (!s.mean.empty())
-      constant = short_dot(p.raw + q * s.dim_in, s.mean.data(), s.dim_in);
-    p.constants[q] = s.mapped_metric ? (s.metric == Metric::euclidean ? p.squares[q] : 0) : constant;
-    if (by_norms_ && s.metric == Metric::cosine)
-      p.constants[q] += 0.5f - (s.mean.empty() ? 0 : short_dot(s.mean.data(), s.mean.data(), s.dim_in) / 2);
-    if (exact_l2_) p.constants[q] = 0;
-    if (halved_l2_) p.constants[q] = p.squares[q];
-    p.rerank_constants[q] = constant;
+    p.rerank_constants[q] = rerank_constant(p, q);
+    p.constants[q] = code_constant(p, q);
   }
+}
+
+// What a score of a finer copy, and of a code, lacks to be a distance by distance_of().
+float ComposedIndex::rerank_constant(const Prepared& p, std::size_t q) const {
+  const IndexSettings& s = settings_;
+  if (s.metric == Metric::euclidean) return static_cast<float>(p.lengths[q]);
+  return s.mean.empty() ? 0 : static_cast<float>(kernels_.wide_dot(p.raw + q * s.dim_in, s.mean.data(), s.dim_in));
+}
+float ComposedIndex::code_constant(const Prepared& p, std::size_t q) const {
+  const IndexSettings& s = settings_;
+  if (halved_l2_) return p.squares[q];
+  if (exact_l2_) return 0;
+  if (s.mapped_metric && s.metric == Metric::euclidean) return p.squares[q];
+  float constant = s.mapped_metric ? 0 : rerank_constant(p, q);
+  if (by_norms_ && s.metric == Metric::cosine)
+    constant += 0.5f - (s.mean.empty() ? 0 : static_cast<float>(kernels_.wide_dot(s.mean.data(), s.mean.data(), s.dim_in)) / 2);
+  return constant;
+}
+// The score of a code at distance 0; that of others is less by their squared distance, or half of it.
+float ComposedIndex::apex(const Prepared& p, std::size_t q) const {
+  const float constant = code_constant(p, q);
+  return settings_.metric == Metric::cosine && !halved_l2_ ? 1 - constant : constant;
 }
 
 void ComposedIndex::choose_lists(const SearchSettings& how, const Prepared& p, std::vector<std::vector<ListProbe>>& probes) const {
@@ -248,7 +262,7 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   Prepared& prepared = *borrowed;
   prepare(queries, count, prepared);
   std::vector<TopK> best(count, TopK(kept(k, how)));
-  find(prepared, how, filter, best);
+  find(prepared, k, how, filter, best);
   const std::vector<std::vector<Scored>> found = decide(prepared, best);
   std::size_t reranked = 0;
   for (std::size_t q = 0; q < count; ++q) {
@@ -258,11 +272,19 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   if (graph_ && reranker_ != nullptr) reranked_.fetch_add(reranked, std::memory_order_relaxed);
 }
 
-void ComposedIndex::find(const Prepared& prepared, const SearchSettings& how, const PlaceFilter* filter,
+void ComposedIndex::find(const Prepared& prepared, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                          std::span<TopK> best) const {
   if (graph_) {
-    const WalkCounts cost =
-        lists_->walk(kernels_, *graph_, {prepared.scanned(), how.ef, how.interleave, how.patience, filter}, best);
+    WalkTask task{prepared.scanned(), how.ef, how.interleave, how.patience, filter};
+    std::vector<float> apexes;
+    if (how.slack >= 0) {
+      require(settings_.metric != Metric::inner_product, "slack is of distances, and inner products are none");
+      require(how.slack <= most_slack, "slack is at most 1000");
+      task.slack = {k, (1 + how.slack) * (1 + how.slack)};
+      for (std::size_t q = 0; q < prepared.count; ++q) apexes.push_back(apex(prepared, q));
+      task.apexes = apexes.data();
+    }
+    const WalkCounts cost = lists_->walk(kernels_, *graph_, task, best);
     hops_.fetch_add(cost.hops, std::memory_order_relaxed);
     scored_.fetch_add(cost.scored, std::memory_order_relaxed);
     return;

@@ -6,7 +6,7 @@
 // Contract
 //   keys[0 … size) ascend; `keys` and `spare` both have room for capacity + offer_slack; capacity >= 1. Of the keys of
 //   `count` <= offer_most distinct nodes, none of which is there already, and of those there, the `capacity` smallest stay,
-//   ascending; a node whose score is NaN never does.
+//   ascending; a new one from `beyond` on, or whose score is NaN, never does.
 //   Returns in which of the two arrays they are (in `keys` where nothing has changed), how many there are then, and the
 //   place that the smallest new one has come to: size_max where none is kept. Every ISA leaves the same keys; what lies
 //   behind them, and in the other array, is unspecified.
@@ -32,17 +32,20 @@ struct Offered {
 };
 
 using OfferKeysFn = Offered (*)(const float* scores, const std::uint32_t* nodes, std::size_t count, std::uint64_t* keys,
-                                std::uint64_t* spare, std::size_t size, std::size_t capacity);
+                                std::uint64_t* spare, std::size_t size, std::size_t capacity, std::uint64_t beyond);
 
 inline constexpr std::size_t offer_most = 32;
 inline constexpr std::size_t offer_slack = offer_most + 8;  // keys
 inline constexpr std::size_t size_max = std::numeric_limits<std::size_t>::max();
+inline constexpr std::uint64_t beyond_all = std::numeric_limits<std::uint64_t>::max();  // of no key
 
 inline std::uint64_t node_key(float score, std::uint32_t node) {
   const auto bits = std::bit_cast<std::uint32_t>(score + 0.0f);  // −0 and 0 are one score
   const std::uint32_t nearness = (bits >> 31) != 0 ? ~bits : bits | 0x80000000u;
   return std::uint64_t{~nearness} << 32 | std::uint64_t{node} << 1;
 }
+// The least key of all that are farther than a score.
+inline std::uint64_t key_beyond(float score) { return (node_key(score, 0) | 0xffffffffu) + 1; }
 inline std::uint32_t key_node(std::uint64_t key) { return static_cast<std::uint32_t>(key) >> 1; }
 inline float key_score(std::uint64_t key) {
   const auto nearness = ~static_cast<std::uint32_t>(key >> 32);
@@ -52,12 +55,12 @@ inline float key_score(std::uint64_t key) {
 // ---- scalar reference: one after the other
 
 inline Offered offer_keys_scalar(const float* scores, const std::uint32_t* nodes, std::size_t count, std::uint64_t* keys,
-                                 std::uint64_t*, std::size_t size, std::size_t capacity) {
+                                 std::uint64_t*, std::size_t size, std::size_t capacity, std::uint64_t beyond) {
   Offered offered{keys, size, size_max};
   for (std::size_t i = 0; i < count; ++i) {
     const bool full = offered.size == capacity;
     const std::uint64_t key = node_key(scores[i], nodes[i]);
-    if (scores[i] != scores[i] || (full && key >= keys[capacity - 1])) continue;
+    if (scores[i] != scores[i] || key >= (full ? std::min(beyond, keys[capacity - 1]) : beyond)) continue;
     // A search by halves whose steps are no branches.
     std::size_t place = 0;
     for (std::size_t left = offered.size; left > 0;) {
@@ -145,11 +148,12 @@ ANNBENCH_TARGET_AVX512 inline void merge(const std::uint64_t* keys, std::size_t 
 // `registers` times eight nodes.
 template <int registers>
 ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint32_t* nodes, std::size_t count,
-                                            std::uint64_t* keys, std::uint64_t* spare, std::size_t size, std::size_t capacity) {
+                                            std::uint64_t* keys, std::uint64_t* spare, std::size_t size, std::size_t capacity,
+                                            std::uint64_t beyond) {
   __m512i fresh[registers];
   keys_of(scores, nodes, count, fresh[0], fresh[1]);
   if constexpr (registers > 2) keys_of(scores + 16, nodes + 16, count - 16, fresh[2], fresh[3]);
-  const std::uint64_t limit = size == capacity ? keys[capacity - 1] : std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t limit = size == capacity ? std::min(beyond, keys[capacity - 1]) : beyond;
   const __m512i most = _mm512_set1_epi64(static_cast<long long>(limit));
   alignas(64) std::uint64_t all[8 * registers];
   std::uint64_t sorted[8 * registers];
@@ -190,11 +194,11 @@ ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint
 
 ANNBENCH_TARGET_AVX512 inline Offered offer_keys_avx512(const float* scores, const std::uint32_t* nodes, std::size_t count,
                                                         std::uint64_t* keys, std::uint64_t* spare, std::size_t size,
-                                                        std::size_t capacity) {
+                                                        std::size_t capacity, std::uint64_t beyond) {
   using namespace nearest_keys_detail;
   static_assert(offer_most == 32);
-  return count <= 16 ? offer<2>(scores, nodes, count, keys, spare, size, capacity)
-                     : offer<4>(scores, nodes, count, keys, spare, size, capacity);
+  return count <= 16 ? offer<2>(scores, nodes, count, keys, spare, size, capacity, beyond)
+                     : offer<4>(scores, nodes, count, keys, spare, size, capacity, beyond);
 }
 #endif
 

@@ -46,6 +46,8 @@ struct WalkTask {
   std::size_t interleave;  // searches that take turns
   std::size_t patience = 0;             // hops that bring nothing new among what is wanted, after which one ends; 0: never
   const PlaceFilter* filter = nullptr;  // of what may be found; it passes no dead node
+  Slack slack = {};                     // but for the apex: query q has apexes[q]
+  const float* apexes = nullptr;
 };
 
 // Room for one search at a time, which may serve graph after graph.
@@ -274,6 +276,8 @@ class Walks {
     Sight sight{walk.times * std::min(task_.ef, passing_), wanted, 0, barred_, task_.patience, among_all(wanted)};
     sight.capacity = among_all(std::max(sight.window, wanted));
     if (task_.filter != nullptr) sight.capacity *= 2;  // what passes is not everywhere as frequent
+    sight.slack = task_.slack;
+    if (task_.slack.nth > 0) sight.slack.apex = task_.apexes[walk.query];
     walk.walker.start(task_.queries + walk.query * codec_.dim(), sight);
     walk.to_score = true;
   }

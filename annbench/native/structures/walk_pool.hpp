@@ -12,6 +12,14 @@
 
 namespace annbench {
 
+// When a search ends before its window is expanded: when what comes next is farther than `stretch` times the nth nearest,
+// by squared distances, which are what a score lacks to `apex`. Al-Jazzazi et al., Distance Adaptive Beam Search, 2025
+// (arXiv 2505.15636), whose (1 + γ)² the stretch is.
+struct Slack {
+  std::size_t nth = 0;  // 0: it never does
+  float stretch = 1, apex = 0;
+};
+
 // How far a search looks. Barred nodes lead on as others do; they are among the kept, and count for nothing else.
 struct Sight {
   std::size_t window;    // so many of the nearest are expanded,
@@ -20,6 +28,7 @@ struct Sight {
   const std::uint64_t* barred = nullptr;  // a bit a node; null where none is barred
   std::size_t patience = 0;  // hops in vain, those that bring nothing new among the `notable` nearest, after which
   std::size_t notable = 0;   // a search ends; 0: any number
+  Slack slack = {};
 };
 
 // The nearest codes, nearest first. A code is one number: the score as an integer that is smaller for nearer ones, the
@@ -30,6 +39,7 @@ class WalkPool {
     sight_ = sight;
     size_ = next_ = held_ = passed_ = 0;
     nearest_new_ = 0;
+    beyond_ = beyond_all;
     for (auto* const keys : {&keys_, &spare_})
       if (keys->size() < sight.capacity + offer_slack) keys->resize(sight.capacity + offer_slack);
   }
@@ -39,6 +49,7 @@ class WalkPool {
     nearest_new_ = size_max;
     if (sight_.barred == nullptr) {
       for (std::size_t i = 0; i < count; i += offer_most) take(kernels, scores + i, nodes + i, std::min(offer_most, count - i));
+      bound();
       held_ = size_;
       passed_ = next_;
       return;
@@ -55,6 +66,7 @@ class WalkPool {
       passed_ -= passing(place + 1, std::min(next + 1, size_));
       passed_ -= static_cast<std::size_t>(last_counts && next == size);
     }
+    bound();
   }
 
   // The nearest node that was not expanded, which then was; Graph::none where there is none in the window.
@@ -103,7 +115,28 @@ class WalkPool {
     return found;
   }
 
-  bool over() const { return passed_ >= sight_.window && held_ >= sight_.wanted; }
+  // The place of the one that `before` others which are not barred precede.
+  std::size_t place_of_passing(std::size_t before) const {
+    if (sight_.barred == nullptr) return before;
+    std::size_t place = 0;
+    for (; place < size_; ++place)
+      if (!is_barred(keys_[place]) && before-- == 0) break;
+    return place;
+  }
+  // Only once something is left: next_ < size_.
+  bool over() const { return held_ >= sight_.wanted && (passed_ >= sight_.window || keys_[next_] >= beyond_); }
+  // Sets what is too far to be expanded. Where nothing is barred, it goes, but for as many as are wanted.
+  void bound() {
+    const Slack& slack = sight_.slack;
+    if (slack.nth == 0) return;
+    const std::size_t nth = place_of_passing(slack.nth - 1);
+    if (nth >= size_) return;
+    const float lacks = std::max(0.0f, slack.apex - key_score(keys_[nth]));
+    beyond_ = key_beyond(slack.apex - slack.stretch * lacks);
+    if (sight_.barred != nullptr) return;
+    while (size_ > sight_.wanted && keys_[size_ - 1] >= beyond_) --size_;
+    next_ = std::min(next_, size_);
+  }
   void step() {
     passed_ += passing(next_, next_ + 1);
     ++next_;
@@ -114,8 +147,9 @@ class WalkPool {
 
   // The place of the nearest that is kept.
   std::size_t take(const KernelTable& kernels, const float* scores, const std::uint32_t* nodes, std::size_t count) {
+    const std::uint64_t beyond = sight_.barred == nullptr && size_ >= sight_.wanted ? beyond_ : beyond_all;
     const Offered offered =
-        kernels.offer_keys(scores, nodes, count, keys_.data(), spare_.data(), size_, sight_.capacity);
+        kernels.offer_keys(scores, nodes, count, keys_.data(), spare_.data(), size_, sight_.capacity, beyond);
     if (offered.keys != keys_.data()) keys_.swap(spare_);
     size_ = offered.size;
     next_ = std::min(next_, offered.first);
@@ -128,6 +162,7 @@ class WalkPool {
   std::size_t size_ = 0, next_ = 0;     // all before next_ are expanded
   std::size_t held_ = 0, passed_ = 0;   // not barred: of all, of those before next_
   std::size_t nearest_new_ = 0;
+  std::uint64_t beyond_ = beyond_all;   // keys from here on are not expanded
 };
 
 }  // namespace annbench

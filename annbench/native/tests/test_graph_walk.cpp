@@ -241,6 +241,36 @@ void check_patience() {
   }
 }
 
+// By exact scores: whatever is farther than the slack allows is not expanded, and nearer ones are as they would be.
+void check_slack() {
+  std::mt19937 random(17);
+  constexpr std::size_t n = 5000, dim = 8, k = 5, wanted = 9;
+  Scene scene(normal_values(n * dim, random), dim, 12, normal_values(20 * dim, random));
+  std::vector<float> apexes(scene.count, 0.0f);  // scores are squared distances with the other sign
+  const auto with = [&](float stretch, std::size_t ef, std::size_t interleave, const PlaceFilter* filter = nullptr) {
+    return WalkTask{nullptr, ef, interleave, 0, filter, {k, stretch}, apexes.data()};
+  };
+  WalkCounts plain, cost, alone;
+  const auto answers = scene.found({nullptr, 300, 4}, wanted, plain);
+  check(scene.found(with(1e6f, 300, 4), wanted, cost) == answers && cost.hops == plain.hops, "endless slack changes nothing");
+  std::size_t before = plain.hops;
+  for (const float stretch : {1.7f, 1.3f, 1.0f}) {
+    const auto sooner = scene.found(with(stretch, 300, 4), wanted, cost);
+    check(cost.hops < before, "less slack ends a search sooner");
+    check(shared(sooner, answers) > 0.1 + 0.45 * stretch, "and finds most of the same");
+    for (const auto& found : sooner) check(found.size() == wanted, "as many as are wanted");
+    before = cost.hops;
+    check(scene.found(with(stretch, 300, 1), wanted, alone) == sooner && alone.hops == cost.hops, "whoever takes turns");
+    check(scene.found(with(stretch, 20, 4), wanted, alone).size() == scene.count && alone.hops <= cost.hops,
+          "the window ends a search, too");
+  }
+  const PlaceFilter most = filter_of(n, [](std::size_t place) { return place % 10 != 3; });
+  const auto passing = scene.found({nullptr, 40, 4, 0, &most}, wanted, plain);
+  const auto ended = scene.found(with(1.2f, 40, 4, &most), wanted, cost);
+  check(cost.hops > 0 && cost.hops < plain.hops * 9 / 10, "slack is of what passes a filter");
+  check(shared(ended, passing) > 0.8, "of which most is found");
+}
+
 // What one graph leaves behind serves another, larger or smaller.
 void check_memories() {
   std::mt19937 random(16);
@@ -274,6 +304,7 @@ void test_graph_walk() {
   check_far_filters();
   check_graves();
   check_patience();
+  check_slack();
   check_memories();
 }
 

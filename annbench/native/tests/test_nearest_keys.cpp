@@ -16,10 +16,11 @@ using Scores = std::vector<float>;
 using Nodes = std::vector<std::uint32_t>;
 
 // What stays by the words of the contract, and the place of the smallest new one.
-Keys kept(const Keys& before, const Scores& scores, const Nodes& nodes, std::size_t capacity, std::size_t& first) {
+Keys kept(const Keys& before, const Scores& scores, const Nodes& nodes, std::size_t capacity, std::uint64_t beyond,
+          std::size_t& first) {
   Keys fresh;
   for (std::size_t i = 0; i < scores.size(); ++i)
-    if (scores[i] == scores[i]) fresh.push_back(node_key(scores[i], nodes[i]));
+    if (scores[i] == scores[i] && node_key(scores[i], nodes[i]) < beyond) fresh.push_back(node_key(scores[i], nodes[i]));
   Keys all = before;
   all.insert(all.end(), fresh.begin(), fresh.end());
   std::ranges::sort(all);
@@ -53,8 +54,10 @@ void compare(std::size_t capacity, std::size_t together, int kinds, std::mt19937
       const Guarded<float> offered_scores(scores);
       const Guarded<std::uint32_t> offered_nodes(nodes);
       std::size_t first = 0;
-      expected = kept(expected, scores, nodes, capacity, first);
-      const Offered offered = kernels->offer_keys(offered_scores.data(), offered_nodes.data(), together, keys, spare, size, capacity);
+      const std::uint64_t beyond = round % 3 == 2 ? node_key(static_cast<float>(kinds / 4), node) : beyond_all;
+      expected = kept(expected, scores, nodes, capacity, beyond, first);
+      const Offered offered =
+          kernels->offer_keys(offered_scores.data(), offered_nodes.data(), together, keys, spare, size, capacity, beyond);
       if (offered.keys != keys) std::swap(keys, spare);
       size = offered.size;
       check(size == expected.size() && std::equal(expected.begin(), expected.end(), keys) && offered.keys == keys, name);
@@ -71,6 +74,9 @@ void check_keys() {
   check(node_key(1, 6) < node_key(1, 7), "of equal scores the smaller node is nearer");
   check(node_key(-0.0f, 5) == node_key(0.0f, 5), "zeros are one score");
   for (const float score : falling) check(key_score(node_key(score, 12)) == score, "a key has its score");
+  for (std::size_t i = 0; i + 1 < falling.size(); ++i)
+    check((node_key(falling[i], 0x7fffffff) | 1) < key_beyond(falling[i]) && key_beyond(falling[i]) <= node_key(falling[i + 1], 0),
+          "beyond a score is what is farther");
   check(key_node(node_key(1, 0x7fffffff)) == 0x7fffffff && key_node(node_key(1, 9) | 1) == 9, "a key has its node");
 }
 
@@ -82,7 +88,7 @@ void check_marks() {
     Keys spare(keys.size());
     const float scores[] = {3.5f, 4.5f};
     const std::uint32_t nodes[] = {8, 9};
-    const Offered offered = kernels->offer_keys(scores, nodes, 2, keys.data(), spare.data(), 3, 4);
+    const Offered offered = kernels->offer_keys(scores, nodes, 2, keys.data(), spare.data(), 3, 4, beyond_all);
     const Keys expected = {node_key(5, 1) | 1, node_key(4.5f, 9), node_key(4, 2), node_key(3.5f, 8)};
     check(offered.size == 4 && offered.first == 1 && std::equal(expected.begin(), expected.end(), offered.keys),
           "nearest keys by hand " + std::string(isa_name(kernels->isa)));

@@ -139,6 +139,54 @@ def test_patience_ends_searches_sooner(graph: Index) -> None:
     assert np.array_equal(one, graph.search(Q, K, ef_search=200, patience=10)[0][0])
 
 
+def test_slack_ends_searches_sooner(graph: Index) -> None:
+    def hops(**how: Any) -> int:
+        graph.native.reset_counts()
+        graph.search(Q, K, **how)
+        return graph.native.counts["hops"]
+
+    never = hops(ef_search=200)
+    assert hops(ef_search=200, slack=1000) == never < hops(slack=1000)
+    assert hops(slack=0) < hops(slack=0.1) < hops(slack=0.3) < never
+    assert hops(slack=0.3, ef_search=10) < hops(slack=0.3)
+    one = graph.search(Q[0], K, slack=0.1)[0]
+    assert np.array_equal(one, graph.search(Q, K, slack=0.1)[0][0])
+    assert np.array_equal(one, graph.search(Q.astype(np.float64), K, slack=0.1)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("metric", "transform", "codec", "rerank"),
+    [
+        ("euclidean", "identity", "float32", "none"),
+        ("euclidean", {"kind": "identity", "center": True}, {"kind": "uniform", "bits": 8}, "none"),
+        ("cosine", {"kind": "pca", "dim": 12, "rotate": True}, {"kind": "uniform", "bits": 4}, "float32"),
+        ("cosine", "random-rotation", {"kind": "uniform", "bits": 8}, "float16"),
+    ],
+)
+def test_slack_is_of_distances(metric: str, transform: Any, codec: Any, rerank: Any) -> None:
+    """Of vectors as long as you like: a search that looks 2 % beyond the nearest ends soon, and finds nearly all."""
+    index = Index.build(
+        40 * X + 5, metric, transform=transform, codec=codec, structure="graph", rerank=rerank, seed=SEED, threads=1
+    )
+    exact = index.search(40 * Q + 5, K, ef_search=N)[0]
+    index.native.reset_counts()
+    found = index.search(40 * Q + 5, K, slack=0.05)[0]
+    assert 0 < index.native.counts["hops"] < len(Q) * N / 8
+    assert np.mean([np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)]) > 0.9
+
+
+@pytest.mark.parametrize("slack", [-0.1, 1001, True, "a", float("nan")])
+def test_slack_is_a_number(graph: Index, slack: Any) -> None:
+    with pytest.raises(UsageError, match="slack"):
+        graph.search(Q, K, slack=slack)
+
+
+def test_inner_products_have_no_slack() -> None:
+    index = Index.build(X, "ip", structure="graph", seed=SEED, threads=1)
+    with pytest.raises(UsageError, match="inner products"):
+        index.search(Q, K, slack=0.1)
+
+
 @pytest.mark.parametrize(
     ("allowed", "message"),
     [
