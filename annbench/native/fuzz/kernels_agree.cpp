@@ -17,7 +17,7 @@ namespace annbench::fuzz {
 namespace {
 
 // A kernel that is new in the table has to be compared here too.
-constexpr std::size_t kernels_compared = 26;
+constexpr std::size_t kernels_compared = 28;
 static_assert(sizeof(KernelTable) == (1 + kernels_compared) * sizeof(void*), "compare the new kernel in run()");
 
 const KernelTable& reference() { return kernels_named("scalar"); }
@@ -258,7 +258,14 @@ void query_values(Input& input) {
   std::vector<std::int16_t> shorts(count), other_shorts(count);
   const std::int32_t sum = reference().round_bytes(a.data(), count, finest, bytes.data());
   reference().round_shorts(a.data(), count, finest, shorts.data());
+  std::vector<float> third(count), rest(count), other_third(count), other_rest(count);
+  reference().scaled(a.data(), count, 1.0 / 3, third.data());
+  const float most = reference().remainders(a.data(), bytes.data(), count, largest / 127, rest.data());
   for (const KernelTable* table : others()) {
+    table->scaled(a.data(), count, 1.0 / 3, other_third.data());
+    require(table->remainders(a.data(), bytes.data(), count, largest / 127, other_rest.data()) == most && other_rest == rest &&
+                other_third == third,
+            "remainders", *table, shape_of({count}));
     require(std::bit_cast<std::uint64_t>(table->wide_dot(a.data(), b.data(), count)) == std::bit_cast<std::uint64_t>(dot) &&
                 table->largest(a.data(), count) == largest,
             "wide_dot", *table, shape_of({count}));

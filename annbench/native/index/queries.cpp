@@ -79,7 +79,7 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
       require(std::isfinite(squares), unusable);
       p.zero[q] = squares == 0;
       const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
-      for (std::size_t j = 0; j < s.dim_in; ++j) x[j] = static_cast<float>(x[j] * inverse);
+      kernels_.scaled(x, s.dim_in, inverse, x);
     }
   }
   if (!s.mean.empty()) {

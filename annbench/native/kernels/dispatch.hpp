@@ -51,7 +51,9 @@ struct KernelTable {
   ProjectionFn projection;
   FixedProjectionFn fixed_projection;
   WideDotFn wide_dot;
+  ScaledFn scaled;
   LargestFn largest;
+  RemaindersFn remainders;
   RoundBytesFn round_bytes;
   RoundShortsFn round_shorts;
   OfferKeysFn offer_keys;

@@ -76,7 +76,8 @@ inline Offered offer_keys_scalar(const float* scores, const std::uint32_t* nodes
   return offered;
 }
 
-// ---- AVX-512: those that pass are sorted by counting, then put between the others on the way to the other array
+// ---- AVX-512: those that pass are put among the others in registers, one by one; where there are many of these, they are
+// sorted by counting and put between them on the way to the other array
 
 // Nothing is read that was written a moment ago, but single keys out of what one store wrote: the processor would wait.
 #if ANNBENCH_HAS_AVX512
@@ -145,6 +146,36 @@ ANNBENCH_TARGET_AVX512 inline void merge(const std::uint64_t* keys, std::size_t 
   }
 }
 
+// Puts keys, those named by a bit, among up to 8·`registers` ascending ones, where these are; there is room for so many.
+// With x come among them, the one at i is min(a[i], max(x, a[i − 1])). Returns the place of the smallest.
+template <int registers>
+ANNBENCH_TARGET_AVX512 inline std::size_t insert(const std::uint64_t* fresh, unsigned named, std::uint64_t* keys,
+                                                 std::size_t size) {
+  const __m512i none = _mm512_set1_epi32(-1);
+  __m512i before[registers], now[registers];
+  ANNBENCH_UNROLL
+  for (int r = 0; r < registers; ++r) {
+    const std::size_t first = 8 * static_cast<std::size_t>(r);
+    const auto there = static_cast<__mmask8>(size >= first + 8 ? 0xffu : size > first ? lanes_below(size - first) : 0u);
+    before[r] = now[r] = _mm512_mask_mov_epi64(none, there, _mm512_loadu_si512(keys + first));
+  }
+  for (; named != 0; named &= named - 1) {
+    const __m512i key = _mm512_set1_epi64(static_cast<long long>(fresh[__builtin_ctz(named)]));
+    ANNBENCH_UNROLL
+    for (int r = registers - 1; r > 0; --r)
+      now[r] = _mm512_min_epu64(now[r], _mm512_max_epu64(key, _mm512_alignr_epi64(now[r], now[r - 1], 7)));
+    now[0] = _mm512_min_epu64(now[0], _mm512_max_epu64(key, _mm512_maskz_alignr_epi64(0xfe, now[0], now[0], 7)));
+  }
+  std::uint64_t changed = 0;
+  ANNBENCH_UNROLL
+  for (int r = 0; r < registers; ++r) {
+    _mm512_storeu_si512(keys + 8 * r, now[r]);
+    const auto same = static_cast<__mmask8>(_mm512_cmpeq_epi64_mask(now[r], before[r]));
+    changed |= std::uint64_t{0xffu ^ same} << (8 * r);
+  }
+  return static_cast<std::size_t>(__builtin_ctzll(changed));
+}
+
 // `registers` times eight nodes.
 template <int registers>
 ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint32_t* nodes, std::size_t count,
@@ -156,8 +187,6 @@ ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint
   const std::uint64_t limit = size == capacity ? std::min(beyond, keys[capacity - 1]) : beyond;
   const __m512i most = _mm512_set1_epi64(static_cast<long long>(limit));
   alignas(64) std::uint64_t all[8 * registers];
-  std::uint64_t sorted[8 * registers];
-  std::size_t ranks[8 * registers];
   unsigned passing = 0;
   ANNBENCH_UNROLL
   for (int r = 0; r < registers; ++r) {
@@ -165,6 +194,11 @@ ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint
     passing |= smaller_lanes(fresh[r], most) << (8 * r);
   }
   if (passing == 0) return {keys, size, size_max};
+  const std::size_t found = count_of(passing), there = size + found, stay = there < capacity ? there : capacity;
+  if (there <= 32) return {keys, stay, insert<4>(all, passing, keys, size)};
+  if (there <= 64 && capacity + offer_slack >= 64) return {keys, stay, insert<8>(all, passing, keys, size)};
+  std::uint64_t sorted[8 * registers];
+  std::size_t ranks[8 * registers];
   for (unsigned left = passing; left != 0; left &= left - 1) {
     const std::uint64_t one = all[__builtin_ctz(left)];
     const __m512i key = _mm512_set1_epi64(static_cast<long long>(one));
@@ -175,10 +209,9 @@ ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint
     sorted[place] = one;
     ranks[place] = rank_of(key, keys, size);
   }
-  const std::size_t found = count_of(passing);
-  if (size + found <= merged_most) {
+  if (there <= merged_most) {
     merge(keys, size, sorted, ranks, found, spare);
-    return {spare, size + found < capacity ? size + found : capacity, ranks[0]};
+    return {spare, stay, ranks[0]};
   }
   std::size_t taken = 0;
   for (std::size_t i = 0; i < found; ++i) {
@@ -187,7 +220,7 @@ ANNBENCH_TARGET_AVX512 inline Offered offer(const float* scores, const std::uint
     spare[taken + i] = sorted[i];
   }
   copy_keys(keys + taken, size - taken, spare + taken + found);
-  return {spare, size + found < capacity ? size + found : capacity, ranks[0]};
+  return {spare, stay, ranks[0]};
 }
 
 }  // namespace nearest_keys_detail

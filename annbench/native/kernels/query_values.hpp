@@ -1,9 +1,12 @@
 // What becomes of a query's values before it is compared with codes: their length, and what they are in few bits.
 //
 // Contract
-//   wide_dot       Σ_j a[j]·b[j] in double, by eight sums, element j to sum j mod 8 (those after the last whole eight to the
+//   wide_dot       Σ_j a[j]·b[j] in double, by 32 sums, element j to sum j mod 32 (those after the last whole eight to the
 //                  first), and these as support/wide_dot.hpp adds them
+//   scaled         out[j] = x[j]·factor in double, rounded once
 //   largest        max_j |x[j]|, 0 for none; x has no NaN
+//   remainders     out[j] = x[j] − step·values[j], each operation rounded to float32; returns max_j |out[j]|, 0 for none. None
+//                  is NaN
 //   round_bytes    out[j] = the integer nearest to x[j]·factor, ties to even, of float32's product; returns Σ_j out[j].
 //   round_shorts   Within −127 … 127, within −32767 … 32767.
 //   Every ISA gives the same bits. No alignment is needed; nothing is read or written beyond `count`.
@@ -21,7 +24,9 @@
 namespace annbench {
 
 using WideDotFn = double (*)(const float* a, const float* b, std::size_t count);
+using ScaledFn = void (*)(const float* x, std::size_t count, double factor, float* out);
 using LargestFn = float (*)(const float* x, std::size_t count);
+using RemaindersFn = float (*)(const float* x, const std::int8_t* values, std::size_t count, float step, float* out);
 using RoundBytesFn = std::int32_t (*)(const float* x, std::size_t count, float factor, std::int8_t* out);
 using RoundShortsFn = void (*)(const float* x, std::size_t count, float factor, std::int16_t* out);
 
@@ -43,6 +48,15 @@ inline float largest_scalar(const float* x, std::size_t count) {
   return largest;
 }
 
+inline void scaled_scalar(const float* x, std::size_t count, double factor, float* out) {
+  for (std::size_t j = 0; j < count; ++j) out[j] = static_cast<float>(x[j] * factor);
+}
+
+inline float remainders_scalar(const float* x, const std::int8_t* values, std::size_t count, float step, float* out) {
+  for (std::size_t j = 0; j < count; ++j) out[j] = x[j] - step * static_cast<float>(values[j]);
+  return largest_scalar(out, count);
+}
+
 inline std::int32_t round_bytes_scalar(const float* x, std::size_t count, float factor, std::int8_t* out) {
   std::int32_t sum = 0;
   for (std::size_t j = 0; j < count; ++j) {
@@ -61,17 +75,45 @@ inline void round_shorts_scalar(const float* x, std::size_t count, float factor,
 
 #if ANNBENCH_HAS_AVX2
 ANNBENCH_TARGET_AVX2 inline double wide_dot_avx2(const float* a, const float* b, std::size_t count) {
-  __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
+  __m256d four[wide_sums / 4];
+  for (__m256d& sum : four) sum = _mm256_setzero_pd();
   std::size_t j = 0;
   // Products of floats are exact in double: one rounding or two, the sums are the same.
-  for (; j + 8 <= count; j += 8) {
-    low = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(a + j)), _mm256_cvtps_pd(_mm_loadu_ps(b + j)), low);
-    high = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(a + j + 4)), _mm256_cvtps_pd(_mm_loadu_ps(b + j + 4)), high);
+  for (; j + wide_sums <= count; j += wide_sums) {
+    ANNBENCH_UNROLL
+    for (std::size_t k = 0; k < wide_sums / 4; ++k)
+      four[k] = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(a + j + 4 * k)), _mm256_cvtps_pd(_mm_loadu_ps(b + j + 4 * k)), four[k]);
   }
-  double sums[8];
-  _mm256_storeu_pd(sums, low);
-  _mm256_storeu_pd(sums + 4, high);
+  double sums[wide_sums];
+  for (std::size_t k = 0; k < wide_sums / 4; ++k) _mm256_storeu_pd(sums + 4 * k, four[k]);
+  for (double* mine = sums; j + 8 <= count; j += 8, mine += 8)
+    for (std::size_t k = 0; k < 8; ++k) mine[k] += static_cast<double>(a[j + k]) * b[j + k];
   return finish_wide_dot(sums, a + j, b + j, count - j);
+}
+
+ANNBENCH_TARGET_AVX2 inline void scaled_avx2(const float* x, std::size_t count, double factor, float* out) {
+  const __m256d by = _mm256_set1_pd(factor);
+  std::size_t j = 0;
+  for (; j + 4 <= count; j += 4)
+    _mm_storeu_ps(out + j, _mm256_cvtpd_ps(_mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + j)), by)));
+  scaled_scalar(x + j, count - j, factor, out + j);
+}
+
+ANNBENCH_TARGET_AVX2 inline float remainders_avx2(const float* x, const std::int8_t* values, std::size_t count, float step,
+                                                  float* out) {
+  const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff)), by = _mm256_set1_ps(step);
+  __m256 largest = _mm256_setzero_ps();
+  std::size_t j = 0;
+  for (; j + 8 <= count; j += 8) {
+    const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(values + j));
+    const __m256 taken = _mm256_mul_ps(by, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(eight)));
+    const __m256 rest = _mm256_sub_ps(_mm256_loadu_ps(x + j), taken);
+    _mm256_storeu_ps(out + j, rest);
+    largest = _mm256_max_ps(largest, _mm256_and_ps(rest, magnitude));
+  }
+  float parts[8];
+  _mm256_storeu_ps(parts, largest);
+  return std::max(largest_scalar(parts, 8), remainders_scalar(x + j, values + j, count - j, step, out + j));
 }
 
 ANNBENCH_TARGET_AVX2 inline float largest_avx2(const float* x, std::size_t count) {
@@ -117,13 +159,46 @@ ANNBENCH_TARGET_AVX2 inline void round_shorts_avx2(const float* x, std::size_t c
 
 #if ANNBENCH_HAS_AVX512
 ANNBENCH_TARGET_AVX512 inline double wide_dot_avx512(const float* a, const float* b, std::size_t count) {
-  __m512d sum = _mm512_setzero_pd();
+  __m512d eight[wide_sums / 8];
+  for (__m512d& sum : eight) sum = _mm512_setzero_pd();
+  std::size_t j = 0;
+  for (; j + wide_sums <= count; j += wide_sums) {
+    ANNBENCH_UNROLL
+    for (std::size_t k = 0; k < wide_sums / 8; ++k)
+      eight[k] = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(a + j + 8 * k)), _mm512_cvtps_pd(_mm256_loadu_ps(b + j + 8 * k)), eight[k]);
+  }
+  ANNBENCH_UNROLL
+  for (std::size_t k = 0; k < wide_sums / 8 - 1; ++k) {
+    if (j + 8 > count) break;
+    eight[k] = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(a + j)), _mm512_cvtps_pd(_mm256_loadu_ps(b + j)), eight[k]);
+    j += 8;
+  }
+  double sums[wide_sums];
+  for (std::size_t k = 0; k < wide_sums / 8; ++k) _mm512_storeu_pd(sums + 8 * k, eight[k]);
+  return finish_wide_dot(sums, a + j, b + j, count - j);
+}
+
+ANNBENCH_TARGET_AVX512 inline void scaled_avx512(const float* x, std::size_t count, double factor, float* out) {
+  const __m512d by = _mm512_set1_pd(factor);
   std::size_t j = 0;
   for (; j + 8 <= count; j += 8)
-    sum = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(a + j)), _mm512_cvtps_pd(_mm256_loadu_ps(b + j)), sum);
-  double sums[8];
-  _mm512_storeu_pd(sums, sum);
-  return finish_wide_dot(sums, a + j, b + j, count - j);
+    _mm256_storeu_ps(out + j, _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_cvtps_pd(_mm256_loadu_ps(x + j)), by)));
+  scaled_scalar(x + j, count - j, factor, out + j);
+}
+
+ANNBENCH_TARGET_AVX512 inline float remainders_avx512(const float* x, const std::int8_t* values, std::size_t count, float step,
+                                                      float* out) {
+  const __m512 by = _mm512_set1_ps(step);
+  __m512 largest = _mm512_setzero_ps();
+  std::size_t j = 0;
+  for (; j + 16 <= count; j += 16) {
+    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values + j));
+    const __m512 taken = _mm512_mul_ps(by, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(sixteen)));
+    const __m512 rest = _mm512_sub_ps(_mm512_loadu_ps(x + j), taken);
+    _mm512_storeu_ps(out + j, rest);
+    largest = _mm512_max_ps(largest, _mm512_abs_ps(rest));
+  }
+  return std::max(_mm512_reduce_max_ps(largest), remainders_scalar(x + j, values + j, count - j, step, out + j));
 }
 
 ANNBENCH_TARGET_AVX512 inline float largest_avx512(const float* x, std::size_t count) {
@@ -179,6 +254,10 @@ inline constexpr WideDotFn wide_dot_table[isa_count] = {wide_dot, ANNBENCH_QUERY
                                                         ANNBENCH_QUERY_AVX512(wide_dot), nullptr};
 inline constexpr LargestFn largest_table[isa_count] = {largest_scalar, ANNBENCH_QUERY_AVX2(largest),
                                                        ANNBENCH_QUERY_AVX512(largest), nullptr};
+inline constexpr ScaledFn scaled_table[isa_count] = {scaled_scalar, ANNBENCH_QUERY_AVX2(scaled),
+                                                     ANNBENCH_QUERY_AVX512(scaled), nullptr};
+inline constexpr RemaindersFn remainders_table[isa_count] = {remainders_scalar, ANNBENCH_QUERY_AVX2(remainders),
+                                                             ANNBENCH_QUERY_AVX512(remainders), nullptr};
 inline constexpr RoundBytesFn round_bytes_table[isa_count] = {round_bytes_scalar, ANNBENCH_QUERY_AVX2(round_bytes),
                                                               ANNBENCH_QUERY_AVX512(round_bytes), nullptr};
 inline constexpr RoundShortsFn round_shorts_table[isa_count] = {round_shorts_scalar, ANNBENCH_QUERY_AVX2(round_shorts),

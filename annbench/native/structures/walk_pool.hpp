@@ -39,7 +39,7 @@ class WalkPool {
     sight_ = sight;
     size_ = next_ = held_ = passed_ = 0;
     nearest_new_ = 0;
-    beyond_ = beyond_all;
+    beyond_ = bounded_by_ = beyond_all;
     for (auto* const keys : {&keys_, &spare_})
       if (keys->size() < sight.capacity + offer_slack) keys->resize(sight.capacity + offer_slack);
   }
@@ -130,7 +130,8 @@ class WalkPool {
     const Slack& slack = sight_.slack;
     if (slack.nth == 0) return;
     const std::size_t nth = place_of_passing(slack.nth - 1);
-    if (nth >= size_) return;
+    if (nth >= size_ || keys_[nth] >> 1 == bounded_by_ >> 1) return;
+    bounded_by_ = keys_[nth];
     const float lacks = std::max(0.0f, slack.apex - key_score(keys_[nth]));
     beyond_ = key_beyond(slack.apex - slack.stretch * lacks);
     if (sight_.barred != nullptr) return;
@@ -163,6 +164,7 @@ class WalkPool {
   std::size_t held_ = 0, passed_ = 0;   // not barred: of all, of those before next_
   std::size_t nearest_new_ = 0;
   std::uint64_t beyond_ = beyond_all;   // keys from here on are not expanded
+  std::uint64_t bounded_by_ = beyond_all;  // the nth nearest that this was set by
 };
 
 }  // namespace annbench

@@ -154,6 +154,30 @@ inline float reduce_add_ps(simde__m512 value) {
   return lanes[0];
 }
 
+inline simde__m256 cvtpd_ps(simde__m512d value) {
+  double wide[8];
+  float narrow[8];
+  std::memcpy(wide, &value, sizeof(wide));
+  for (int i = 0; i < 8; ++i) narrow[i] = static_cast<float>(wide[i]);
+  return simde_mm256_loadu_ps(narrow);
+}
+
+inline simde__m512i cvtepi8_epi32(simde__m128i value) {
+  std::int8_t narrow[16];
+  std::int32_t wide[16];
+  std::memcpy(narrow, &value, sizeof(narrow));
+  for (int i = 0; i < 16; ++i) wide[i] = narrow[i];
+  return simde_mm512_loadu_si512(wide);
+}
+
+inline simde__m512i maskz_alignr_epi64(__mmask8 mask, simde__m512i high, simde__m512i low, int by) {
+  std::int64_t both[16], lanes[8];
+  std::memcpy(both, &low, sizeof(lanes));
+  std::memcpy(both + 8, &high, sizeof(lanes));
+  for (int i = 0; i < 8; ++i) lanes[i] = ((mask >> i) & 1) != 0 ? both[i + by] : 0;
+  return simde_mm512_loadu_si512(lanes);
+}
+
 }  // namespace annbench::simde_missing
 
 #undef _mm512_maskz_loadu_ps
@@ -177,6 +201,10 @@ inline float reduce_add_ps(simde__m512 value) {
 #undef _mm512_reduce_max_ps
 #undef _mm256_maskz_loadu_epi16
 #undef _mm512_reduce_add_ps
+#define _mm512_cvtpd_ps(value) annbench::simde_missing::cvtpd_ps(value)
+#define _mm512_cvtepi8_epi32(value) annbench::simde_missing::cvtepi8_epi32(value)
+#define _mm512_maskz_alignr_epi64(mask, high, low, by) annbench::simde_missing::maskz_alignr_epi64(mask, high, low, by)
+#define _mm512_alignr_epi64(high, low, by) annbench::simde_missing::maskz_alignr_epi64(0xff, high, low, by)
 #define _mm512_maskz_loadu_ps(mask, from) annbench::simde_missing::maskz_loadu_ps(mask, from)
 #define _mm512_maskz_loadu_epi64(mask, from) annbench::simde_missing::maskz_loadu_epi64(mask, from)
 #define _mm512_mask_expandloadu_epi64(other, mask, from) annbench::simde_missing::mask_expandloadu_epi64(other, mask, from)

@@ -27,7 +27,7 @@ void test_dispatch() {
               kernels->float32_dot && kernels->float32_squared_l2 && kernels->float16_dot && kernels->float16_squared_l2 &&
               kernels->hadamard && kernels->plane_dot &&
               kernels->table_scan && kernels->projection && kernels->fixed_projection && kernels->offer_keys &&
-              kernels->wide_dot && kernels->largest && kernels->round_bytes && kernels->round_shorts &&
+              kernels->wide_dot && kernels->scaled && kernels->largest && kernels->remainders && kernels->round_bytes && kernels->round_shorts &&
               kernels->crc32c,
           "no hole in the table of " + std::string(isa_name(kernels->isa)));
 

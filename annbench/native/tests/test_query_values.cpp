@@ -17,8 +17,9 @@ using Floats = std::vector<float>;
 // Every ISA, up to a guard page, against its words in plain arithmetic.
 void compare(const Floats& a, const Floats& b) {
   const std::size_t n = a.size();
-  double sums[8] = {};
-  for (std::size_t j = 0; j < n; ++j) sums[j < n / 8 * 8 ? j % 8 : 0] += static_cast<double>(a[j]) * static_cast<double>(b[j]);
+  double all[32] = {}, sums[8];
+  for (std::size_t j = 0; j < n; ++j) all[j < n / 8 * 8 ? j % 32 : 0] += static_cast<double>(a[j]) * static_cast<double>(b[j]);
+  for (std::size_t k = 0; k < 8; ++k) sums[k] = (all[k] + all[k + 8]) + (all[k + 16] + all[k + 24]);
   const double expected = ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
   float largest = 0;
   for (const float x : a) largest = std::max(largest, std::fabs(x));
@@ -28,6 +29,23 @@ void compare(const Floats& a, const Floats& b) {
     const std::string name = " " + std::string(isa_name(kernels->isa)) + " of " + std::to_string(n);
     check(std::bit_cast<std::uint64_t>(kernels->wide_dot(x.data(), y.data(), n)) == std::bit_cast<std::uint64_t>(expected), "wide dot" + name);
     check(kernels->largest(x.data(), n) == largest, "largest" + name);
+    Guarded<float> out(n);
+    kernels->scaled(x.data(), n, 1.0 / 3, out.data());
+    bool thirds = true;
+    for (std::size_t j = 0; j < n; ++j) thirds = thirds && out.data()[j] == static_cast<float>(static_cast<double>(a[j]) * (1.0 / 3));
+    check(thirds, "scaled" + name);
+    std::vector<std::int8_t> some(n);
+    for (std::size_t j = 0; j < n; ++j) some[j] = static_cast<std::int8_t>(static_cast<int>(j * 37 % 255) - 127);
+    const Guarded<std::int8_t> taken(some);
+    const float step = largest / 100, most = kernels->remainders(x.data(), taken.data(), n, step, out.data());
+    float farthest = 0;
+    bool left = true;
+    for (std::size_t j = 0; j < n; ++j) {
+      const float product = step * static_cast<float>(some[j]), rest = a[j] - product;
+      left = left && out.data()[j] == rest;
+      farthest = std::max(farthest, std::fabs(rest));
+    }
+    check(left && most == farthest, "remainders" + name);
     for (const bool bytes : {true, false}) {
       const float factor = largest > 1e-30f ? (bytes ? 127 : 32767) / largest : 0;
       Guarded<std::int8_t> small(bytes ? n : 0);
