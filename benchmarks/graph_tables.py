@@ -53,7 +53,7 @@ def _span(low: dict[str, Any], high: dict[str, Any]) -> str:
 def tables(record: dict[str, Any]) -> str:
     """All of a JSON file of graph.py."""
     parts = [_settings(name, measured) for name, measured in record["sets"].items()]
-    parts += [_cells(record["sets"]), _families(record["sets"]), _indexes(record["sets"])]
+    parts += [_cells(record["sets"]), _families(record["sets"]), _ends(record["sets"]), _indexes(record["sets"])]
     parts += [_missing(name, measured) for name, measured in record["sets"].items()]
     return "\n\n".join(part for part in parts if part)
 
@@ -119,6 +119,25 @@ def _families(sets: dict[str, Any]) -> str:
             beside = [f"{rate.text}; {_ratio(mine, rate) or '–'}" if rate else "–" for rate in rivals]
             rows.append([name, mode, f"{recall:.2f}", mine.text if mine else "–", *beside])
     return table(["set", "calls", "recall@10", OURS, *(f"{peer}; ours ÷ it" for peer in peers)], rows)
+
+
+def _ends(sets: dict[str, Any]) -> str:
+    """Ours with searches that end by slack, beside the same index with those that end by ef_search alone."""
+    rows = []
+    for name, measured in sets.items():
+        for index in measured["indexes"]:
+            by_slack, by_ef = (
+                {**index, "points": [point for point in index["points"] if ("slack" in point["search"]) is wanted]}
+                for wanted in (True, False)
+            )
+            if not by_slack["points"]:
+                continue
+            for mode, recall in cells():
+                rates = [rate_at(points, mode, recall) for points in (by_ef, by_slack)]
+                told = [text for rate in rates for text in ((rate.text, rate.search) if rate else ("not reached", ""))]
+                rows.append([name, index["label"], mode, f"{recall:.2f}", *told, _ratio(rates[1], rates[0])])
+    header = ["set", "index", "calls", "recall@10", "by ef_search", "its search", "by slack", "its search", "ratio"]
+    return table(header, rows) if rows else ""
 
 
 def _within(indexes: list[Index], room: float) -> list[Index]:

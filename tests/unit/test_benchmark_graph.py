@@ -158,3 +158,18 @@ def test_cells_are_at_equal_recall_within_bytes_and_never_extrapolated() -> None
     assert by_cell["≤ 0.5", "batch", "0.99"][0] == by_cell["≤ 0.5", "batch", "0.99"][3] == "not reached"
     assert by_cell["≤ 0.5", "single", "0.95"][6] == "2.10 (2.00 … 2.20)"
     assert "- minilm: left out: scann 1; scann 2: not installed" in text
+
+
+def test_searches_that_end_by_slack_stand_beside_those_that_do_not() -> None:
+    points = index("annbench", 600, (0.88, [4000] * 2), (0.92, [2000] * 2), (0.96, [1000] * 2), (0.89, [6000] * 2),
+                   (0.97, [3000] * 2))["points"]  # fmt: skip
+    for number, point in enumerate(points):
+        point["search"] = (
+            {"rerank_k": 15, "slack": number / 100} if number > 2 else {"rerank_k": 15, "ef_search": number}
+        )
+    measured = {"n": 9, "dim": 384, "metric": "cosine", "queries": 1, "rounds": 2, "left_out": [],
+                "indexes": [{**index("annbench", 600), "points": points}]}  # fmt: skip
+    text = graph_tables.tables({"sets": {"minilm": measured}})
+    row = next(line for line in text.splitlines() if "rerank_k 15, ef_search 1…2 |" in line and "0.95" in line)
+    assert row.endswith("| rerank_k 15, slack 0.03…0.04 | " + row.rsplit("| ", 1)[1])
+    assert float(row.rsplit("| ", 1)[1].split(" ")[0]) > 2
