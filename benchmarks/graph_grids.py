@@ -115,6 +115,10 @@ def _graphs(data: CoreSet) -> Iterator[Entry]:
         for degree in (32, 48) if transform.get("dim") == 112 else (32, 48, 64):
             yield _ours(data, name, transform, 4, degree, "8 bits", {"kind": "uniform", "bits": 8})
             yield _ours(data, name, transform, 4, degree, "float16", {"kind": "float16"})
+    if maps == [
+        ROTATION
+    ]:  # few dimensions: float16 costs less than links, of which few do if none is left out too soon
+        yield _ours(data, *ROTATION, 4, 17, "float16", {"kind": "float16"}, alpha=1.0)
     for degree in (32, 48, 64):
         yield _ours(data, *maps[0], 8, degree, "float16", {"kind": "float16"})
         yield _ours(data, *ROTATION, 8, degree, "none", {"kind": "none"})
@@ -129,16 +133,18 @@ def _small_graphs(data: CoreSet) -> Iterator[Entry]:
 
 
 def _ours(
-    data: CoreSet, name: str, transform: dict[str, Any], bits: int, degree: int, kind: str, rerank: dict[str, Any]
-) -> Entry:
+    data: CoreSet, name: str, transform: dict[str, Any], bits: int, degree: int, kind: str, rerank: dict[str, Any],
+    **pruning: float,
+) -> Entry:  # fmt: skip
     learns = transform["kind"] == "leanvec-ood"
     build = {
         "transform": transform, "codec": {"kind": "uniform", "bits": bits, "fit": "rabitq"},
-        "structure": {"kind": "graph", "degree": degree, **({"query_links": QUERY_LINKS} if learns else {})},
+        "structure": {"kind": "graph", "degree": degree, **pruning, **({"query_links": QUERY_LINKS} if learns else {})},
         "rerank": rerank, **({"learn": data.name} if learns else {}),
     }  # fmt: skip
     others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 30, 60))
-    label = f"graph of {degree}, {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
+    label = "".join([f"graph of {degree}", *(f", {key} {value:g}" for key, value in pruning.items())])
+    label += f", {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
     label += f", {QUERY_LINKS} query links" if learns else ""
     expanded = Sweep("ef_search", 4, MOST_EXPANDED, others)
     return Entry(OURS, label, "composed", build, expanded, learns, Sweep("slack", 5, 250, others, unit=1e-3))
