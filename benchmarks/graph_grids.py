@@ -115,10 +115,8 @@ def _graphs(data: CoreSet) -> Iterator[Entry]:
         for degree in (32, 48) if transform.get("dim") == 112 else (32, 48, 64):
             yield _ours(data, name, transform, 4, degree, "8 bits", {"kind": "uniform", "bits": 8})
             yield _ours(data, name, transform, 4, degree, "float16", {"kind": "float16"})
-    if maps == [
-        ROTATION
-    ]:  # few dimensions: float16 costs less than links, of which few do if none is left out too soon
-        yield _ours(data, *ROTATION, 4, 17, "float16", {"kind": "float16"}, alpha=1.0)
+    if maps == [ROTATION]:  # few dimensions, of which float16 costs less than links; few of these do with more pruning
+        yield _ours(data, *ROTATION, 4, 16, "float16", {"kind": "float16"}, alpha=1.0)
     for degree in (32, 48, 64):
         yield _ours(data, *maps[0], 8, degree, "float16", {"kind": "float16"})
         yield _ours(data, *ROTATION, 8, degree, "none", {"kind": "none"})
