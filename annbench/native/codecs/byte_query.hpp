@@ -17,26 +17,23 @@ struct ByteQuery {
   float sum = 0;
 
   void round(const KernelTable& kernels, const float* query, std::size_t dim) {
-    round_up_to(kernels, query, dim, kernels.largest(query, dim));
-  }
-
-  // What `rounded` leaves of a query, on a grid of its own: both together round it to 16 bits.
-  void round_rest(const KernelTable& kernels, const float* query, std::size_t dim, const ByteQuery& rounded) {
-    remainder.resize(dim);
-    const float largest = kernels.remainders(query, rounded.values.data(), dim, rounded.step, remainder.data());
-    round_up_to(kernels, remainder.data(), dim, largest);
-  }
-
- private:
-  void round_up_to(const KernelTable& kernels, const float* query, std::size_t dim, float largest) {
     values.resize(dim);
-    step = largest / 127;
-    if (step < std::numeric_limits<float>::min()) step = 0;  // its reciprocal may be infinite
+    step = whole(kernels.largest(query, dim) / 127);
     // No product is beyond 127·(1 + 2⁻²²), so that none rounds to 128.
     sum = step * static_cast<float>(kernels.round_bytes(query, dim, step > 0 ? 1 / step : 0, values.data()));
   }
 
-  std::vector<float> remainder;  // kept for its memory
+  // What `rounded` leaves of a query, half a step of its grid at most, on a grid of its own: both together round it to 16 bits.
+  void round_rest(const KernelTable& kernels, const float* query, std::size_t dim, const ByteQuery& rounded) {
+    values.resize(dim);
+    step = whole(rounded.step / 254);
+    const float factor = step > 0 ? 1 / step : 0;
+    sum = step * static_cast<float>(kernels.round_rests(query, rounded.values.data(), dim, rounded.step, factor, values.data()));
+  }
+
+ private:
+  // The reciprocal of a smaller one may be infinite.
+  static float whole(float step) { return step < std::numeric_limits<float>::min() ? 0 : step; }
 };
 
 }  // namespace annbench

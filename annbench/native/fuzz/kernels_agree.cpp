@@ -17,7 +17,7 @@ namespace annbench::fuzz {
 namespace {
 
 // A kernel that is new in the table has to be compared here too.
-constexpr std::size_t kernels_compared = 28;
+constexpr std::size_t kernels_compared = 30;
 static_assert(sizeof(KernelTable) == (1 + kernels_compared) * sizeof(void*), "compare the new kernel in run()");
 
 const KernelTable& reference() { return kernels_named("scalar"); }
@@ -258,14 +258,20 @@ void query_values(Input& input) {
   std::vector<std::int16_t> shorts(count), other_shorts(count);
   const std::int32_t sum = reference().round_bytes(a.data(), count, finest, bytes.data());
   reference().round_shorts(a.data(), count, finest, shorts.data());
-  std::vector<float> third(count), rest(count), other_third(count), other_rest(count);
+  std::vector<float> third(count), apart(count), other_third(count), other_apart(count);
+  std::vector<std::int8_t> rests(count), other_rests(count);
   reference().scaled(a.data(), count, 1.0 / 3, third.data());
-  const float most = reference().remainders(a.data(), bytes.data(), count, largest / 127, rest.data());
+  const double square = reference().centred(a.data(), b.data(), count, apart.data());
+  const float step = finest > 0 ? 1 / finest : 0;
+  const std::int32_t of_rests = reference().round_rests(a.data(), bytes.data(), count, step, 254 * finest, rests.data());
   for (const KernelTable* table : others()) {
     table->scaled(a.data(), count, 1.0 / 3, other_third.data());
-    require(table->remainders(a.data(), bytes.data(), count, largest / 127, other_rest.data()) == most && other_rest == rest &&
-                other_third == third,
-            "remainders", *table, shape_of({count}));
+    require(other_third == third, "scaled", *table, shape_of({count}));
+    const double other_square = table->centred(a.data(), b.data(), count, other_apart.data());
+    require(same<float>(other_apart, apart) && std::bit_cast<std::uint64_t>(other_square) == std::bit_cast<std::uint64_t>(square),
+            "centred", *table, shape_of({count}));
+    require(table->round_rests(a.data(), bytes.data(), count, step, 254 * finest, other_rests.data()) == of_rests && other_rests == rests,
+            "round_rests", *table, shape_of({count}));
     require(std::bit_cast<std::uint64_t>(table->wide_dot(a.data(), b.data(), count)) == std::bit_cast<std::uint64_t>(dot) &&
                 table->largest(a.data(), count) == largest,
             "wide_dot", *table, shape_of({count}));
@@ -465,6 +471,27 @@ void fixed_projection(Input& input) {
     require(project(*table) == expected, "fixed_projection", *table, shape_of({count, dim_in, dim_out}));
 }
 
+void byte_projection(Input& input) {
+  const std::size_t dim_out = input.size(0, 80), count = input.size(0, 20), fours = input.size(0, 160);
+  Placed<std::int32_t> weights(dim_out * fours, input.byte()), x(count * fours, input.byte());
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    for (int shift = 0; shift < 32; shift += 8) {
+      const auto value = static_cast<std::uint8_t>(std::max(input.value<std::int8_t>(), std::int8_t{-127}));
+      weights.data()[i] = static_cast<std::int32_t>((static_cast<std::uint32_t>(weights.data()[i]) & ~(255u << shift)) | std::uint32_t{value} << shift);
+    }
+  for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = input.value<std::int32_t>();
+  Placed<std::int32_t> packed(packed_projection_size(fours, dim_out), input.byte());
+  pack_projection(weights.data(), fours, dim_out, packed.data());
+  const auto project = [&](const KernelTable& table) {
+    std::vector<std::int32_t> sums(dim_out * count);
+    table.byte_projection(packed.data(), fours, dim_out, x.data(), count, sums.data());
+    return sums;
+  };
+  const std::vector<std::int32_t> expected = project(reference());
+  for (const KernelTable* table : others())
+    require(project(*table) == expected, "byte_projection", *table, shape_of({count, 4 * fours, dim_out}));
+}
+
 void offer_keys(Input& input) {
   const std::size_t capacity = input.size(1, 400), rounds = input.size(1, 6);
   const Floats kind = any_kind(input);
@@ -508,7 +535,7 @@ void crc32c(Input& input) {
 constexpr void (*comparisons[])(Input&) = {
     threshold_select, exact_distance, hamming_select, table_select, code_dot, nibble_scores, query_values, packed_dot,
     float_distance<float>, float_distance<std::uint16_t>, half_values, hadamard, plane_dot, table_scan, sign_scan, projection,
-    fixed_projection, offer_keys, crc32c};
+    fixed_projection, byte_projection, offer_keys, crc32c};
 
 }  // namespace
 

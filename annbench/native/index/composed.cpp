@@ -21,6 +21,13 @@ constexpr std::size_t max_lists = std::size_t{1} << 24;
 constexpr std::size_t encode_rows = 256;  // places of a list that are coded together, from a multiple of it on
 std::atomic<std::uint64_t> last_version = 0;  // of any index
 
+// Queries need not be mapped more finely than what they are compared with, where a finer copy decides.
+MapNumbers mapped_in(const IndexSettings& s) {
+  if (!s.codec.anchored() && !s.codec.has_levels()) return MapNumbers::floats;
+  const bool coarse = s.codec.kind == CodecKind::uniform && s.codec.bits <= 4;
+  return coarse && s.rerank != RerankKind::none && s.centroids.empty() ? MapNumbers::bytes : MapNumbers::fixed;
+}
+
 }  // namespace
 
 ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
@@ -54,8 +61,7 @@ ComposedIndex::ComposedIndex(IndexSettings settings, const KernelTable* kernels)
     if (s.query_map.empty()) binarizer_.emplace(std::move(binarizer));
   }
   if (s.rotation != 0) rotation_.emplace(s.dim, s.rotation - 1);
-  // In fixed point where codes are far coarser than that anyway.
-  if (!s.query_map.empty()) query_map_.emplace(s.query_map, s.dim_in, s.dim, s.codec.anchored() || s.codec.has_levels());
+  if (!s.query_map.empty()) query_map_.emplace(s.query_map, s.dim_in, s.dim, mapped_in(s));
   if (!s.codec.factors) {
     require(s.codec.kind == CodecKind::product, "only product codes do without factors");
     require(s.centroids.empty(), "codes without factors know of no list's centroid");

@@ -255,6 +255,7 @@ class ComposedIndex {
   std::unique_lock<WritePreferringMutex> stop_searches();
   void search_split(const float* query, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
                     std::int64_t* ids, float* distances) const;
+  void ask_for_ids(std::span<const Scored> found, std::size_t k) const;
   void answer(const Prepared& prepared, std::size_t q, std::span<const Scored> found, std::size_t k, std::int64_t* ids,
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;

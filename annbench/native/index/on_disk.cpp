@@ -5,6 +5,7 @@
 
 #include "index/link_checks.hpp"
 #include "structures/inverted_lists.hpp"
+#include "structures/nearest_first.hpp"
 #include "support/aligned_buffer.hpp"
 
 namespace annbench {
@@ -92,7 +93,8 @@ void OnDisk::rescore(const KernelTable& kernels, const Reranker& reranker, const
       if (ranges.size() == most) rescore_stretches();
     }
   if (!ranges.empty()) rescore_stretches();
-  for (auto& one : found) std::ranges::sort(one, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
+  NearestFirst order;
+  for (auto& one : found) order.sort(kernels, one);
 }
 
 std::vector<std::pair<std::string, std::size_t>> OnDisk::nbytes() const {

@@ -64,7 +64,7 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
   p.count = n;
   p.raw = queries;
   if (s.metric == Metric::cosine) {
-    p.unit.assign(queries, queries + n * s.dim_in);
+    p.unit.resize(n * s.dim_in);
     p.raw = p.unit.data();
   }
   p.zero.assign(n, false);
@@ -74,26 +74,21 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
   constexpr const char* unusable = "a query has values that are NaN, infinite, or so large that distances are";
   if (s.metric == Metric::cosine) {
     for (std::size_t q = 0; q < n; ++q) {
-      float* x = p.unit.data() + q * s.dim_in;
+      const float* const x = queries + q * s.dim_in;
       const double squares = kernels_.wide_dot(x, x, s.dim_in);
       require(std::isfinite(squares), unusable);
       p.zero[q] = squares == 0;
       const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
-      kernels_.scaled(x, s.dim_in, inverse, x);
+      kernels_.scaled(x, s.dim_in, inverse, p.unit.data() + q * s.dim_in);
     }
   }
-  if (!s.mean.empty()) {
-    p.centred.resize(n * s.dim_in);
-    for (std::size_t q = 0; q < n; ++q)
-      for (std::size_t j = 0; j < s.dim_in; ++j) p.centred[q * s.dim_in + j] = p.raw[q * s.dim_in + j] - s.mean[j];
-  }
-  p.lengths.assign(n, 0);
-  if (s.metric != Metric::cosine || query_map_) {
-    for (std::size_t q = 0; q < n; ++q) {
-      const float* x = p.without_mean() + q * s.dim_in;
-      p.lengths[q] = kernels_.wide_dot(x, x, s.dim_in);
-      require(std::isfinite(static_cast<float>(p.lengths[q])), unusable);
-    }
+  p.lengths.resize(n);
+  p.centred.resize(s.mean.empty() ? 0 : n * s.dim_in);
+  for (std::size_t q = 0; q < n; ++q) {
+    const float* const x = p.raw + q * s.dim_in;
+    p.lengths[q] = s.mean.empty() ? kernels_.wide_dot(x, x, s.dim_in)
+                                  : kernels_.centred(x, s.mean.data(), s.dim_in, p.centred.data() + q * s.dim_in);
+    require(std::isfinite(static_cast<float>(p.lengths[q])), unusable);
   }
   if (rotation_) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
@@ -261,12 +256,15 @@ void ComposedIndex::search_block(const float* queries, std::size_t count, std::s
   Borrowed borrowed(*spare_queries_);
   Prepared& prepared = *borrowed;
   prepare(queries, count, prepared);
-  std::vector<TopK> best(count, TopK(kept(k, how)));
+  std::vector<TopK> best;
+  best.reserve(count);
+  for (std::size_t q = 0; q < count; ++q) best.emplace_back(kept(k, how));
   find(prepared, k, how, filter, best);
   const std::vector<std::vector<Scored>> found = decide(prepared, best);
   std::size_t reranked = 0;
   for (std::size_t q = 0; q < count; ++q) {
     reranked += found[q].size();
+    if (q + 1 < count) ask_for_ids(found[q + 1], k);
     answer(prepared, q, found[q], k, ids + q * k, distances + q * k);
   }
   if (graph_ && reranker_ != nullptr) reranked_.fetch_add(reranked, std::memory_order_relaxed);
@@ -382,6 +380,11 @@ std::vector<std::vector<Scored>> ComposedIndex::decide(const Prepared& prepared,
   else
     reranker_->rescore(kernels_, queries, lists_->all(), found);
   return found;
+}
+
+// Asks for the ids of the k nearest.
+void ComposedIndex::ask_for_ids(std::span<const Scored> found, std::size_t k) const {
+  for (const Scored& one : found.first(std::min(k, found.size()))) lists_->all()[list_of(one.id)].ids.prefetch(place_of(one.id));
 }
 
 // `found`, nearest first, as ids and distances.

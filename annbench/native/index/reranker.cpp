@@ -6,6 +6,7 @@
 
 #include "codecs/float_rows.hpp"
 #include "codecs/uniform_rows.hpp"
+#include "structures/nearest_first.hpp"
 #include "support/prefetch.hpp"
 
 namespace annbench {
@@ -35,6 +36,7 @@ class RerankerOf final : public Reranker {
     typename C::Query prepared;
     std::vector<std::uint32_t> places;
     std::vector<float> scores;
+    NearestFirst order;
     for (std::size_t q = 0; q < found.size(); ++q) {
       std::vector<Scored>& mine = found[q];
       if (q == 0) ask_for_first(lists, mine);
@@ -52,7 +54,7 @@ class RerankerOf final : public Reranker {
         codec_.refine(kernels, prepared, {}, view(lists[list].rerank), &places[first], end - first, &scores[first]);
       }
       take(scores, mine);
-      std::ranges::sort(mine, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
+      order.sort(kernels, mine);
     }
   }
 

@@ -63,12 +63,14 @@ KernelTable table_of(Isa isa) {
           version_of(sign_bounds_table, permuting),
           version_of(projection_table, multiplying),
           version_of(fixed_projection_table, multiplying),
+          version_of(byte_projection_table, multiplying),
           version_of(wide_dot_table, isa),
           version_of(scaled_table, isa),
           version_of(largest_table, isa),
-          version_of(remainders_table, isa),
+          version_of(centred_table, isa),
           version_of(round_bytes_table, isa),
           version_of(round_shorts_table, isa),
+          version_of(round_rests_table, isa),
           version_of(offer_keys_table, isa),
           version_of(crc32c_table, summing)};
 }

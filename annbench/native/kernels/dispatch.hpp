@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/byte_projection.hpp"
 #include "kernels/code_dot.hpp"
 #include "kernels/crc32c.hpp"
 #include "kernels/exact_distance.hpp"
@@ -50,12 +51,14 @@ struct KernelTable {
   SignBoundsFn sign_bounds;
   ProjectionFn projection;
   FixedProjectionFn fixed_projection;
+  ByteProjectionFn byte_projection;
   WideDotFn wide_dot;
   ScaledFn scaled;
   LargestFn largest;
-  RemaindersFn remainders;
+  CentredFn centred;
   RoundBytesFn round_bytes;
   RoundShortsFn round_shorts;
+  RoundRestsFn round_rests;
   OfferKeysFn offer_keys;
   Crc32cFn crc32c;
 };

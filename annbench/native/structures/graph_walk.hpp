@@ -161,7 +161,12 @@ class Walker {
   }
 
   void forget() {
-    for (const std::uint32_t node : std::span(memory_.nodes).first(seen_ + fresh_)) memory_.seen[node / 64] = 0;
+    // A few nodes one by one; all at once where that writes fewer lines.
+    std::vector<std::uint64_t>& seen = memory_.seen;
+    if (seen.size() <= 4 * (seen_ + fresh_))
+      std::ranges::fill(seen, 0);
+    else
+      for (const std::uint32_t node : std::span(memory_.nodes).first(seen_ + fresh_)) seen[node / 64] = 0;
     seen_ = fresh_ = 0;
   }
 
@@ -296,8 +301,8 @@ class Walks {
     const WalkPool& found = walk.walker.found();
     std::size_t taken = 0, end = 0;
     for (; end < found.size() && taken < mine.capacity(); ++end) taken += static_cast<std::size_t>(!found.barred(end));
-    for (std::size_t f = end; f-- > 0;)  // the farthest first: then none has to find its place
-      if (!found.barred(f)) mine.push(found.score(f), found.node(f));
+    for (std::size_t f = end; f-- > 0;)
+      if (!found.barred(f)) mine.append(found.score(f), found.node(f));
     if (taken == std::min(mine.capacity(), passing_) || !found.full()) return true;
     mine.take();
     walk.times *= 2;

@@ -45,6 +45,9 @@ class TopK {
     }
   }
 
+  // What is not farther than any that is kept, and finds room.
+  void append(float score, std::uint64_t id) { heap_.push_back({score, id}); }
+
   // Takes the kept items, nearest first; the object is empty afterwards.
   std::vector<Scored> take() {
     std::sort(heap_.begin(), heap_.end(), Nearer{});

@@ -48,8 +48,10 @@ class WalkPool {
   void offer(const KernelTable& kernels, const float* scores, const std::uint32_t* nodes, std::size_t count) {
     nearest_new_ = size_max;
     if (sight_.barred == nullptr) {
-      for (std::size_t i = 0; i < count; i += offer_most) take(kernels, scores + i, nodes + i, std::min(offer_most, count - i));
-      bound();
+      for (std::size_t i = 0; i < count; i += offer_most) {
+        take(kernels, scores + i, nodes + i, std::min(offer_most, count - i));
+        bound();
+      }
       held_ = size_;
       passed_ = next_;
       return;

@@ -93,6 +93,7 @@ void test_plane_dot();
 void test_plane_estimates();
 void test_plane_rows();
 void test_product_codes();
+void test_byte_projection();
 void test_fixed_projection();
 void test_nearest_keys();
 void test_nibble_scores();

@@ -42,6 +42,7 @@ constexpr Test tests[] = {
     {"sign_scan", annbench::tests::test_sign_scan},
     {"query_values", annbench::tests::test_query_values},
     {"nearest_keys", annbench::tests::test_nearest_keys},
+    {"byte_projection", annbench::tests::test_byte_projection},
     {"fixed_projection", annbench::tests::test_fixed_projection},
     {"projection", annbench::tests::test_projection},
     {"crc32c", annbench::tests::test_crc32c},

@@ -26,8 +26,8 @@ void test_dispatch() {
     check(kernels->threshold_select && kernels->exact_dot && kernels->exact_squared_l2 && kernels->hamming_select && kernels->nibble_dot && kernels->byte_dot && kernels->nibble_scores &&
               kernels->float32_dot && kernels->float32_squared_l2 && kernels->float16_dot && kernels->float16_squared_l2 &&
               kernels->hadamard && kernels->plane_dot &&
-              kernels->table_scan && kernels->projection && kernels->fixed_projection && kernels->offer_keys &&
-              kernels->wide_dot && kernels->scaled && kernels->largest && kernels->remainders && kernels->round_bytes && kernels->round_shorts &&
+              kernels->table_scan && kernels->projection && kernels->fixed_projection && kernels->byte_projection && kernels->offer_keys &&
+              kernels->wide_dot && kernels->scaled && kernels->largest && kernels->centred && kernels->round_rests && kernels->round_bytes && kernels->round_shorts &&
               kernels->crc32c,
           "no hole in the table of " + std::string(isa_name(kernels->isa)));
 

@@ -6,12 +6,17 @@
 #include <random>
 
 #include "tests/check.hpp"
+#include "tests/projection_checks.hpp"
 #include "transforms/linear_map.hpp"
 
 namespace annbench::tests {
 namespace {
 
 using Values = std::vector<std::int16_t>;
+
+std::int64_t value_of_pair(std::int32_t pair, std::size_t place) {
+  return std::int64_t{static_cast<std::int16_t>(static_cast<std::uint32_t>(pair) >> 16 * place)};
+}
 
 std::vector<std::int32_t> pairs_of(const Values& values) {
   std::vector<std::int32_t> pairs(fixed_pairs(values.size()));
@@ -20,55 +25,7 @@ std::vector<std::int32_t> pairs_of(const Values& values) {
   return pairs;
 }
 
-struct Case {
-  std::size_t pairs, dim_out, count;
-};
-
-// Every ISA, for all rows together and for one alone, against sums in 64 bits. All memory ends at a guard page.
-void compare(const Case& c, const std::vector<std::int32_t>& w, const std::vector<std::int32_t>& rows) {
-  const auto value = [](const std::vector<std::int32_t>& pairs, std::size_t k) {
-    const auto bits = static_cast<std::uint32_t>(pairs[k / 2]) >> 16 * (k % 2);
-    return std::int64_t{static_cast<std::int16_t>(bits)};
-  };
-  std::vector<std::int32_t> expected(c.count * c.dim_out);
-  for (std::size_t r = 0; r < c.count; ++r)
-    for (std::size_t i = 0; i < c.dim_out; ++i) {
-      std::int64_t sum = 0;
-      for (std::size_t k = 0; k < 2 * c.pairs; ++k) sum += value(w, 2 * i * c.pairs + k) * value(rows, 2 * r * c.pairs + k);
-      expected[r * c.dim_out + i] = static_cast<std::int32_t>(sum);
-      check(expected[r * c.dim_out + i] == sum, "sums of a test are within 32 bits");
-    }
-  std::vector<std::int32_t> panels(packed_projection_size(c.pairs, c.dim_out));
-  pack_projection(w.data(), c.pairs, c.dim_out, panels.data());
-  const Guarded<std::int32_t> packed(panels), x(rows);
-  Guarded<std::int32_t> sums(expected.size());
-  for (const KernelTable* kernels : available_kernels()) {
-    const std::string name = "fixed projection " + std::string(isa_name(kernels->isa)) + " " + std::to_string(c.pairs) +
-                             " pairs to " + std::to_string(c.dim_out) + ", " + std::to_string(c.count) + " rows";
-    std::fill_n(sums.data(), sums.size(), -1);
-    kernels->fixed_projection(packed.data(), c.pairs, c.dim_out, x.data(), c.count, sums.data());
-    check(std::equal(expected.begin(), expected.end(), sums.data()), name);
-    if (c.count == 0) continue;
-    std::int32_t* last = sums.data() + (c.count - 1) * c.dim_out;
-    std::fill_n(last, c.dim_out, -1);
-    kernels->fixed_projection(packed.data(), c.pairs, c.dim_out, x.data() + (c.count - 1) * c.pairs, 1, last);
-    check(std::equal(last, last + c.dim_out, expected.end() - static_cast<std::ptrdiff_t>(c.dim_out)), name + ": one alone");
-  }
-}
-
-void compare(const Case& c, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  const auto rows = [&](std::size_t count) {
-    std::vector<std::int32_t> fixed(count * c.pairs);
-    std::vector<float> x(2 * c.pairs);
-    for (std::size_t r = 0; r < count; ++r) {
-      for (float& value : x) value = normal(random);
-      fixed_row(active_kernels(), x, fixed.data() + r * c.pairs);
-    }
-    return fixed;
-  };
-  compare(c, rows(c.dim_out), rows(c.count));
-}
+const IntegerProjection fixed_point{"fixed projection", &KernelTable::fixed_projection, 2, value_of_pair, value_of_pair};
 
 // Rows of one value, of the largest, and of signs that all agree or differ: as large as sums become.
 void compare_extremes() {
@@ -87,7 +44,7 @@ void compare_extremes() {
         for (int i = 0; i < 5; ++i) add(w, sign, all);
         for (int i = 0; i < 2; ++i) add(rows, sign, all);
       }
-    compare({pairs, 20, 8}, w, rows);
+    compare(fixed_point, {pairs, 20, 8}, w, rows);
   }
 }
 
@@ -124,7 +81,7 @@ void check_errors() {
   std::vector<float> w(dim_in * dim_out), x(dim_in * count), coarse(count * dim_out), exact(coarse.size());
   for (float& value : w) value = normal(random);
   for (float& value : x) value = 1e-3f * normal(random);
-  const LinearMap fixed(w, dim_in, dim_out, true), floats(w, dim_in, dim_out, false);
+  const LinearMap fixed(w, dim_in, dim_out, MapNumbers::fixed), floats(w, dim_in, dim_out, MapNumbers::floats);
   check(fixed.nbytes() < floats.nbytes() * 0.52, "half of the memory");
   LinearMap::Room room;
   std::vector<double> lengths(count);
@@ -142,6 +99,17 @@ void check_errors() {
   check(std::sqrt(squares / static_cast<double>(count * dim_out)) < 0x1p-16, "outputs of a fixed map in the mean");
 }
 
+std::vector<std::int32_t> random_rows(std::size_t count, std::size_t pairs, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  std::vector<std::int32_t> fixed(count * pairs);
+  std::vector<float> x(2 * pairs);
+  for (std::size_t r = 0; r < count; ++r) {
+    for (float& value : x) value = normal(random);
+    fixed_row(active_kernels(), x, fixed.data() + r * pairs);
+  }
+  return fixed;
+}
+
 }  // namespace
 
 void test_fixed_projection() {
@@ -149,10 +117,7 @@ void test_fixed_projection() {
   check_rows();
   check_errors();
   std::mt19937 random(314);
-  for (std::size_t pairs = 0; pairs <= 130; ++pairs) compare({pairs, 1 + random() % 70, 1 + random() % 3}, random);
-  for (std::size_t dim_out = 0; dim_out <= 140; ++dim_out) compare({1 + random() % 20, dim_out, 1 + random() % 9}, random);
-  for (std::size_t count = 0; count <= 20; ++count) compare({19, 50, count}, random);
-  compare({12, 17, 201}, random);  // several portions of rows
+  compare_shapes(fixed_point, [&](std::size_t count, std::size_t pairs, bool) { return random_rows(count, pairs, random); }, random);
   compare_extremes();
 }
 

@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "structures/nearest_first.hpp"
 #include "tests/check.hpp"
 
 namespace annbench::tests {
@@ -95,6 +96,24 @@ void check_marks() {
   }
 }
 
+// What was found, of so many kinds of scores, by either way of sorting.
+void check_order(std::size_t count, int kinds, std::mt19937& random) {
+  std::vector<Scored> found;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float score = static_cast<float>(static_cast<int>(random() % static_cast<unsigned>(kinds)) - kinds / 2);
+    found.push_back({i % 50 == 49 ? -std::numeric_limits<float>::infinity() : score, std::uint64_t{random()} << 20});
+  }
+  std::vector<Scored> expected = found;
+  std::ranges::sort(expected, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
+  for (const KernelTable* kernels : available_kernels()) {
+    std::vector<Scored> sorted = found;
+    NearestFirst order;
+    order.sort(*kernels, sorted);
+    const bool same = std::ranges::equal(sorted, expected, [](const Scored& a, const Scored& b) { return a.score == b.score && a.id == b.id; });
+    check(same, "nearest first " + std::string(isa_name(kernels->isa)) + " of " + std::to_string(count));
+  }
+}
+
 }  // namespace
 
 void test_nearest_keys() {
@@ -104,6 +123,8 @@ void test_nearest_keys() {
   for (const int kinds : {1, 5, 100'000})
     for (const std::size_t capacity : {1, 2, 7, 8, 9, 15, 33, 64, 100, 257})
       for (const std::size_t together : {0, 1, 3, 8, 15, 16, 17, 31, 32}) compare(capacity, together, kinds, random);
+  for (const int kinds : {1, 3, 1'000'000})
+    for (const std::size_t count : {0, 1, 2, 15, 31, 32, 33, 64, 100, 255, 256, 257, 1000}) check_order(count, kinds, random);
 }
 
 }  // namespace annbench::tests

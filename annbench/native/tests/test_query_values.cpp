@@ -37,15 +37,29 @@ void compare(const Floats& a, const Floats& b) {
     std::vector<std::int8_t> some(n);
     for (std::size_t j = 0; j < n; ++j) some[j] = static_cast<std::int8_t>(static_cast<int>(j * 37 % 255) - 127);
     const Guarded<std::int8_t> taken(some);
-    const float step = largest / 100, most = kernels->remainders(x.data(), taken.data(), n, step, out.data());
+    const float step = largest / 2000;  // so that no rest is infinite
+    Floats rests(n);
     float farthest = 0;
+    for (std::size_t j = 0; j < n; ++j) {
+      const float product = step * static_cast<float>(some[j]);
+      rests[j] = a[j] - product;
+      farthest = std::max(farthest, std::fabs(rests[j]));
+    }
+    const float finer = farthest > 1e-30f ? 127 / farthest : 0;
+    Guarded<std::int8_t> rounded(n);
+    const std::int32_t of_rests = kernels->round_rests(x.data(), taken.data(), n, step, finer, rounded.data());
+    std::int32_t all_rests = 0;
     bool left = true;
     for (std::size_t j = 0; j < n; ++j) {
-      const float product = step * static_cast<float>(some[j]), rest = a[j] - product;
-      left = left && out.data()[j] == rest;
-      farthest = std::max(farthest, std::fabs(rest));
+      const auto nearest = static_cast<std::int32_t>(std::nearbyint(rests[j] * finer));
+      left = left && rounded.data()[j] == nearest;
+      all_rests += nearest;
     }
-    check(left && most == farthest, "remainders" + name);
+    check(left && of_rests == all_rests, "rounded rests" + name);
+    const double square = kernels->centred(x.data(), y.data(), n, out.data());
+    Floats apart(n);
+    for (std::size_t j = 0; j < n; ++j) apart[j] = a[j] - b[j];
+    check(std::equal(apart.begin(), apart.end(), out.data()) && square == wide_dot(apart.data(), apart.data(), n), "centred" + name);
     for (const bool bytes : {true, false}) {
       const float factor = largest > 1e-30f ? (bytes ? 127 : 32767) / largest : 0;
       Guarded<std::int8_t> small(bytes ? n : 0);

@@ -11,16 +11,24 @@
 
 namespace annbench {
 
+// What the products of a map are of.
+//   floats  as they are
+//   fixed   16-bit fixed point (kernels/fixed_projection.hpp): half the memory, and a half to two thirds of the time, each
+//           output off by some 2⁻¹⁶ of the lengths of its row and of the query
+//   bytes   half the time again, each output off by some 2⁻⁷ of these lengths (kernels/byte_projection.hpp): for what codes
+//           of few bits are compared with. A query of which bytes would lose more than byte_error is mapped in fixed point,
+//           as all are where the matrix has such rows.
+enum class MapNumbers { floats, fixed, bytes };
+
 class LinearMap {
  public:
-  // `matrix` is dim_out rows of dim_in finite floats. With `fixed` it works in 16-bit fixed point
-  // (kernels/fixed_projection.hpp): half the memory, and a half to two thirds of the time, each output off by some 2⁻¹⁶ of
-  // the lengths of its row and of the query. Every instruction set gives the same bits.
-  LinearMap(std::span<const float> matrix, std::size_t dim_in, std::size_t dim_out, bool fixed);
+  // `matrix` is dim_out rows of dim_in finite floats. Every instruction set gives the same bits but for floats, and every
+  // query the same by itself as among others.
+  LinearMap(std::span<const float> matrix, std::size_t dim_in, std::size_t dim_out, MapNumbers numbers);
 
   // To work in, for one call at a time; kept for its memory.
   struct Room {
-    std::vector<std::int32_t> rows, sums;
+    std::vector<std::int32_t> rows, byte_rows, sums;
   };
 
   std::size_t nbytes() const;
@@ -28,13 +36,21 @@ class LinearMap {
   void map(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y, Room& room) const;
 
  private:
-  void map_fixed(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y,
-                 Room& room) const;
+  // W in integers: of every output, what 1 stands for in its sums, and what these have too much: empty for nothing.
+  struct Packed {
+    AlignedBuffer<std::int32_t> values;
+    std::vector<float> units;
+    std::vector<std::int32_t> excess;
+  };
+
+  void pack_fixed(std::span<const float> matrix);
+  void pack_bytes(std::span<const float> matrix);
+  void map_integers(const KernelTable& kernels, const float* x, const double* squares, std::size_t count, float* y,
+                    Room& room) const;
 
   std::size_t dim_in_, dim_out_;
   AlignedBuffer<float> packed_;
-  AlignedBuffer<std::int32_t> fixed_;  // instead
-  std::vector<float> units_;           // with it: what 1 stands for in a row
+  Packed fixed_, bytes_;  // instead; bytes_ may be empty
 };
 
 }  // namespace annbench

@@ -87,7 +87,7 @@ class RecurrentBinarizer::Parser {
 
 RecurrentBinarizer::Tail::Tail(const Perceptron& perceptron) : out(perceptron.out), bias(perceptron.entry.bias) {
   for (const Affine& layer : perceptron.later)
-    later.push_back({LinearMap(layer.matrix, layer.in, layer.bias.size(), true), layer.bias});
+    later.push_back({LinearMap(layer.matrix, layer.in, layer.bias.size(), MapNumbers::fixed), layer.bias});
 }
 
 std::size_t RecurrentBinarizer::Tail::nbytes() const {
@@ -116,13 +116,13 @@ RecurrentBinarizer::RecurrentBinarizer(std::span<const std::uint32_t> shape, std
       step.of_input = of_input.size() / dim_in_;
       of_input.insert(of_input.end(), residual[t].entry.matrix.begin(), residual[t].entry.matrix.end());
     } else {
-      step.reconstruct.emplace(reconstruct[t].entry.matrix, dim_, reconstruct[t].entry.bias.size(), true);
+      step.reconstruct.emplace(reconstruct[t].entry.matrix, dim_, reconstruct[t].entry.bias.size(), MapNumbers::fixed);
       step.reconstruct_tail.emplace(reconstruct[t]);
-      step.first.emplace(residual[t].entry.matrix, dim_in_, step.residual.entered(), true);
+      step.first.emplace(residual[t].entry.matrix, dim_in_, step.residual.entered(), MapNumbers::fixed);
     }
   }
   of_input_rows_ = of_input.size() / dim_in_;
-  of_input_.emplace(of_input, dim_in_, of_input_rows_, true);
+  of_input_.emplace(of_input, dim_in_, of_input_rows_, MapNumbers::fixed);
 }
 
 bool RecurrentBinarizer::fold(const Perceptron& residual, const Perceptron& reconstruct, Step& step) const {
@@ -148,7 +148,7 @@ bool RecurrentBinarizer::fold(const Perceptron& residual, const Perceptron& reco
   }
   const float square = dot(bias, bias);
   if (!finite(matrix) || !finite(constant) || !finite(slope) || !std::isfinite(square)) return false;
-  step.folded.emplace(matrix, dim_, rows + dim_, true);
+  step.folded.emplace(matrix, dim_, rows + dim_, MapNumbers::fixed);
   step.constant = std::move(constant);
   step.slope = std::move(slope);
   step.square = square;
