@@ -75,7 +75,8 @@ void UniformRows::score_rows(const KernelTable& kernels, const Query& query, flo
   // ⟨q, codes⟩ + centre·Σq is ⟨q, symmetric grid⟩; for other grids the sum goes with the third factor.
   const float centre = symmetric() ? -0.5f * static_cast<float>(quantizer_.max_code()) * query.sum : 0.0f;
   if (symmetric() && layout_.bits() == 4) {
-    score_nibbles(kernels, query, {offset, query.rounded.step, centre}, rows, places, count, scores);
+    // The shortest of the forms below, which has a kernel of its own: graphs are walked with it.
+    kernels.nibble_scores(query.values.data(), {offset, query.rounded.step, centre}, rows, bytes, places, count, scores);
     return;
   }
   std::array<std::int32_t, score_block> products;
@@ -94,20 +95,6 @@ void UniformRows::score_rows(const KernelTable& kernels, const Query& query, flo
                           query.rest.step * static_cast<float>(rests[i]) + centre;
       scores[first + i] = offset + factors[0] + factors[1] * inner + factors[2] * query.sum;
     }
-  }
-}
-
-// The shortest of the forms above, which has a kernel of its own: graphs are walked with it.
-void UniformRows::score_nibbles(const KernelTable& kernels, const Query& query, const ScoreTerms& terms,
-                                const std::uint8_t* rows, const std::uint32_t* places, std::size_t count,
-                                float* scores) const {
-  const std::size_t bytes = layout_.row_bytes();
-  std::array<float, score_block + nibble_scores_slack> some;
-  for (std::size_t first = 0; first < count; first += score_block) {
-    const std::size_t block = std::min(score_block, count - first);
-    kernels.nibble_scores(query.values.data(), terms, places == nullptr ? rows + first * bytes : rows, bytes,
-                          places == nullptr ? nullptr : places + first, block, some.data());
-    std::memcpy(scores + first, some.data(), block * sizeof(float));
   }
 }
 

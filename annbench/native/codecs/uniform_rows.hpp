@@ -64,8 +64,6 @@ class UniformRows {
   bool symmetric() const { return layout_.factors() == 2; }
   void score_rows(const KernelTable& kernels, const Query& query, float offset, const std::uint8_t* rows,
                   const std::uint32_t* places, std::size_t count, float* scores) const;
-  void score_nibbles(const KernelTable& kernels, const Query& query, const ScoreTerms& terms, const std::uint8_t* rows,
-                     const std::uint32_t* places, std::size_t count, float* scores) const;
 
   UniformQuantizer quantizer_;
   CodeLayout layout_;

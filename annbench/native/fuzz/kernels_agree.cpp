@@ -234,9 +234,8 @@ void nibble_scores(Input& input) {
   const Floats kind = any_kind(input);
   const ScoreTerms terms{float_from(input, kind), float_from(input, kind), float_from(input, kind)};
   const auto score = [&](const KernelTable& table) {
-    std::vector<float> scores(count + nibble_scores_slack);
+    std::vector<float> scores(count);
     table.nibble_scores(query.data(), terms, base.data(), bytes, rows.data(), count, scores.data());
-    scores.resize(count);
     return scores;
   };
   const std::vector<float> expected = score(reference());

@@ -3,8 +3,7 @@
 // Contract
 //   out[i] = (offset + bias) + scale·(step·nibble_dot + centre), each operation rounded to float32, of row
 //   r = rows[i], or i where rows is null: `bytes` bytes at base + r·bytes, of which the last eight are bias and scale, and
-//   nibble_dot as in kernels/code_dot.hpp. Every ISA gives the same bits. `out` has room for count + nibble_scores_slack
-//   values; what lies behind `count` is unspecified.
+//   nibble_dot as in kernels/code_dot.hpp. Every ISA gives the same bits. Nothing is written behind `count`.
 //
 // What graphs are walked with. How many rows a step of a walk looks at cannot be foretold: they go by whole fours and
 // sixteens, filled up with the last one, instead of in loops that end somewhere.
@@ -26,8 +25,6 @@ struct ScoreTerms {
 
 using NibbleScoresFn = void (*)(const std::int8_t* query, const ScoreTerms& terms, const std::uint8_t* base,
                                 std::size_t bytes, const std::uint32_t* rows, std::size_t count, float* out);
-
-inline constexpr std::size_t nibble_scores_slack = 15;
 
 // ---- from dot products, a block of them at a time
 
@@ -113,7 +110,12 @@ ANNBENCH_TARGET_VNNI inline void nibble_scores_vnni(const std::int8_t* query, co
     const __m256i rest = _mm256_inserti128_si256(_mm256_castsi128_si256(sums[2]), sums[3], 1);
     const __m512 products = _mm512_cvtepi32_ps(_mm512_inserti64x4(_mm512_castsi256_si512(half), rest, 1));
     const __m512 inner = _mm512_add_ps(_mm512_mul_ps(step, products), centre);
-    _mm512_storeu_ps(out + first, _mm512_add_ps(_mm512_add_ps(offset, bias), _mm512_mul_ps(scale, inner)));
+    const __m512 scores = _mm512_add_ps(_mm512_add_ps(offset, bias), _mm512_mul_ps(scale, inner));
+    // Not all with a mask: what was written so is read again the later.
+    if (count - first >= 16)
+      _mm512_storeu_ps(out + first, scores);
+    else
+      _mm512_mask_storeu_ps(out + first, static_cast<__mmask16>((1u << (count - first)) - 1), scores);
   }
 }
 #endif

@@ -37,7 +37,7 @@ void compare(std::size_t lines, std::size_t count, std::mt19937& random) {
       expected[i] = terms.offset + factors[0] + factors[1] * inner;
     }
     for (const KernelTable* kernels : available_kernels()) {
-      Guarded<float> found(count + nibble_scores_slack);
+      Guarded<float> found(count);
       kernels->nibble_scores(query.data(), terms, base.data() + offset, bytes, rows, count, found.data());
       check(std::memcmp(expected.data(), found.data(), count * sizeof(float)) == 0,
             "nibble_scores " + std::string(isa_name(kernels->isa)) + " lines " + std::to_string(lines) + " count " + std::to_string(count));
