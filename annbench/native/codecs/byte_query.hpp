@@ -18,17 +18,24 @@ struct ByteQuery {
 
   void round(const KernelTable& kernels, const float* query, std::size_t dim) {
     values.resize(dim);
+    round(kernels, query, dim, values.data());
+  }
+  // To where they belong.
+  void round(const KernelTable& kernels, const float* query, std::size_t dim, std::int8_t* to) {
     step = whole(kernels.largest(query, dim) / 127);
     // No product is beyond 127·(1 + 2⁻²²), so that none rounds to 128.
-    sum = step * static_cast<float>(kernels.round_bytes(query, dim, step > 0 ? 1 / step : 0, values.data()));
+    sum = step * static_cast<float>(kernels.round_bytes(query, dim, step > 0 ? 1 / step : 0, to));
   }
 
   // What `rounded` leaves of a query, half a step of its grid at most, on a grid of its own: both together round it to 16 bits.
   void round_rest(const KernelTable& kernels, const float* query, std::size_t dim, const ByteQuery& rounded) {
     values.resize(dim);
+    round_rest(kernels, query, dim, rounded, rounded.values.data(), values.data());
+  }
+  void round_rest(const KernelTable& kernels, const float* query, std::size_t dim, const ByteQuery& rounded,
+                  const std::int8_t* taken, std::int8_t* to) {
     step = whole(rounded.step / 254);
-    const float factor = step > 0 ? 1 / step : 0;
-    sum = step * static_cast<float>(kernels.round_rests(query, rounded.values.data(), dim, rounded.step, factor, values.data()));
+    sum = step * static_cast<float>(kernels.round_rests(query, taken, dim, rounded.step, step > 0 ? 1 / step : 0, to));
   }
 
  private:

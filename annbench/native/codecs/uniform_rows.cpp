@@ -47,15 +47,18 @@ void UniformRows::decode(const CodesView& codes, std::size_t first, std::size_t 
 void UniformRows::prepare(const KernelTable& kernels, const float* query, Query& prepared) const {
   if (prepared.values.size() != layout_.query_bytes())
     prepared.values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
-  prepared.rounded.round(kernels, query, dim());
-  layout_.arrange(prepared.rounded.values.data(), prepared.values.data());
-  prepared.sum = prepared.rounded.sum;
-  if (layout_.bits() == 4) return;
+  if (layout_.bits() == 4) {
+    prepared.rounded.round(kernels, query, dim());
+    layout_.arrange(prepared.rounded.values.data(), prepared.values.data());
+    prepared.sum = prepared.rounded.sum;
+    return;
+  }
   if (prepared.rest_values.size() != layout_.query_bytes())
     prepared.rest_values = AlignedBuffer<std::int8_t>(layout_.query_bytes());
-  prepared.rest.round_rest(kernels, query, dim(), prepared.rounded);
-  layout_.arrange(prepared.rest.values.data(), prepared.rest_values.data());
-  prepared.sum += prepared.rest.sum;
+  // In order, as they lie in a row, and zeros behind them.
+  prepared.rounded.round(kernels, query, dim(), prepared.values.data());
+  prepared.rest.round_rest(kernels, query, dim(), prepared.rounded, prepared.values.data(), prepared.rest_values.data());
+  prepared.sum = prepared.rounded.sum + prepared.rest.sum;
 }
 
 void UniformRows::score(const KernelTable& kernels, const Query& query, const Probe& probe, const CodesView& codes,

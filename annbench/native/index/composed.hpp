@@ -260,7 +260,7 @@ class ComposedIndex {
               float* distances) const;
   std::size_t kept(std::size_t k, const SearchSettings& how) const;
   float rerank_constant(const Prepared& p, std::size_t q) const;
-  float code_constant(const Prepared& p, std::size_t q) const;
+  float code_constant(const Prepared& p, std::size_t q, float of_rerank) const;
   float apex(const Prepared& p, std::size_t q) const;
   float distance_of(float score, float constant, bool exact) const;
   void code_centroids();

@@ -119,7 +119,7 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
     p.constants[q] = p.rerank_constants[q] = 0;
     if (reranker_ != nullptr && reranker_->exact()) continue;
     p.rerank_constants[q] = rerank_constant(p, q);
-    p.constants[q] = code_constant(p, q);
+    p.constants[q] = code_constant(p, q, p.rerank_constants[q]);
   }
 }
 
@@ -129,19 +129,20 @@ float ComposedIndex::rerank_constant(const Prepared& p, std::size_t q) const {
   if (s.metric == Metric::euclidean) return static_cast<float>(p.lengths[q]);
   return s.mean.empty() ? 0 : static_cast<float>(kernels_.wide_dot(p.raw + q * s.dim_in, s.mean.data(), s.dim_in));
 }
-float ComposedIndex::code_constant(const Prepared& p, std::size_t q) const {
+float ComposedIndex::code_constant(const Prepared& p, std::size_t q, float of_rerank) const {
   const IndexSettings& s = settings_;
   if (halved_l2_) return p.squares[q];
   if (exact_l2_) return 0;
   if (s.mapped_metric && s.metric == Metric::euclidean) return p.squares[q];
-  float constant = s.mapped_metric ? 0 : rerank_constant(p, q);
+  float constant = s.mapped_metric ? 0 : of_rerank;
   if (by_norms_ && s.metric == Metric::cosine)
     constant += 0.5f - (s.mean.empty() ? 0 : static_cast<float>(kernels_.wide_dot(s.mean.data(), s.mean.data(), s.dim_in)) / 2);
   return constant;
 }
 // The score of a code at distance 0; that of others is less by their squared distance, or half of it.
 float ComposedIndex::apex(const Prepared& p, std::size_t q) const {
-  const float constant = code_constant(p, q);
+  const bool left_out = reranker_ != nullptr && reranker_->exact();
+  const float constant = left_out ? code_constant(p, q, rerank_constant(p, q)) : p.constants[q];
   return settings_.metric == Metric::cosine && !halved_l2_ ? 1 - constant : constant;
 }
 

@@ -217,10 +217,25 @@ ANNBENCH_TARGET_AVX512 inline void scaled_avx512(const float* x, std::size_t cou
 }
 
 ANNBENCH_TARGET_AVX512 inline double centred_avx512(const float* x, const float* mean, std::size_t count, float* out) {
+  __m512d eight[wide_sums / 8];
+  for (__m512d& sum : eight) sum = _mm512_setzero_pd();
   std::size_t j = 0;
-  for (; j + 16 <= count; j += 16) _mm512_storeu_ps(out + j, _mm512_sub_ps(_mm512_loadu_ps(x + j), _mm512_loadu_ps(mean + j)));
-  for (; j < count; ++j) out[j] = x[j] - mean[j];
-  return wide_dot_avx512(out, out, count);
+  for (; j + wide_sums <= count; j += wide_sums) {
+    ANNBENCH_UNROLL
+    for (std::size_t k = 0; k < wide_sums / 16; ++k) {
+      const __m512 apart = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16 * k), _mm512_loadu_ps(mean + j + 16 * k));
+      _mm512_storeu_ps(out + j + 16 * k, apart);
+      const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(apart)), high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(apart, 1));
+      eight[2 * k] = _mm512_fmadd_pd(low, low, eight[2 * k]);
+      eight[2 * k + 1] = _mm512_fmadd_pd(high, high, eight[2 * k + 1]);
+    }
+  }
+  double sums[wide_sums];
+  for (std::size_t k = 0; k < wide_sums / 8; ++k) _mm512_storeu_pd(sums + 8 * k, eight[k]);
+  for (std::size_t left = j; left < count; ++left) out[left] = x[left] - mean[left];
+  for (double* mine = sums; j + 8 <= count; j += 8, mine += 8)
+    for (std::size_t k = 0; k < 8; ++k) mine[k] += static_cast<double>(out[j + k]) * out[j + k];
+  return finish_wide_dot(sums, out + j, out + j, count - j);
 }
 
 ANNBENCH_TARGET_AVX512 inline float largest_avx512(const float* x, std::size_t count) {
