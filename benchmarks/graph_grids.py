@@ -140,7 +140,7 @@ def _ours(
         "structure": {"kind": "graph", "degree": degree, **pruning, **({"query_links": QUERY_LINKS} if learns else {})},
         "rerank": rerank, **({"learn": data.name} if learns else {}),
     }  # fmt: skip
-    others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 30, 60))
+    others = ({},) if kind == "none" else tuple({"rerank_k": count} for count in (10, 15, 20, 30, 60))
     label = "".join([f"graph of {degree}", *(f", {key} {value:g}" for key, value in pruning.items())])
     label += f", {name}, {bits} bits" + ("" if kind == "none" else f", rerank {kind}")
     label += f", {QUERY_LINKS} query links" if learns else ""
