@@ -490,7 +490,8 @@ class Index:
             )
         except NativeIndexFileError as error:
             raise file_error(error) from None
-        except ValueError as error:  # everything else was looked at above
+        except ValueError as error:
+            check_values(np.atleast_2d(query), "q")  # says which
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
 
     def _checked_slack(self, slack: Any) -> float:

@@ -118,9 +118,13 @@ def as_ids(ids: Any, n: int) -> NDArray[np.int64]:
 
 
 def as_query(query: Any, dim: int) -> Matrix:
-    """One query (dim,) or many (m, dim) as float32, C-contiguous. Raises UsageError and DatasetError."""
+    """One query (dim,) or many (m, dim) as float32, C-contiguous. Raises UsageError and DatasetError.
+
+    What is float32 is not looked at: a search refuses what it cannot use, and `check_values` then says which row.
+    """
     array = np.asarray(query)
     matrix = as_matrix(array[None] if array.ndim == 1 else array, "q", dim)
-    check_values(matrix, "q")
+    if matrix.dtype != np.float32:
+        check_values(matrix, "q")
     rows = np.ascontiguousarray(matrix, dtype=np.float32)
     return rows[0] if array.ndim == 1 else rows

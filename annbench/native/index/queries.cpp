@@ -21,6 +21,8 @@ namespace {
 // the second cache holds.
 constexpr std::size_t most_at_once = 1024, most_along_graph = 128;
 constexpr float most_slack = 1000;
+// A squared length: (‖x‖ + ‖q‖)² is a float32, whichever two vectors meet.
+constexpr double longest = std::numeric_limits<float>::max() / 4;
 
 // The places of `wanted` of the largest scores, in no order: bisecting for a threshold that few of the others pass takes
 // less time than a heap, because no branch depends on a score. All places where that does not work, as with NaN. `kept` is
@@ -76,7 +78,7 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
     for (std::size_t q = 0; q < n; ++q) {
       const float* const x = queries + q * s.dim_in;
       const double squares = kernels_.wide_dot(x, x, s.dim_in);
-      require(std::isfinite(squares), unusable);
+      require(squares <= longest, unusable);
       p.zero[q] = squares == 0;
       const double inverse = squares == 0 ? 0 : 1 / std::sqrt(squares);
       kernels_.scaled(x, s.dim_in, inverse, p.unit.data() + q * s.dim_in);
@@ -88,7 +90,7 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
     const float* const x = p.raw + q * s.dim_in;
     p.lengths[q] = s.mean.empty() ? kernels_.wide_dot(x, x, s.dim_in)
                                   : kernels_.centred(x, s.mean.data(), s.dim_in, p.centred.data() + q * s.dim_in);
-    require(std::isfinite(static_cast<float>(p.lengths[q])), unusable);
+    require(p.lengths[q] <= longest, unusable);
   }
   if (rotation_) {
     p.mapped.assign(p.without_mean(), p.without_mean() + n * s.dim);
