@@ -225,7 +225,7 @@ ANNBENCH_TARGET_AVX512 inline double centred_avx512(const float* x, const float*
     for (std::size_t k = 0; k < wide_sums / 16; ++k) {
       const __m512 apart = _mm512_sub_ps(_mm512_loadu_ps(x + j + 16 * k), _mm512_loadu_ps(mean + j + 16 * k));
       _mm512_storeu_ps(out + j + 16 * k, apart);
-      const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(apart)), high = _mm512_cvtps_pd(_mm512_extractf32x8_ps(apart, 1));
+      const __m512d low = _mm512_cvtps_pd(_mm512_castps512_ps256(apart)), high = _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(apart), 1)));
       eight[2 * k] = _mm512_fmadd_pd(low, low, eight[2 * k]);
       eight[2 * k + 1] = _mm512_fmadd_pd(high, high, eight[2 * k + 1]);
     }
