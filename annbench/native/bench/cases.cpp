@@ -140,13 +140,14 @@ Case hadamard(std::size_t bytes) {
 }
 
 // As many matrices of 768 by 256 as make up `bytes`, one row each (so that W comes from where those bytes are); or 128
-// rows and one matrix.
+// rows and one matrix. Numbers are of `together` values each.
 template <class Value, class Result>
 Case projection(std::size_t bytes,
                 void (*KernelTable::*kernel)(const Value*, std::size_t, std::size_t, const Value*, std::size_t, Result*),
-                bool many) {
+                bool many, std::size_t together = 1) {
   constexpr bool fixed = std::is_same_v<Value, std::int32_t>;
-  constexpr std::size_t dim_out = 256, inputs = fixed ? fixed_pairs(dim) : dim, matrix = inputs * dim_out;
+  constexpr std::size_t dim_out = 256;
+  const std::size_t inputs = dim / together, matrix = inputs * dim_out;
   const std::size_t matrices = many ? 1 : std::max<std::size_t>(1, bytes / (matrix * sizeof(Value))), rows = many ? 128 : 1;
   constexpr std::uint64_t keep = fixed ? fixed_keep : float_keep, set = fixed ? 0 : float_set;
   auto data = make_data(matrix * sizeof(Value), matrices, inputs * sizeof(Value) * rows, keep, set, keep, set);
@@ -228,9 +229,11 @@ const Maker makers[] = {
     {"float16 dot, 768", [](std::size_t bytes) { return floats(bytes, &KernelTable::float16_dot, true); }},
     {"hadamard, 1024", hadamard},
     {"projection 768→256, one", [](std::size_t bytes) { return projection(bytes, &KernelTable::projection, false); }},
-    {"projection 768→256, one, fixed", [](std::size_t bytes) { return projection(bytes, &KernelTable::fixed_projection, false); }},
+    {"projection 768→256, one, fixed", [](std::size_t bytes) { return projection(bytes, &KernelTable::fixed_projection, false, 2); }},
+    {"projection 768→256, one, bytes", [](std::size_t bytes) { return projection(bytes, &KernelTable::byte_projection, false, 4); }},
     {"projection 768→256, 128 rows", [](std::size_t bytes) { return projection(bytes, &KernelTable::projection, true); }},
-    {"projection 768→256, 128 rows, fixed", [](std::size_t bytes) { return projection(bytes, &KernelTable::fixed_projection, true); }},
+    {"projection 768→256, 128 rows, fixed", [](std::size_t bytes) { return projection(bytes, &KernelTable::fixed_projection, true, 2); }},
+    {"projection 768→256, 128 rows, bytes", [](std::size_t bytes) { return projection(bytes, &KernelTable::byte_projection, true, 4); }},
     {"encoding 384, 4 bits, fast", [](std::size_t) { return encoding(4, UniformFit::rabitq_fast); }},
     {"encoding 384, 8 bits, fast", [](std::size_t) { return encoding(8, UniformFit::rabitq_fast); }},
     {"encoding 384, 4 bits, min-max", [](std::size_t) { return encoding(4, UniformFit::min_max); }},

@@ -8,7 +8,7 @@
 //   centred        out[j] = x[j] − mean[j], rounded to float32; returns Σ_j out[j]² as wide_dot adds it
 //   round_bytes    out[j] = the integer nearest to x[j]·factor, ties to even, of float32's product; returns Σ_j out[j].
 //   round_shorts   Within −127 … 127, within −32767 … 32767.
-//   round_rests    The same of (x[j] − step·values[j])·factor, each operation rounded to float32; within −127 … 127.
+//   round_rests    The same of (x[j] − step·values[j])·factor, each operation rounded to float32 and finite; within −127 … 127.
 //   Every ISA gives the same bits. No alignment is needed; nothing is read or written beyond `count`.
 #pragma once
 
