@@ -64,11 +64,6 @@ void CodeLayout::unpack(const std::uint8_t* row, std::uint8_t* codes) const {
 }
 
 void CodeLayout::arrange(const std::int8_t* values, std::int8_t* arranged) const {
-  if (bits_ == 8) {
-    std::memcpy(arranged, values, dim_);
-    std::fill(arranged + dim_, arranged + query_bytes(), std::int8_t{0});
-    return;
-  }
   std::fill(arranged, arranged + query_bytes(), std::int8_t{0});
   for_each_stretch(dim_, bits_, row_bytes_, factors_, [&](const Stretch& s) {
     std::memcpy(arranged + s.place, values + s.dimension, s.count);

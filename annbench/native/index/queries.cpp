@@ -84,9 +84,11 @@ void ComposedIndex::prepare(const float* queries, std::size_t n, Prepared& p) co
       kernels_.scaled(x, s.dim_in, inverse, p.unit.data() + q * s.dim_in);
     }
   }
-  p.lengths.resize(n);
+  p.lengths.assign(n, 0);
   p.centred.resize(s.mean.empty() ? 0 : n * s.dim_in);
-  for (std::size_t q = 0; q < n; ++q) {
+  // Of queries of length 1 nobody asks for it but who maps them.
+  const bool measured = !s.mean.empty() || s.metric != Metric::cosine || query_map_;
+  for (std::size_t q = 0; measured && q < n; ++q) {
     const float* const x = p.raw + q * s.dim_in;
     p.lengths[q] = s.mean.empty() ? kernels_.wide_dot(x, x, s.dim_in)
                                   : kernels_.centred(x, s.mean.data(), s.dim_in, p.centred.data() + q * s.dim_in);

@@ -7,7 +7,8 @@
 //   W lies in panels of 16 outputs, packed by pack_projection. The packed form may begin at any address and is all that is
 //   read of W; nothing is read beyond x or written beyond `sums`. `fours` may be 0: the sums are then 0.
 //
-// Half the instructions and half the memory of fixed_projection, for what codes of few bits are compared with.
+// With VNNI half the instructions of fixed_projection, and half the memory, for what codes of few bits are compared with; AVX2
+// has to widen bytes and is slower than with 16 bits.
 #pragma once
 
 #include <cstddef>
@@ -53,18 +54,7 @@ namespace byte_projection_detail {
 
 #if ANNBENCH_HAS_AVX2
 // Bytes widened to 16 bits, those of even and of odd place: sums of two products of bytes would not fit into 16.
-struct FoursAvx2 {
-  using Number = std::int32_t;
-  using Register = __m256i;
-  ANNBENCH_TARGET_AVX2 static Register zero() { return _mm256_setzero_si256(); }
-  ANNBENCH_TARGET_AVX2 static Register load(const std::int32_t* at) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-  }
-  ANNBENCH_TARGET_AVX2 static void store(std::int32_t* at, Register value) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value);
-  }
-  ANNBENCH_TARGET_AVX2 static Register all(std::int32_t four) { return _mm256_set1_epi32(four); }
-  ANNBENCH_TARGET_AVX2 static Register add(Register a, Register b) { return _mm256_add_epi32(a, b); }
+struct FoursAvx2 : projection_tiles::IntegersAvx2 {
   ANNBENCH_TARGET_AVX2 static Register multiply_add(Register w, Register x, Register sum) {
     const __m256i even = _mm256_madd_epi16(_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_and_si256(x, _mm256_set1_epi16(255)));
     const __m256i odd = _mm256_madd_epi16(_mm256_srai_epi16(w, 8), _mm256_srli_epi16(x, 8));
@@ -74,14 +64,7 @@ struct FoursAvx2 {
 #endif
 
 #if ANNBENCH_HAS_AVX512
-struct FoursVnni {
-  using Number = std::int32_t;
-  using Register = __m512i;
-  ANNBENCH_TARGET_VNNI static Register zero() { return _mm512_setzero_si512(); }
-  ANNBENCH_TARGET_VNNI static Register load(const std::int32_t* at) { return _mm512_loadu_si512(at); }
-  ANNBENCH_TARGET_VNNI static void store(std::int32_t* at, Register value) { _mm512_storeu_si512(at, value); }
-  ANNBENCH_TARGET_VNNI static Register all(std::int32_t four) { return _mm512_set1_epi32(four); }
-  ANNBENCH_TARGET_VNNI static Register add(Register a, Register b) { return _mm512_add_epi32(a, b); }
+struct FoursVnni : projection_tiles::IntegersVnni {
   ANNBENCH_TARGET_VNNI static Register multiply_add(Register w, Register x, Register sum) {
     return _mm512_dpbusd_epi32(sum, x, w);
   }
@@ -90,14 +73,7 @@ struct FoursVnni {
 
 #if ANNBENCH_HAS_NEON
 // x less 128, whose products with w are added to again what that takes away.
-struct FoursNeon {
-  using Number = std::int32_t;
-  using Register = int32x4_t;
-  static constexpr int panels_of_two = 1, panels_of_one = 2;
-  static Register zero() { return vdupq_n_s32(0); }
-  static Register load(const std::int32_t* at) { return vld1q_s32(at); }
-  static void store(std::int32_t* at, Register value) { vst1q_s32(at, value); }
-  static Register add(Register a, Register b) { return vaddq_s32(a, b); }
+struct FoursNeon : projection_tiles::IntegersNeon {
   static Register multiply_add(Register fours, std::int32_t four, Register sum) {
     const int8x16_t w = vreinterpretq_s8_s32(fours);
     const int8x16_t x = vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s32(vdupq_n_s32(four)), vdupq_n_u8(128)));

@@ -51,18 +51,7 @@ inline void fixed_projection_scalar(const std::int32_t* packed, std::size_t pair
 namespace fixed_projection_detail {
 
 #if ANNBENCH_HAS_AVX2
-struct PairsAvx2 {
-  using Number = std::int32_t;
-  using Register = __m256i;
-  ANNBENCH_TARGET_AVX2 static Register zero() { return _mm256_setzero_si256(); }
-  ANNBENCH_TARGET_AVX2 static Register load(const std::int32_t* at) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-  }
-  ANNBENCH_TARGET_AVX2 static void store(std::int32_t* at, Register value) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value);
-  }
-  ANNBENCH_TARGET_AVX2 static Register all(std::int32_t pair) { return _mm256_set1_epi32(pair); }
-  ANNBENCH_TARGET_AVX2 static Register add(Register a, Register b) { return _mm256_add_epi32(a, b); }
+struct PairsAvx2 : projection_tiles::IntegersAvx2 {
   ANNBENCH_TARGET_AVX2 static Register multiply_add(Register w, Register x, Register sum) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(w, x));
   }
@@ -70,14 +59,7 @@ struct PairsAvx2 {
 #endif
 
 #if ANNBENCH_HAS_AVX512
-struct PairsVnni {
-  using Number = std::int32_t;
-  using Register = __m512i;
-  ANNBENCH_TARGET_VNNI static Register zero() { return _mm512_setzero_si512(); }
-  ANNBENCH_TARGET_VNNI static Register load(const std::int32_t* at) { return _mm512_loadu_si512(at); }
-  ANNBENCH_TARGET_VNNI static void store(std::int32_t* at, Register value) { _mm512_storeu_si512(at, value); }
-  ANNBENCH_TARGET_VNNI static Register all(std::int32_t pair) { return _mm512_set1_epi32(pair); }
-  ANNBENCH_TARGET_VNNI static Register add(Register a, Register b) { return _mm512_add_epi32(a, b); }
+struct PairsVnni : projection_tiles::IntegersVnni {
   ANNBENCH_TARGET_VNNI static Register multiply_add(Register w, Register x, Register sum) {
     return _mm512_dpwssd_epi32(sum, w, x);
   }
@@ -85,14 +67,7 @@ struct PairsVnni {
 #endif
 
 #if ANNBENCH_HAS_NEON
-struct PairsNeon {
-  using Number = std::int32_t;
-  using Register = int32x4_t;
-  static constexpr int panels_of_two = 1, panels_of_one = 2;
-  static Register zero() { return vdupq_n_s32(0); }
-  static Register load(const std::int32_t* at) { return vld1q_s32(at); }
-  static void store(std::int32_t* at, Register value) { vst1q_s32(at, value); }
-  static Register add(Register a, Register b) { return vaddq_s32(a, b); }
+struct PairsNeon : projection_tiles::IntegersNeon {
   static Register multiply_add(Register pairs, std::int32_t pair, Register sum) {
     const int16x8_t w = vreinterpretq_s16_s32(pairs), x = vreinterpretq_s16_s32(vdupq_n_s32(pair));
     return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(w), vget_low_s16(x)), vmull_high_s16(w, x)));

@@ -113,6 +113,49 @@ void project(const Number* packed, std::size_t dim_in, std::size_t dim_out, cons
 
 }  // namespace projection_tiles
 
+// What arithmetics share whose Numbers are integers of 32 bits, of several values each.
+namespace projection_tiles {
+
+#if ANNBENCH_HAS_AVX2
+struct IntegersAvx2 {
+  using Number = std::int32_t;
+  using Register = __m256i;
+  ANNBENCH_TARGET_AVX2 static Register zero() { return _mm256_setzero_si256(); }
+  ANNBENCH_TARGET_AVX2 static Register load(const Number* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
+  ANNBENCH_TARGET_AVX2 static void store(Number* at, Register value) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value);
+  }
+  ANNBENCH_TARGET_AVX2 static Register all(Number values) { return _mm256_set1_epi32(values); }
+  ANNBENCH_TARGET_AVX2 static Register add(Register a, Register b) { return _mm256_add_epi32(a, b); }
+};
+#endif
+
+#if ANNBENCH_HAS_AVX512
+struct IntegersVnni {
+  using Number = std::int32_t;
+  using Register = __m512i;
+  ANNBENCH_TARGET_VNNI static Register zero() { return _mm512_setzero_si512(); }
+  ANNBENCH_TARGET_VNNI static Register load(const Number* at) { return _mm512_loadu_si512(at); }
+  ANNBENCH_TARGET_VNNI static void store(Number* at, Register value) { _mm512_storeu_si512(at, value); }
+  ANNBENCH_TARGET_VNNI static Register all(Number values) { return _mm512_set1_epi32(values); }
+  ANNBENCH_TARGET_VNNI static Register add(Register a, Register b) { return _mm512_add_epi32(a, b); }
+};
+#endif
+
+#if ANNBENCH_HAS_NEON
+struct IntegersNeon {
+  using Number = std::int32_t;
+  using Register = int32x4_t;
+  static constexpr int panels_of_two = 1, panels_of_one = 2;
+  static Register zero() { return vdupq_n_s32(0); }
+  static Register load(const Number* at) { return vld1q_s32(at); }
+  static void store(Number* at, Register value) { vst1q_s32(at, value); }
+  static Register add(Register a, Register b) { return vaddq_s32(a, b); }
+};
+#endif
+
+}  // namespace projection_tiles
+
 // ---- AVX2: a panel is two registers
 
 #if ANNBENCH_HAS_AVX2

@@ -49,12 +49,13 @@ void check_by_hand() {
 
 void check_rows() {
   const auto row = [](const std::vector<float>& x, std::int32_t* fours) {
-    return byte_row(active_kernels(), x, wide_dot(x.data(), x.data(), x.size()), fours);
+    return byte_row(active_kernels(), x, wide_dot(x.data(), x.data(), x.size()), fours).unit;
   };
   for (const KernelTable* kernels : available_kernels()) {
     std::int32_t fours[2] = {-1, -1};
     const std::vector<float> x = {127, -127, 2.4f, -2.6f, 100};
-    check(byte_row(*kernels, x, wide_dot(x.data(), x.data(), 5), fours) == 1, "what 1 stands for");
+    const ByteRow made = byte_row(*kernels, x, wide_dot(x.data(), x.data(), 5), fours);
+    check(made.unit == 1 && made.sum == 99, "what 1 stands for, and the sum");
     check(fours[0] == static_cast<std::int32_t>(0xfd02817fu) && fours[1] == 100, "the nearest bytes, and zeros behind them");
   }
   std::int32_t fours[100];

@@ -38,12 +38,11 @@ void LinearMap::pack_bytes(std::span<const float> matrix) {
   std::vector<std::int32_t> excess(dim_out_);
   for (std::size_t i = 0; i < dim_out_; ++i) {
     const std::span<const float> row = matrix.subspan(i * dim_in_, dim_in_);
-    std::int32_t* const mine = rows.data() + i * fours;
-    units[i] = byte_row(active_kernels(), row, active_kernels().wide_dot(row.data(), row.data(), dim_in_), mine);
-    if (units[i] == 0) return;
-    // Queries come as their signed bytes plus 128.
-    const auto* const values = reinterpret_cast<const std::int8_t*>(mine);
-    for (std::size_t k = 0; k < dim_in_; ++k) excess[i] += 128 * values[k];
+    const double squares = active_kernels().wide_dot(row.data(), row.data(), dim_in_);
+    const ByteRow made = byte_row(active_kernels(), row, squares, rows.data() + i * fours);
+    if (made.unit == 0) return;
+    units[i] = made.unit;
+    excess[i] = 128 * made.sum;  // queries come as their signed bytes plus 128
   }
   bytes_ = {AlignedBuffer<std::int32_t>(packed_projection_size(fours, dim_out_)), std::move(units), std::move(excess)};
   pack_projection(rows.data(), fours, dim_out_, bytes_.values.data());
@@ -94,7 +93,7 @@ void LinearMap::map_integers(const KernelTable& kernels, const float* x, const d
     for (std::size_t r = first; r < std::min(first + together, count); ++r) {
       const std::span<const float> row(x + r * dim_in_, dim_in_);
       std::int32_t* const mine = room.byte_rows.data() + coarse.count * fours;
-      if (const float unit = bytes_.units.empty() ? 0 : byte_row(kernels, row, squares[r], mine); unit != 0) {
+      if (const float unit = bytes_.units.empty() ? 0 : byte_row(kernels, row, squares[r], mine).unit; unit != 0) {
         for (std::size_t k = 0; k < fours; ++k) mine[k] ^= static_cast<std::int32_t>(0x80808080u);
         coarse.which[coarse.count] = r;
         coarse.units[coarse.count++] = unit;

@@ -15,8 +15,8 @@ namespace annbench {
 //   floats  as they are
 //   fixed   16-bit fixed point (kernels/fixed_projection.hpp): half the memory, and a half to two thirds of the time, each
 //           output off by some 2⁻¹⁶ of the lengths of its row and of the query
-//   bytes   half the time again, each output off by some 2⁻⁷ of these lengths (kernels/byte_projection.hpp): for what codes
-//           of few bits are compared with. A query of which bytes would lose more than byte_error is mapped in fixed point,
+//   bytes   with VNNI half the time again, each output off by some 2⁻¹⁰ of these lengths (kernels/byte_projection.hpp): for
+//           what codes of few bits are compared with. A query of which bytes would lose more than byte_error is mapped in fixed point,
 //           as all are where the matrix has such rows.
 enum class MapNumbers { floats, fixed, bytes };
 
