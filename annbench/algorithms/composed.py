@@ -16,7 +16,7 @@ from annbench.errors import AnnbenchError, UnsupportedError
 from annbench.indexes.auto.wish import expected_spec, named
 from annbench.indexes.presets import chosen_spec, find_preset
 from annbench.indexes.spec import METRICS, SLOTS, IndexSpec, make_spec
-from annbench.indexes.structures import DEFAULT_EF, NO_SLACK, SLACK_EF, GraphStructure
+from annbench.indexes.structures import DEFAULT_EF, GraphStructure, walk_end
 
 FILE = "index.annbench"
 KMEANS_ITERATIONS = 15
@@ -102,8 +102,8 @@ class ComposedSearch(Params):
     epsilon: float = Field(default=1.9, ge=0, le=100)
     shared: bool | None = None
 
-    def problem(self, spec: IndexSpec) -> str | None:
-        """Why these make no sense for an index of `spec`, or None."""
+    def problem(self, spec: IndexSpec, metric: str) -> str | None:
+        """Why these make no sense for an index of `spec` under `metric`, or None."""
         if self.nprobe is not None and self.nprobe > spec.nlist:
             return f"nprobe={self.nprobe} exceeds nlist={spec.nlist}"
         if self.ef_search is not None and not spec.has_graph:
@@ -112,6 +112,8 @@ class ComposedSearch(Params):
             return f"patience={self.patience} has no effect: there is no graph"
         if self.slack is not None and not spec.has_graph:
             return f"slack={self.slack} has no effect: there is no graph"
+        if self.slack is not None and metric == "ip":
+            return f"slack={self.slack} is of distances, and inner products are none"
         if self.rerank_k is not None and spec.rerank.kind == "none":
             return f"rerank_k={self.rerank_k} has no effect: there is no rerank"
         if self.on_disk is None:
@@ -180,7 +182,7 @@ class Composed(Updatable):
             return str(error)
         if search.rerank_k is not None and search.rerank_k < context.k:
             return f"rerank_k={search.rerank_k} is below k={context.k}"
-        return None if build.by_data else search.problem(spec)
+        return None if build.by_data else search.problem(spec, context.metric)
 
     @classmethod
     def estimate(cls, context: PointContext, build: ComposedBuild, search: ComposedSearch) -> Cost:
@@ -281,7 +283,7 @@ class Composed(Updatable):
         has no effect on what preset auto has chosen.
         """
         spec = self._index.spec
-        if self._index.why and (problem := params.problem(spec)) is not None:
+        if self._index.why and (problem := params.problem(spec, self._index.metric)) is not None:
             raise UnsupportedError(
                 f"{problem}, in what preset auto has chosen",
                 remedy="see the notes of another point of this build, and leave the parameter out",
@@ -291,10 +293,8 @@ class Composed(Updatable):
         self._rerank_k, self._rerank_factor = params.rerank_k, spec.default_rerank_factor
         self._epsilon, self._shared, self._threads = params.epsilon, params.shared, threads
         self._interleave = params.interleave
-        if params.slack is None:
-            self._walk = (params.ef_search or DEFAULT_EF, params.patience, NO_SLACK)
-        else:
-            self._walk = (params.ef_search or SLACK_EF, params.patience, params.slack)
+        ef, slack = walk_end(self._index.metric, params.ef_search, params.slack)
+        self._walk = (ef, params.patience, slack)
         self._search_one = self._index.native.search_one
 
     def _place(self, on_disk: str | None, cache_mb: float | None) -> None:

@@ -14,7 +14,7 @@ from annbench.errors import AnnbenchError, IndexFileError
 from annbench.indexes.clusters import Assigner
 from annbench.indexes.presets import AUTO, PRESETS
 from annbench.indexes.spec import SLOTS, IndexMetric, IndexSpec, checked_metric, make_spec
-from annbench.indexes.structures import DEFAULT_EF
+from annbench.indexes.structures import NO_SLACK, walk_end
 from annbench.indexes.transforms.base import Maps
 
 MAX_ZERO_IDS = 10_000  # named in a file; no more are worth it
@@ -145,7 +145,8 @@ class About:
             notes.append("  all slots by default; choose a preset, or transform, codec, structure, rerank")
         search = [f"nprobe {self.spec.default_nprobe:,} of {self.spec.nlist:,}"] if self.spec.nlist > 1 else []
         if self.spec.has_graph:
-            search.append(f"ef_search {DEFAULT_EF}")
+            ef, slack = walk_end(self.metric, None, None)
+            search.append(f"ef_search {ef:,}" if slack == NO_SLACK else f"slack {slack:g}, ef_search {ef:,} at most")
         if self.spec.rerank.kind != "none":
             search.append(f"rerank_k {self.spec.default_rerank_factor} × k")
         if search:

@@ -24,7 +24,7 @@ from annbench.indexes.filters import as_filter
 from annbench.indexes.on_disk import DEFAULT_CACHE_BYTES, file_error, load_native, require_in_memory
 from annbench.indexes.presets import chosen_spec
 from annbench.indexes.spec import IndexSpec, checked_metric
-from annbench.indexes.structures import DEFAULT_EF, NO_SLACK, SLACK_EF, GraphStructure
+from annbench.indexes.structures import GraphStructure, walk_end
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import Maps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
@@ -259,14 +259,16 @@ class Index:
                 one list.
             rerank_k: how many candidates the finer copy decides among, at least k are; None for a default.
             ef_search: how many of the nearest codes a search along a graph expands, looking at what they are linked to:
-                more is slower and finds more. Fewer than k will do: what was looked at is kept all the same; None for
-                64, or 1,000 at most where there is slack. Other structures ignore it.
+                more is slower and finds more. Fewer than k will do: what was looked at is kept all the same. None for
+                as many as slack asks for, 1,000 at most; for metric ip, which has no slack, 64. Other structures ignore
+                it.
             patience: after how many nodes in a row that bring nothing new among the candidates a search along a graph
                 ends, before `ef_search` are expanded; 0 for never.
             slack: where a search along a graph ends before `ef_search` are expanded: when what comes next is farther
                 than 1 + slack times the k-th nearest that was found, by codes. Queries get as much work as they need:
-                with 0.02 to 0.1 more is found in the same time than by `ef_search` alone. None for no such end; not for
-                metric ip. After Al-Jazzazi et al., arXiv 2505.15636, whose γ it is.
+                with 0.02 to 0.1 more is found in the same time than by `ef_search` alone. None for 0.08, or for no such
+                end where `ef_search` is given; not for metric ip. After Al-Jazzazi et al., arXiv 2505.15636, whose γ it
+                is.
             epsilon: how cautiously a 1-bit scan leaves out candidates, in standard errors of its estimate.
             allowed: the ids that may be found: an annbench.Filter, made once for many searches, or what one is made of,
                 ids or a mask by id. Where these are few, all of them are looked at, and `nprobe` and `ef_search` mean
@@ -280,9 +282,9 @@ class Index:
         """
         if nprobe is None:
             nprobe = self._nprobe
-        if ef_search is None:
-            ef_search = DEFAULT_EF if slack is None else SLACK_EF
-        end = NO_SLACK if slack is None else self._checked_slack(slack)
+        if slack is not None:
+            slack = self._checked_slack(slack)
+        ef_search, end = walk_end(self._about.metric, ef_search, slack)
         only = None if allowed is None else as_filter(allowed)
         try:
             if rerank_k is None:

@@ -8,9 +8,24 @@ from pydantic import Field, model_validator
 
 from annbench.indexes.choice import Choice
 
-DEFAULT_EF = 64  # codes that a search along a graph keeps in sight
-SLACK_EF = 1000  # where slack ends it
+DEFAULT_SLACK = 0.08  # of searches along a graph: recall@10 0.97 to 0.998 over the sets of docs/benchmarks.md with preset leanvec
+SLACK_EF = 1000  # that are expanded at most where slack ends a search
+DEFAULT_EF = 64  # where it cannot: inner products are no distances; about as many as slack lets most searches expand
 NO_SLACK = -1.0
+
+
+def walk_end(metric: str, ef_search: int | None, slack: float | None) -> tuple[int, float]:
+    """Where a search along a graph ends: after how many expanded nodes, and by how much slack, NO_SLACK for none.
+
+    Each None is a default: slack, unless `ef_search` is given or the metric has none.
+    """
+    if slack is None:
+        if ef_search is not None:
+            return ef_search, NO_SLACK
+        if metric == "ip":
+            return DEFAULT_EF, NO_SLACK
+        slack = DEFAULT_SLACK
+    return SLACK_EF if ef_search is None else ef_search, slack
 
 
 class Structure(Choice):

@@ -254,10 +254,12 @@ class Walks {
     return wanted + (wanted * (graph_.size() - passing_) + passing_ - 1) / passing_;
   }
   // Codes that a walk scores if what passes has the same share of all everywhere: some hops lead to where the nearest are,
-  // and of a node's links a third was not seen yet.
+  // and of a node's links a third was not seen yet. Where a search ends by its k-th nearest, `ef` is far more than most
+  // of them expand.
   std::size_t expected() const {
-    constexpr std::size_t way = 8;
-    return graph_.entries.size() + (way + among_all(std::min(task_.ef, passing_))) * graph_.degree() / 3;
+    constexpr std::size_t way = 8, usual = 64;
+    const std::size_t expanded = std::min({task_.ef, passing_, task_.slack.nth > 0 ? usual : task_.ef});
+    return graph_.entries.size() + (way + among_all(expanded)) * graph_.degree() / 3;
   }
   bool scan_pays() const { return passing_ < 2 * scanned_a_walked * expected(); }
   // A walk that scores far more than it should is where little passes. It may take a quarter of a scan's time, because some

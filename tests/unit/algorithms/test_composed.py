@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,13 @@ def test_points_that_make_no_sense_have_a_reason(
 ) -> None:
     found = Composed.check(CONTEXT, build(**fields), ComposedSearch(**search))
     assert found is None if reason is None else found is not None and reason in found
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "ip"])
+def test_slack_is_of_distances(metric: str) -> None:
+    found = Composed.check(replace(CONTEXT, metric=metric), build(structure="graph"), ComposedSearch(slack=0.05))
+    assert (found is None) == (metric != "ip")
+    assert found is None or found.startswith("slack=0.05 is of distances")
 
 
 def test_a_config_is_answered_with_its_parameters() -> None:

@@ -12,6 +12,7 @@ from index_data import LEGAL, LISTS, PCA, SEED, SPECS, K, N, Q, X, recall, truth
 import annbench
 from annbench.errors import UsageError
 from annbench.indexes.index import Index
+from annbench.indexes.structures import DEFAULT_SLACK
 
 SHARES = (0.7, 0.2, 0.005)
 # Everything in sight: then an answer with a filter is the rest of the one without.
@@ -139,11 +140,16 @@ def test_patience_ends_searches_sooner(graph: Index) -> None:
     assert np.array_equal(one, graph.search(Q, K, ef_search=200, patience=10)[0][0])
 
 
+def counted(index: Index, **how: Any) -> int:
+    """Nodes that searches of all queries expand."""
+    index.native.reset_counts()
+    index.search(Q, K, **how)
+    return index.native.counts["hops"]
+
+
 def test_slack_ends_searches_sooner(graph: Index) -> None:
     def hops(**how: Any) -> int:
-        graph.native.reset_counts()
-        graph.search(Q, K, **how)
-        return graph.native.counts["hops"]
+        return counted(graph, **how)
 
     never = hops(ef_search=200)
     assert hops(ef_search=200, slack=1000) == never < hops(slack=1000)
@@ -181,8 +187,23 @@ def test_slack_is_a_number(graph: Index, slack: Any) -> None:
         graph.search(Q, K, slack=slack)
 
 
+def test_searches_end_by_slack_where_nothing_is_said(graph: Index) -> None:
+    assert counted(graph) == counted(graph, slack=DEFAULT_SLACK) == counted(graph, slack=DEFAULT_SLACK, ef_search=1000)
+    assert counted(graph, ef_search=500) > counted(graph)
+    assert f"slack {DEFAULT_SLACK:g}, ef_search 1,000 at most" in repr(graph)
+
+
+def test_half_of_all_are_walked_to_however_far_slack_may_go() -> None:
+    """A scan is for what takes a walk longer, and slack seldom takes 1,000 nodes."""
+    index = Index.build(X, structure={"kind": "graph", "degree": 4, "entries": 1}, seed=SEED, threads=1)
+    assert counted(index, allowed=drawn(0.9), slack=0.02) > len(Q)
+    assert counted(index, allowed=drawn(0.9), ef_search=1000) == 0
+
+
 def test_inner_products_have_no_slack() -> None:
     index = Index.build(X, "ip", structure="graph", seed=SEED, threads=1)
+    assert counted(index) == counted(index, ef_search=64)
+    assert "ef_search 64" in repr(index)
     with pytest.raises(UsageError, match="inner products"):
         index.search(Q, K, slack=0.1)
 

@@ -15,6 +15,7 @@ from index_data import DIM, PCA, SEED, K, N, Q, X, draw, recall, truth
 from annbench.errors import IndexFileError, UsageError
 from annbench.indexes.index import Index
 from annbench.indexes.spec import METRICS
+from annbench.indexes.structures import DEFAULT_SLACK
 
 NONE = 2**32 - 1
 CODES: dict[str, Any] = {"transform": PCA, "codec": "uniform", "rerank": "float16"}
@@ -88,7 +89,9 @@ def test_turns_and_threads_change_no_answer() -> None:
     alone = np.stack([index.search(q, K)[0] for q in Q])
     assert np.array_equal(index.search(Q, K)[0], alone)
     assert np.array_equal(index.search(Q, K, threads=3)[0], alone)
-    assert np.array_equal(index.native.search(Q, K, ef=64, interleave=1, rerank_k=3 * K)[0], alone)
+    assert np.array_equal(
+        index.native.search(Q, K, ef=1000, slack=DEFAULT_SLACK, interleave=1, rerank_k=3 * K)[0], alone
+    )
     assert np.array_equal(index.search(Q[0], K, threads=3)[0], alone[0])
 
 
@@ -178,7 +181,7 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path: Path) -> None:
         assert np.array_equal(mine, other)
     assert (index.search(Q, K)[0] % 7 == 0).all()
     assert "graph of 32 links" in repr(again)
-    assert "ef_search 64" in repr(again)
+    assert "slack 0.08" in repr(again)
     assert again.nbytes_by_part["graph"] >= 4 * 32 * N
     assert again.nbytes / N == pytest.approx(again.spec.bytes_per_vector(DIM), rel=0.25)
 
