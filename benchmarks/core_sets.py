@@ -77,6 +77,13 @@ def neighbors(base: Matrix, queries: Matrix, metric: str) -> NDArray[np.int64]:
     return ids
 
 
+def metric_of(path: Path) -> str:
+    """As the file says; angular distances are those of cosine."""
+    with h5py.File(path) as file:
+        distance = str(file.attrs["distance"])
+    return "cosine" if distance == "angular" else distance
+
+
 def load_set(path: Path, name: str, metric: str, rows: int, queries: int) -> CoreSet:
     """The set of a file, with `rows` of its base (0: all of them) drawn under a fixed seed and its first queries."""
     with h5py.File(path) as file:

@@ -1,7 +1,8 @@
 """The graph index beside its peers at equal recall, in a batch and one by one: `make bench-graph DATA=folder`.
 
 `python benchmarks/graph.py --data FOLDER --cache FOLDER --json out.json [--sets …] [--only PATTERN …] [--rounds 5]
-[--queries 1000] [--rows 0] [--quick]`; `--from out.json` makes the tables again without measuring.
+[--queries 1000] [--rows 0] [--quick]`; `--from out.json` makes the tables again without measuring. `--files PATH …`
+measures other sets instead, in the layout of ann-benchmarks or as `annbench data add` writes them.
 
 Every index is built by annbench's adapters with 2 threads in a process of its own and kept in the cache; loaded again
 in a process of its own, all of them pinned to one core. First the search parameters are found with which each has
@@ -25,7 +26,7 @@ from math import log, sqrt
 from pathlib import Path
 from typing import Any
 
-from core_sets import BUNDLED, FILES, CoreSet, add_options, load_set
+from core_sets import BUNDLED, FILES, CoreSet, add_options, load_set, metric_of
 from graph_builds import THREADS, Built, FailedError, LeftOutError, StoredSet, Worker, ensure_built, open_searching
 from graph_grids import Entry, Sweep, entries
 from graph_tables import HIGH, LOW, tables
@@ -188,7 +189,9 @@ def measure(data: CoreSet, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def sets_of(options: argparse.Namespace) -> list[tuple[str, Path, str]]:
-    """Name, file and metric of those of `--sets` that are there; the bundled one if none is."""
+    """Name, file and metric of `--files`, or of those of `--sets` that are there; the bundled one if none is."""
+    if options.files:
+        return [(path.stem, path, metric_of(path)) for path in options.files]
     there = [(name, options.data / FILES[name][0], FILES[name][1]) for name in options.sets if name in FILES]
     there = [one for one in there if one[1].exists()]
     return there or [("bundled", bundled("datasets") / f"{BUNDLED}.hdf5", "cosine")]
@@ -202,6 +205,7 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, list(FILES))
+    parser.add_argument("--files", type=Path, nargs="+", default=[], help="HDF5 files to measure instead of --sets")
     parser.add_argument("--cache", type=Path, default=Path("build/bench-graph"), help="folder of the built indexes")
     parser.add_argument(
         "--only", nargs="+", metavar="PATTERN", help="indexes by name, such as 'annbench*' 'SymQG R32*'"

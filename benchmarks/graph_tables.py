@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import nan
 from typing import Any
 
-from graph_grids import CLASSES, OURS, SYMQG
+from graph_grids import OURS, SYMQG, classes
 from interleaved import Spread, table
 
 from annbench.compare.frontier import RECALL_TARGETS, AtRecall, at_recall
@@ -90,7 +90,7 @@ def _cells(sets: dict[str, Any]) -> str:
     for name, measured in sets.items():
         ours = [index for index in measured["indexes"] if index["family"] == OURS]
         peers = [index for index in measured["indexes"] if index["family"] != OURS]
-        for share in CLASSES[name]:
+        for share in classes(name):
             room = share * 4 * measured["dim"]
             for mode, recall in cells():
                 mine = best_at(_within(ours, room), mode, recall)
@@ -113,7 +113,7 @@ def _families(sets: dict[str, Any]) -> str:
     rows = []
     for name, measured in sets.items():
         by_family = {family: [i for i in measured["indexes"] if i["family"] == family] for family in (OURS, *peers)}
-        by_family[OURS] = _within(by_family[OURS], max(CLASSES[name]) * 4 * measured["dim"])
+        by_family[OURS] = _within(by_family[OURS], max(classes(name)) * 4 * measured["dim"])
         for mode, recall in cells():
             mine, *rivals = (best_at(indexes, mode, recall) for indexes in by_family.values())
             beside = [f"{rate.text}; {_ratio(mine, rate) or '–'}" if rate else "–" for rate in rivals]
