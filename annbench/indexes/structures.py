@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from annbench.indexes.choice import Choice
 
-DEFAULT_SLACK = 0.08  # of searches along a graph: recall@10 0.97 to 0.998 over the sets of docs/benchmarks.md with preset leanvec
+DEFAULT_SLACK = 0.08  # of searches along a graph
 SLACK_EF = 1000  # that are expanded at most where slack ends a search
 DEFAULT_EF = 64  # where it cannot: inner products are no distances; about as many as slack lets most searches expand
 NO_SLACK = -1.0

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -48,39 +49,69 @@ void codes_at_scale(const float* v, std::size_t dim, double scale, int bits, std
   }
 }
 
+// Where the magnitude of a dimension rises to `next`.
 struct Crossing {
   double scale;
   std::uint32_t dimension;
+  std::int32_t next;
   bool operator<(const Crossing& other) const {
     return scale != other.scale ? scale < other.scale : dimension < other.dimension;
   }
 };
 
+// The crossings of a vector in ascending order; room that is made once and used for many. There are hundreds, spread over a
+// range that is known: they go into as many buckets as there are of them, and what is left to sort are neighbours.
+class Crossings {
+ public:
+  void clear() { found_.clear(); }
+  void add(double scale, std::size_t dimension, int next) {
+    found_.push_back({scale, static_cast<std::uint32_t>(dimension), next});
+  }
+  // All of them, whose scales are at most `end`.
+  std::span<const Crossing> ascending(double end) {
+    const double buckets = static_cast<double>(found_.size()), share = buckets / end;
+    begins_.assign(found_.size() + 2, 0);
+    const auto bucket = [&](const Crossing& one) { return static_cast<std::size_t>(std::min(one.scale * share, buckets)); };
+    for (const Crossing& one : found_) ++begins_[bucket(one) + 1];
+    for (std::size_t b = 1; b < begins_.size(); ++b) begins_[b] += begins_[b - 1];
+    sorted_.resize(found_.size());
+    for (const Crossing& one : found_) sorted_[begins_[bucket(one)]++] = one;
+    auto begin = sorted_.begin();
+    for (const std::uint32_t after : begins_) {  // each has moved to where its bucket ends
+      const auto end_of = sorted_.begin() + after;
+      if (end_of - begin > 1) std::sort(begin, end_of);
+      begin = std::max(begin, end_of);
+    }
+    return sorted_;
+  }
+
+ private:
+  std::vector<Crossing> found_, sorted_;
+  std::vector<std::uint32_t> begins_;
+};
+
 // The scale whose codes have the best cosine with v. Between two crossings no code changes; at one, a single magnitude
 // rises by 1, so that numerator and denominator of the cosine follow in O(1).
-double best_scale(const float* v, std::size_t dim, int bits, std::vector<Crossing>& crossings) {
+double best_scale(const float* v, std::size_t dim, int bits, Crossings& room) {
   const int top = (1 << (bits - 1)) - 1;
   double largest = 0;
   for (std::size_t j = 0; j < dim; ++j) largest = std::max(largest, std::fabs(static_cast<double>(v[j])));
   if (top == 0 || largest == 0) return 0;
   const double end = (top + sweep_margin) / largest;
-  crossings.clear();
+  room.clear();
   double numerator = 0, denominator = 0;
   for (std::size_t j = 0; j < dim; ++j) {
     const double size = std::fabs(static_cast<double>(v[j]));
     numerator += 0.5 * size;
     denominator += 0.25;
     if (size == 0) continue;
-    for (int next = 1; next <= top && next <= end * size; ++next)
-      crossings.push_back({next / size, static_cast<std::uint32_t>(j)});
+    for (int next = 1; next <= top && next <= end * size; ++next) room.add(next / size, j, next);
   }
-  std::sort(crossings.begin(), crossings.end());
+  const std::span<const Crossing> crossings = room.ascending(end);
   double best = 0, best_quality = numerator * numerator / denominator;
   for (std::size_t i = 0; i < crossings.size(); ++i) {
-    const double size = std::fabs(static_cast<double>(v[crossings[i].dimension]));
-    const double next = std::round(crossings[i].scale * size);
-    numerator += size;
-    denominator += 2 * next;  // (m + ½)² − (m − ½)² = 2m
+    numerator += std::fabs(static_cast<double>(v[crossings[i].dimension]));
+    denominator += 2 * crossings[i].next;  // (m + ½)² − (m − ½)² = 2m
     const double quality = numerator * numerator / denominator;
     if (quality > best_quality) {
       best_quality = quality;
@@ -109,7 +140,7 @@ double mean_best_scale(std::size_t dim, int bits) {
   std::mt19937_64 random(20240912);
   std::normal_distribution<double> normal;
   std::vector<float> v(dim);
-  std::vector<Crossing> crossings;
+  Crossings crossings;
   double total = 0;
   for (int sample = 0; sample < fast_scale_samples; ++sample) {
     for (float& value : v) value = static_cast<float>(normal(random));
@@ -207,7 +238,7 @@ UniformGrid UniformQuantizer::encode(const float* v, std::uint8_t* codes) const 
   }
   double scale = 0;
   if (fit_ == UniformFit::rabitq) {
-    thread_local std::vector<Crossing> crossings;
+    thread_local Crossings crossings;
     scale = best_scale(v, dim_, bits_, crossings);
   } else {
     scale = fast_scale() / size_for_scale(v, dim_, bits_);

@@ -10,6 +10,7 @@
 
 #include "index/composed.hpp"
 #include "index/reranker.hpp"
+#include "support/prefetch.hpp"
 #include "support/wide_dot.hpp"
 
 namespace annbench {
@@ -28,6 +29,11 @@ class ComposedIndex::Nodes final : public NodeVectors {
     const std::vector<float>& mean = index_.settings_.mean;
     for (std::size_t j = 0; index_.reranker_->centred() && j < mean.size(); ++j) vector[j] += mean[j];
   }
+  void ask_for(std::uint32_t node) const override {
+    if (index_.reranker_ == nullptr) return;
+    const std::size_t begin = index_.reranker_->code_bytes(0, node);
+    prefetch(index_.lists_->all().front().rerank[0].data() + begin, index_.reranker_->code_bytes(0, node + 1) - begin);
+  }
 
  private:
   const ComposedIndex& index_;
@@ -45,6 +51,7 @@ class Directions final : public NodeVectors {
     const double inverse = squares > 0 ? 1 / std::sqrt(squares) : 0;
     for (std::size_t j = 0; j < dim(); ++j) vector[j] = static_cast<float>(vector[j] * inverse);
   }
+  void ask_for(std::uint32_t node) const override { vectors_->ask_for(node); }
   float squared_length(std::uint32_t node) const override {
     std::vector<float> vector(dim());
     vectors_->read(node, vector.data());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "support/prefetch.hpp"
 #include "support/require.hpp"
 #include "support/thread_pool.hpp"
 
@@ -24,6 +25,8 @@ HalfVectors::HalfVectors(std::size_t nodes, std::size_t dim, float scale)
     : nodes_(nodes), rows_(dim, FloatType::float16, FloatScore::squared_l2, 1, scale), values_(rows_.bytes(0, nodes)) {}
 
 void HalfVectors::read(std::uint32_t node, float* vector) const { rows_.decode({values_.data(), nullptr}, node, 1, vector); }
+
+void HalfVectors::ask_for(std::uint32_t node) const { prefetch(values_.data() + rows_.bytes(0, node), rows_.bytes(0, 1)); }
 
 void HalfVectors::put(std::size_t first, const float* vectors, std::size_t count) {
   require(first <= nodes_ && count <= nodes_ - first, "there are no such nodes");

@@ -31,6 +31,7 @@ class HalfVectors final : public NodeVectors {
 
   std::size_t dim() const override { return rows_.dim(); }
   void read(std::uint32_t node, float* vector) const override;
+  void ask_for(std::uint32_t node) const override;
   // The vectors of nodes first … first + count − 1. Throws std::invalid_argument.
   void put(std::size_t first, const float* vectors, std::size_t count);
 

@@ -29,7 +29,12 @@ void LinkChooser::score(std::uint32_t node) {
   rows_.resize(std::max(rows_.size(), count * dim));
   scores_.resize(count);
   vectors_.read(node, own_.data());
-  for (std::size_t i = 0; i < count; ++i) vectors_.read(nodes[i], rows_.data() + i * dim);
+  constexpr std::size_t ahead = 4;  // rows that come out of memory meanwhile
+  for (std::size_t i = 0; i < std::min(ahead, count); ++i) vectors_.ask_for(nodes[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + ahead < count) vectors_.ask_for(nodes[i + ahead]);
+    vectors_.read(nodes[i], rows_.data() + i * dim);
+  }
   kernels_.float32_squared_l2(own_.data(), rows_.data(), dim, nullptr, count, scores_.data());
   pool_.clear();
   for (std::size_t i = 0; i < count; ++i) pool_.push_back({score_of_distance(scores_[i]), i});

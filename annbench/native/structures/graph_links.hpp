@@ -29,6 +29,8 @@ class NodeVectors {
   virtual std::size_t dim() const = 0;
   // dim() floats; of any node that has a code, linked or not.
   virtual void read(std::uint32_t node, float* vector) const = 0;
+  // Asks for the memory of one that is read soon.
+  virtual void ask_for(std::uint32_t) const {}
   // Of vectors that are scaled to length 1 here: the square of the length that they had.
   virtual float squared_length(std::uint32_t) const { return 1; }
 };
