@@ -24,7 +24,9 @@ ConfigArgument = Annotated[
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        "--only", help="Only algorithms whose name matches; * is allowed; repeatable.", autocompletion=algorithm_names
+        "--only",
+        help="Only algorithms whose name or label matches; * is allowed; repeatable.",
+        autocompletion=algorithm_names,
     ),
 ]
 Datasets = Annotated[

@@ -96,7 +96,7 @@ class _Request:
 
 
 def make_plan(loaded: LoadedConfig, find_dataset: Callable[[str], DatasetInfo], *, only: tuple[str, ...] = ()) -> Plan:
-    """Work out the plan. `only` keeps the algorithms whose name matches one of its patterns.
+    """Work out the plan. `only` keeps the algorithms whose name or label matches one of its patterns.
 
     Raises ConfigError, with the line, for anything that could not run.
     """
@@ -189,11 +189,15 @@ def _expand(
 
 def _chosen(loaded: LoadedConfig, only: tuple[str, ...]) -> Iterator[tuple[int, AlgorithmEntry]]:
     entries = list(enumerate(loaded.config.algorithms))
-    names = [entry.algorithm for _, entry in entries]
+    names = {name for _, entry in entries for name in _names(entry)}
     for pattern in only:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise UnknownNameError("algorithm in this config", pattern, names, where="--only")
-    return ((i, e) for i, e in entries if not only or any(fnmatchcase(e.algorithm, p) for p in only))
+            raise UnknownNameError("algorithm or label in this config", pattern, sorted(names), where="--only")
+    return ((i, e) for i, e in entries if not only or any(fnmatchcase(n, p) for n in _names(e) for p in only))
+
+
+def _names(entry: AlgorithmEntry) -> list[str]:
+    return [entry.algorithm, *([] if entry.label is None else [entry.label])]
 
 
 def _describe(loaded: LoadedConfig, requests: list[_Request]) -> list[dict[str, Any]]:

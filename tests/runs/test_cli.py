@@ -61,6 +61,14 @@ def test_exit_codes(annbench, arguments: list[str], code: int, said: str) -> Non
     assert bool(done.stdout) is (code == 0)
 
 
+def test_entries_are_chosen_by_name_or_label(annbench) -> None:
+    def points(pattern: str) -> int:
+        return json.loads(annbench("plan", "quickstart", "--only", pattern, "--json").stdout)["total"]["points"]
+
+    lists, graphs = points("annbench-lists"), points("annbench-graph")
+    assert 0 < lists < lists + graphs == points("annbench-*") == points("composed")
+
+
 def test_from_config_to_report(annbench, config: Path, tmp_path: Path) -> None:
     plan = annbench("plan", "mine.yaml", "--json")
     assert json.loads(plan.stdout)["total"]["points"] == 2
