@@ -82,7 +82,14 @@ void check_sweep_is_exhaustive() {
   for (const int bits : {2, 3, 4}) {
     for (int trial = 0; trial < 200; ++trial) {
       const std::size_t dim = 1 + random() % 16;
-      const Vector v = unit_vector(dim, random);
+      Vector v = unit_vector(dim, random);
+      // Codes that change at one scale, or nearly so: of equal values, of hardly different ones, of zeros.
+      for (float& value : v) {
+        if (trial % 4 == 1) value = std::copysign(1.0f, value);
+        if (trial % 4 == 2) value = std::copysign(1.0f + 1e-6f * value, value);
+        if (trial % 4 == 3 && random() % 2 == 0) value = 0;
+      }
+      if (std::ranges::all_of(v, [](float value) { return value == 0; })) v[0] = 1;
       std::vector<std::uint8_t> codes(dim);
       const UniformQuantizer quantizer(dim, bits, UniformFit::rabitq);
       const double found = cosine(v, decode(codes, quantizer.encode(v.data(), codes.data())));
