@@ -49,17 +49,19 @@ class WalkPool {
     nearest_new_ = size_max;
     if (sight_.barred == nullptr) {
       for (std::size_t i = 0; i < count; i += offer_most) {
-        take(kernels, scores + i, nodes + i, std::min(offer_most, count - i));
+        take(kernels.offer_keys, scores + i, nodes + i, std::min(offer_most, count - i));
         bound();
       }
       held_ = size_;
       passed_ = next_;
       return;
     }
-    // One by one, since some count and others do not.
+    // One by one, since some count and others do not; most are too far. For one, nothing is faster than moving what follows.
     for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t limit = full() ? std::min(beyond(), keys_[size_ - 1]) : beyond();
+      if (node_key(scores[i], nodes[i]) >= limit) continue;
       const bool last_counts = full() && !is_barred(keys_[size_ - 1]);
-      const std::size_t size = size_, next = next_, place = take(kernels, scores + i, nodes + i, 1);
+      const std::size_t size = size_, next = next_, place = take(offer_keys_scalar, scores + i, nodes + i, 1);
       if (place == size_max) continue;
       held_ -= static_cast<std::size_t>(last_counts);
       held_ += passing(place, place + 1);
@@ -127,7 +129,7 @@ class WalkPool {
   }
   // Only once something is left: next_ < size_.
   bool over() const { return held_ >= sight_.wanted && (passed_ >= sight_.window || keys_[next_] >= beyond_); }
-  // Sets what is too far to be expanded. Where nothing is barred, it goes, but for as many as are wanted.
+  // Sets what is too far to be expanded, which goes, but for as many as are wanted.
   void bound() {
     const Slack& slack = sight_.slack;
     if (slack.nth == 0) return;
@@ -136,9 +138,24 @@ class WalkPool {
     bounded_by_ = keys_[nth];
     const float lacks = std::max(0.0f, slack.apex - key_score(keys_[nth]));
     beyond_ = key_beyond(slack.apex - slack.stretch * lacks);
-    if (sight_.barred != nullptr) return;
-    while (size_ > sight_.wanted && keys_[size_ - 1] >= beyond_) --size_;
+    if (sight_.barred == nullptr) {
+      while (size_ > sight_.wanted && keys_[size_ - 1] >= beyond_) --size_;
+    } else {
+      while (size_ > 0 && keys_[size_ - 1] >= beyond_) {
+        const std::size_t counts = passing(size_ - 1, size_);
+        if (held_ < sight_.wanted + counts) break;
+        held_ -= counts;
+        if (next_ == size_) passed_ -= counts;
+        --size_;
+        next_ = std::min(next_, size_);
+      }
+    }
     next_ = std::min(next_, size_);
+  }
+  // What is from here on is not kept.
+  std::uint64_t beyond() const {
+    const std::size_t held = sight_.barred == nullptr ? size_ : held_;
+    return held >= sight_.wanted ? beyond_ : beyond_all;
   }
   void step() {
     passed_ += passing(next_, next_ + 1);
@@ -149,10 +166,9 @@ class WalkPool {
   }
 
   // The place of the nearest that is kept.
-  std::size_t take(const KernelTable& kernels, const float* scores, const std::uint32_t* nodes, std::size_t count) {
-    const std::uint64_t beyond = sight_.barred == nullptr && size_ >= sight_.wanted ? beyond_ : beyond_all;
+  std::size_t take(OfferKeysFn offer_keys, const float* scores, const std::uint32_t* nodes, std::size_t count) {
     const Offered offered =
-        kernels.offer_keys(scores, nodes, count, keys_.data(), spare_.data(), size_, sight_.capacity, beyond);
+        offer_keys(scores, nodes, count, keys_.data(), spare_.data(), size_, sight_.capacity, beyond());
     if (offered.keys != keys_.data()) keys_.swap(spare_);
     size_ = offered.size;
     next_ = std::min(next_, offered.first);

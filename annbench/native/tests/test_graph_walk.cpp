@@ -108,6 +108,62 @@ void check_barred(const KernelTable& kernels) {
   }
 }
 
+// With slack, too: the pool names what a list of all that was ever offered does, though it lets go of what is too far.
+void check_barred_slack(const KernelTable& kernels) {
+  std::mt19937 random(21);
+  std::uniform_int_distribution<int> some(-40, 40);
+  constexpr std::size_t n = 640;
+  constexpr float apex = 41;
+  std::size_t let_go = 0;
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::uint64_t> barred(n / 64, 0);
+    const std::uint32_t share = random() % 10;
+    for (std::size_t node = 0; node < n; ++node)
+      if (random() % 10 < share) barred[node / 64] |= std::uint64_t{1} << node % 64;
+    const auto passes = [&](const Scored& one) { return (barred[one.id / 64] >> one.id % 64 & 1) == 0; };
+    const float stretch = 1 + static_cast<float>(random() % 8) / 8;
+    Sight sight{n, 1 + random() % 9, n, barred.data()};
+    sight.slack = {1 + random() % sight.wanted, stretch, apex};
+    WalkPool pool;
+    pool.start(sight);
+    std::vector<Scored> all;
+    std::set<std::uint64_t> expanded;
+    bool same = true;
+    for (std::uint32_t node = 0; node < n;) {
+      const std::size_t count = std::min<std::size_t>(random() % 7, n - node);
+      Vector scores(count);
+      Nodes nodes(count);
+      std::iota(nodes.begin(), nodes.end(), node);
+      for (float& score : scores) score = static_cast<float>(some(random));
+      pool.offer(kernels, scores.data(), nodes.data(), count);
+      for (std::size_t i = 0; i < count; ++i) all.push_back({scores[i], nodes[i]});
+      node += static_cast<std::uint32_t>(count);
+      std::ranges::sort(all, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
+      std::vector<Scored> passing;
+      std::ranges::copy_if(all, std::back_inserter(passing), passes);
+      const std::size_t nth = sight.slack.nth;
+      const float least = passing.size() < nth ? -1e9f : apex - stretch * (apex - passing[nth - 1].score);
+      const auto first = std::ranges::find_if(all, [&](const Scored& one) { return !expanded.contains(one.id); });
+      std::uint32_t expected = Graph::none;
+      if (first != all.end() && (passing.size() < sight.wanted || first->score >= least))
+        expected = static_cast<std::uint32_t>(first->id);
+      same = same && pool.next() == expected && pool.expand() == expected;
+      if (expected != Graph::none) expanded.insert(expected);
+      // As many as are wanted; those within the slack are the nearest there are.
+      std::size_t kept = 0;
+      for (std::size_t i = 0; i < pool.size(); ++i) {
+        if (pool.barred(i)) continue;
+        same = same && (pool.score(i) < least || pool.node(i) == passing[kept].id);
+        ++kept;
+      }
+      same = same && kept >= std::min(sight.wanted, passing.size());
+    }
+    let_go += all.size() - pool.size();
+    check(same, "a pool with barred nodes and slack does what its words say");
+  }
+  check(let_go > 0, "what is too far goes");
+}
+
 // Vectors, a graph over them, and queries; answers by walk() and by looking at all.
 struct Scene {
   Vector rows, queries;
@@ -168,7 +224,7 @@ double shared(const std::vector<std::vector<std::uint64_t>>& a, const std::vecto
 
 void check_filters() {
   std::mt19937 random(13);
-  constexpr std::size_t n = 4000, dim = 6, k = 5;
+  constexpr std::size_t n = 6000, dim = 6, k = 5;
   Scene scene(normal_values(n * dim, random), dim, 8, normal_values(20 * dim, random));
   WalkCounts plain, cost;
   const auto without = scene.found({nullptr, 12, 4}, k, plain);
@@ -299,6 +355,7 @@ void test_graph_walk() {
   for (const KernelTable* kernels : available_kernels()) {
     check_pool(*kernels);
     check_barred(*kernels);
+    check_barred_slack(*kernels);
   }
   check_filters();
   check_far_filters();
