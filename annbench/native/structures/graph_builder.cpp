@@ -15,6 +15,7 @@ constexpr std::size_t least_batch = 64;
 constexpr std::size_t cut_at_once = 1 << 14, reached_at_once = 1 << 18, repaired_at_once = 64;
 constexpr std::size_t scanned_at_once = 1 << 24;  // codes, as the nearest of a query are found among all
 constexpr std::size_t least_asked = 8, most_asked = 256;  // queries at once
+constexpr std::size_t query_sight = 200;  // the nearest of a query, which get ways to each other
 constexpr std::size_t repair_sight = 64;  // nodes near an unreachable one that are asked for room
 
 std::size_t wide_degree(std::size_t degree) { return degree + (degree + 3) / 4; }
@@ -80,6 +81,13 @@ bool GraphBuilder::step(std::size_t threads) {
         return true;
       }
       query_links_.reset();
+      gap_links_.emplace(graph_, [this](const Graph& graph, std::span<const std::uint32_t> nodes, std::size_t sight,
+                                        std::size_t workers) { return nearest_of(graph, nodes, sight, workers); });
+      phase_ = Phase::fill;
+      return true;
+    case Phase::fill:
+      if (gap_links_->step(graph_, threads)) return true;
+      gap_links_.reset();
       ways_.begin(graph_);
       phase_ = Phase::reach;
       return true;
@@ -151,8 +159,26 @@ void GraphBuilder::cut_rows(std::size_t threads) {
 void GraphBuilder::link_queries(std::size_t threads) {
   const std::size_t wanted = std::clamp(scanned_at_once / size(), least_asked, most_asked);
   const std::size_t count = std::min(wanted, queries_.count - asked_);
-  query_links_->link(graph_, queries_.nearest(asked_, count, near_sight, threads), threads);
+  query_links_->link(graph_, queries_.nearest(asked_, count, query_sight, threads), threads);
   asked_ += count;
+}
+
+// As near_ names them, or by what was measured where that says little of how near they are.
+std::vector<std::vector<std::uint32_t>> GraphBuilder::nearest_of(const Graph& graph, std::span<const std::uint32_t> nodes,
+                                                                 std::size_t sight, std::size_t threads) const {
+  auto near = near_(graph, nodes, settings_.measured > 0 ? std::max(sight, near_sight) : sight, threads);
+  if (settings_.measured == 0) return near;
+  parallel_for(nodes.size(), threads, [&](std::size_t begin, std::size_t end, std::size_t) {
+    LinkChooser s = chooser();
+    for (std::size_t i = begin; i < end; ++i) {
+      s.nodes = std::move(near[i]);
+      s.measure(nodes[i]);
+      s.keep(sight);
+      near[i].clear();
+      for (std::size_t place = 0; place < s.measured(); ++place) near[i].push_back(s.nearest(place));
+    }
+  });
+  return near;
 }
 
 // A node that no search can come to gets a link from a near one that one can.

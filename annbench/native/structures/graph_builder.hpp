@@ -1,8 +1,9 @@
 // Making a graph from nothing by batches of insertions, as ParlayANN makes DiskANN's (Dobson et al., PPoPP 2023;
 // Subramanya et al., NeurIPS 2019): the nodes of a batch look for near ones in the graph so far, robust pruning
 // (graph_pruning.hpp) chooses links among those, and whoever is linked to links back. Rows have room for a quarter more
-// links than they end with, so that one pruning makes room for several. In the end rows are cut to their degree, and every
-// node is made reachable. Before that, training queries may get links of their own (query_links.hpp).
+// links than they end with, so that one pruning makes room for several. In the end rows are cut to their degree, training
+// queries may get links of their own (query_links.hpp), the gaps are filled (gap_links.hpp), and every node is made
+// reachable.
 //
 // The same vectors, order, entries and queries give the same graph, whatever the number of threads.
 #pragma once
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "codecs/float_rows.hpp"
+#include "structures/gap_links.hpp"
 #include "structures/graph.hpp"
 #include "structures/graph_links.hpp"
 #include "structures/query_links.hpp"
@@ -62,12 +64,11 @@ struct TrainingQueries {
 class GraphBuilder {
  public:
   // Near nodes in a graph of each of these: the way to look along the graph so far. The node itself may be among them.
-  using Near = std::function<std::vector<std::vector<std::uint32_t>>(
-      const Graph& graph, std::span<const std::uint32_t> nodes, std::size_t sight, std::size_t threads)>;
+  using Near = GapLinks::Near;
 
   // `order` names every node once, entries first: `entries` of them, at least one of a graph that has nodes. Searches begin
-  // at those. Beside the vectors it takes 6 + 5·degree bytes a node, while rows are cut 4·degree more, and in the end 8
-  // more than the graph. `queries` are looked at where settings.query_links asks for that, which takes less than the
+  // at those. Beside the vectors it takes 6 + 5·degree bytes a node, while rows are cut 4·degree more, and then up
+  // to 4·degree + 8 more than the graph. `queries` are looked at where settings.query_links asks for that, which takes less than the
   // links did before. Throws std::invalid_argument.
   GraphBuilder(std::shared_ptr<const NodeVectors> vectors, Near near, const GraphSettings& settings,
                std::vector<std::uint32_t> order, std::size_t entries, const KernelTable& kernels,
@@ -87,13 +88,15 @@ class GraphBuilder {
   Graph take();
 
  private:
-  enum class Phase { link, cut, ask, reach, repair, done };
+  enum class Phase { link, cut, ask, fill, reach, repair, done };
 
   LinkChooser chooser() const { return {*vectors_, kernels_, settings_.alpha}; }
   void link_batch(std::size_t threads);
   void link_back(std::span<const std::uint32_t> batch, std::size_t threads);
   void cut_rows(std::size_t threads);
   void link_queries(std::size_t threads);
+  std::vector<std::vector<std::uint32_t>> nearest_of(const Graph& graph, std::span<const std::uint32_t> nodes,
+                                                     std::size_t sight, std::size_t threads) const;
   void repair_some(std::size_t threads);
 
   std::shared_ptr<const NodeVectors> vectors_;
@@ -105,6 +108,7 @@ class GraphBuilder {
   std::vector<std::uint16_t> settled_;  // of a wide row, how many links are what pruning has left
   Graph wide_, graph_;  // with room for links back; as it will be
   std::optional<QueryLinks> query_links_;
+  std::optional<GapLinks> gap_links_;
   Ways ways_;
   Phase phase_ = Phase::link;
   std::size_t entries_, linked_ = 0, cut_ = 0, asked_ = 0, repaired_ = 0;

@@ -78,6 +78,7 @@ void test_float_rows();
 void test_graph();
 void test_graph_threads();
 void test_query_link_threads();
+void test_gap_links();
 void test_query_links();
 void test_graph_update_threads();
 void test_graph_updates();

@@ -81,6 +81,12 @@ inline Built build(const Vector& rows, std::size_t dim, const Recipe& how = {}, 
   return {builder.take(), builder.repaired()};
 }
 
+inline Graph copy_of(const Graph& graph) {
+  Graph copy(graph.size(), graph.degree());
+  for (std::size_t node = 0; node < graph.size(); ++node) std::ranges::copy(graph.row(node), copy.row(node).begin());
+  return copy;
+}
+
 // What every graph owes: rows that are sound, and a way to every node.
 inline void check_sound(const Graph& graph, const std::string& name) {
   std::vector<bool> seen(graph.size());

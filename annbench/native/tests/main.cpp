@@ -61,6 +61,7 @@ constexpr Test tests[] = {
     {"va_file_rows", annbench::tests::test_va_file_rows},
     {"graph", annbench::tests::test_graph},
     {"query_links", annbench::tests::test_query_links},
+    {"gap_links", annbench::tests::test_gap_links},
     {"id_list", annbench::tests::test_id_list},
     {"index_file", annbench::tests::test_index_file},
     {"block_cache", annbench::tests::test_block_cache},

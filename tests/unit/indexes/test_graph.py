@@ -193,7 +193,7 @@ def first_entry(file: bytearray) -> int:
 
 FORGERIES = {
     "a link to nowhere": lambda f: put(f, "links", 4, N, "<I"),
-    "a link after the last": lambda f: put(f, "links", sections(f)["links"].bytes - 4, 3, "<I"),
+    "a link after the last": lambda f: put(f, "links", sections(f)["links"].bytes - 8, 3 << 32 | 2**32 - 1),
     "an entry that is none": lambda f: put(f, "entries", 0, N, "<I"),
     "an entry that is there twice": lambda f: put(f, "entries", 4, first_entry(f), "<I"),
     "no entries": lambda f: put_entry(f, "entries", SHAPE, 0),
