@@ -27,6 +27,7 @@ CLASSES: dict[str, tuple[float, ...]] = {
 OTHERS = (0.5, 0.78)  # of sets that nothing was chosen by
 SMALL = 0.35
 MOST_EXPANDED = 400
+CACHE_LINES = (112, 240, 368)  # dimensions that fill one, two, three of them in 4 bits
 ROTATION = ("rotation", {"kind": "random-rotation"})
 OURS = "annbench"
 SYMQG = "SymQG"
@@ -107,8 +108,8 @@ def bytes_per_vector(entry: Entry, dim: int) -> float:
 
 
 def _maps(data: CoreSet) -> list[tuple[str, dict[str, Any]]]:
-    reduced = [d for d in (112, 240, 368) if d < data.dim]
-    return [(f"pca {d}", {"kind": "pca", "dim": d, "rotate": True}) for d in reduced] or [ROTATION]
+    reduced = [(f"pca {d}", {"kind": "pca", "dim": d, "rotate": True}) for d in CACHE_LINES if d < data.dim]
+    return [*reduced, *([ROTATION] if data.dim <= max(CACHE_LINES) else [])]
 
 
 def _graphs(data: CoreSet) -> Iterator[Entry]:

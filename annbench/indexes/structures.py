@@ -89,8 +89,9 @@ class GraphStructure(Structure):
 
     Vectors come in at random. Links are chosen among the `candidates` nearest that a search along the graph so far
     finds: of two the farther one is left out where `alpha` times their squared distance does not exceed its own; for
-    inner products they are chosen by direction among the candidates. A search begins at `entries` vectors in the middle
-    of clusters and expands the `ef_search` nearest that it finds.
+    inner products they are chosen by direction among the candidates. The room that this leaves goes to links from near
+    vectors to those that fewer than half of `degree` lead to, and then to links to the nearest. A search begins at
+    `entries` vectors in the middle of clusters and expands the `ef_search` nearest that it finds.
 
     With `query_links`, up to so many links of a vector are made for the training queries that the index is built with,
     in place of its farthest ones: where queries are unlike the vectors, those nearest to one may be far from one
