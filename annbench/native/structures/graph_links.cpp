@@ -55,6 +55,13 @@ void LinkChooser::choose(std::span<std::uint32_t> row, std::size_t settled) {
     if (link != Graph::none) link = nodes[link];
 }
 
+void LinkChooser::fill(std::span<std::uint32_t> row, std::size_t most) const {
+  std::size_t count = filled(row).size();
+  for (std::size_t place = 0; place < pool_.size() && count < most; ++place)
+    if (std::ranges::find(row.first(count), nearest(place)) == row.begin() + static_cast<std::ptrdiff_t>(count))
+      row[count++] = nearest(place);
+}
+
 std::size_t LinkChooser::choose_where_needed(std::uint32_t node, std::span<std::uint32_t> row, std::size_t degree,
                                              std::size_t settled) {
   if (nodes.size() <= row.size()) {

@@ -61,6 +61,9 @@ class LinkChooser {
   void keep(std::size_t count) { if (count < pool_.size()) pool_.resize(count); }
   // Robust pruning of what was measured into a row of links.
   void choose(std::span<std::uint32_t> row) { choose(row, 0); }
+  // Puts the nearest of what was measured, or of what choose_where_needed() has pruned, into the gaps of a row that was chosen
+  // of it, until there are `most` links.
+  void fill(std::span<std::uint32_t> row, std::size_t most) const;
   // All of the candidates, which are distinct and others than the node, if they fit into a row, as they come; else what
   // pruning leaves for the first `degree` places. The first `settled` of them leave each other in, as known from before.
   // Returns how many links of the row do so now.

@@ -11,6 +11,10 @@ constexpr std::size_t nodes_an_entry = 256;
 constexpr std::size_t most_dead = 128;  // that are gone through in place of one link
 constexpr std::size_t most_near = 512;  // living nodes that are measured in place of the links of one
 
+// How many links a row gets, by pruning and then the nearest that it has left out: what lies apart is led to by those
+// (gap_links.hpp). The rest is room for links back.
+std::size_t filled_degree(std::size_t degree) { return degree - degree / 4; }
+
 // Where living nodes come to lie when there are no dead ones between them: those behind the end fill the holes.
 std::vector<std::pair<std::uint32_t, std::uint32_t>> moves_of(const Graph& graph) {
   const std::size_t left = graph.size() - graph.dead();
@@ -87,7 +91,9 @@ Insertion GraphUpdates::plan(const Graph& graph, const GraphGrowth& growth,
       for (const Scored& one : std::span(beside).first(together)) s.nodes.push_back(static_cast<std::uint32_t>(one.id));
       s.measure(static_cast<std::uint32_t>(plan.first + i));
       s.keep(growth.candidates);
-      s.choose(std::span(plan.links).subspan(i * degree, degree));
+      const auto row = std::span(plan.links).subspan(i * degree, degree);
+      s.choose(row);
+      s.fill(row, filled_degree(degree));
     }
   });
   for (std::size_t i = 0; i < count; ++i) plan.nodes.push_back(static_cast<std::uint32_t>(plan.first + i));
@@ -117,7 +123,9 @@ void GraphUpdates::link_back(const Graph& graph, const GraphGrowth& growth, Inse
       const auto before = target >= plan.first ? filled(row) : graph.links(target);
       s.nodes.assign(before.begin(), before.end());
       back.append_sources(t, s.nodes);
+      const bool pruned = s.nodes.size() > row.size();
       s.choose_where_needed(target, row, degree, 0);
+      if (pruned) s.fill(row, filled_degree(degree));
     }
   });
 }
@@ -167,10 +175,12 @@ Clearing GraphUpdates::clear(const Graph& graph, const GraphGrowth& growth, std:
         s.measure(before[node]);
         // As many as in the build: rows stay as full. By inner product, though, far ones are what answers lie behind.
         if (!by_direction_) s.keep(std::max(growth.candidates, row.size()));
-        if (s.measured() > row.size())
+        if (s.measured() > row.size()) {
           s.choose(row);
-        else
+          s.fill(row, filled_degree(row.size()));
+        } else {
           for (std::size_t i = 0; i < s.measured(); ++i) row[i] = s.nearest(i);
+        }
       }
       for (std::uint32_t& link : row)
         if (link != Graph::none) link = now[link];

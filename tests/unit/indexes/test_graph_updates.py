@@ -103,6 +103,21 @@ def test_a_graph_grown_from_nothing_finds_nearly_all(metric: str) -> None:
     assert recall(index.search(Q, K, ef_search=N)[0], truth(metric, Q, X)) == 1
 
 
+@pytest.mark.parametrize("built", [SOME, 2 * SOME])
+def test_what_lies_apart_is_led_to(built: int) -> None:
+    """Pruning alone leaves all but a few of these with the one link that makes them reachable."""
+    x = draw(2 * SOME, 5)
+    x[::10] *= 4
+    index = graph_index(x[:built], **CODES)
+    for start in range(built, len(x), 100):
+        index.add(x[start : start + 100])
+    links = index.native.links
+    assert links is not None
+    led = np.bincount(links[links != NONE], minlength=len(x))[::10]
+    assert (led >= 2).mean() >= 0.75
+    assert np.median(led) >= 4
+
+
 def test_the_same_whatever_the_threads() -> None:
     both = [graph_index(X[:1500], **CODES) for _ in range(2)]
     for index, threads in zip(both, (1, 3), strict=True):
