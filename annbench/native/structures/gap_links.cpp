@@ -12,20 +12,11 @@ namespace {
 constexpr std::size_t most_sight = 48;  // near nodes: with 32, searches take up to a tenth more hops
 constexpr std::size_t looked_at_once = 1 << 12, linked_at_once = 1 << 18;  // nodes
 
-// False where there is no gap, or that link already.
-bool put_in_gap(Graph& graph, std::uint32_t from, std::uint32_t to) {
-  const auto row = graph.row(from);
-  const auto links = graph.links(from);
-  if (from == to || links.size() == row.size() || std::ranges::find(links, to) != links.end()) return false;
-  row[links.size()] = to;
-  return true;
-}
-
 }  // namespace
 
 GapLinks::GapLinks(const Graph& graph, Near near)
     : find_near_(std::move(near)), sight_(std::min(graph.degree(), most_sight)), wanted_(graph.degree() / 2),
-      led_(graph.size()), near_(graph.size() * sight_, Graph::none) {}
+      led_(graph.size()), filled_(graph.size()), near_(graph.size() * sight_, Graph::none) {}
 
 bool GapLinks::step(Graph& graph, std::size_t threads) {
   switch (pass_) {
@@ -43,15 +34,17 @@ bool GapLinks::step(Graph& graph, std::size_t threads) {
 
 void GapLinks::count_some(const Graph& graph) {
   const std::size_t end = std::min(graph.size(), next_ + linked_at_once);
-  for (; next_ < end; ++next_)
-    for (const std::uint32_t to : graph.links(next_))
-      led_[to] = static_cast<std::uint16_t>(led_[to] + (led_[to] < wanted_ ? 1 : 0));
+  for (; next_ < end; ++next_) {
+    const auto links = graph.links(next_);
+    filled_[next_] = static_cast<std::uint16_t>(links.size());
+    for (const std::uint32_t to : links) led_[to] = static_cast<std::uint16_t>(led_[to] + (led_[to] < wanted_ ? 1 : 0));
+  }
 }
 
 void GapLinks::look_around(const Graph& graph, std::size_t threads) {
   std::vector<std::uint32_t> nodes;
   for (; next_ < graph.size() && nodes.size() < looked_at_once; ++next_)
-    if (led_[next_] < wanted_ || graph.links(next_).size() < graph.degree()) nodes.push_back(next_);
+    if (led_[next_] < wanted_ || filled_[next_] < graph.degree()) nodes.push_back(next_);
   const auto found = find_near_(graph, nodes, sight_, threads);
   for (std::size_t i = 0; i < nodes.size(); ++i)
     put_links(std::span(found[i]).first(std::min(sight_, found[i].size())), near_of(nodes[i]));
@@ -62,7 +55,7 @@ void GapLinks::lead_to_some(Graph& graph) {
   const std::size_t end = std::min(graph.size(), next_ + linked_at_once);
   for (; next_ < end; ++next_) {
     const std::uint32_t by = near_of(next_)[turn_];
-    if (by != Graph::none && led_[next_] < wanted_ && put_in_gap(graph, by, next_)) ++led_[next_];
+    if (by != Graph::none && led_[next_] < wanted_ && link(graph, by, next_)) ++led_[next_];
   }
   if (next_ == graph.size() && ++turn_ < sight_) next_ = 0;
 }
@@ -71,9 +64,20 @@ void GapLinks::fill_some(Graph& graph, std::size_t threads) {
   const std::size_t first = next_, count = std::min(linked_at_once, graph.size() - first);
   parallel_for(count, threads, [&](std::size_t begin, std::size_t end, std::size_t) {
     for (std::size_t node = first + begin; node < first + end; ++node)
-      for (const std::uint32_t to : filled(near_of(node))) put_in_gap(graph, static_cast<std::uint32_t>(node), to);
+      for (const std::uint32_t to : filled(near_of(node))) link(graph, static_cast<std::uint32_t>(node), to);
   });
   next_ += static_cast<std::uint32_t>(count);
+}
+
+// False where there is no gap, which most rows are known for without a look at them, or that link already.
+bool GapLinks::link(Graph& graph, std::uint32_t from, std::uint32_t to) {
+  std::uint16_t& count = filled_[from];
+  if (from == to || count == graph.degree()) return false;
+  const auto row = graph.row(from);
+  const auto links = row.first(count);
+  if (std::ranges::find(links, to) != links.end()) return false;
+  row[count++] = to;
+  return true;
 }
 
 std::span<std::uint32_t> GapLinks::near_of(std::size_t node) { return std::span(near_).subspan(node * sight_, sight_); }

@@ -21,7 +21,7 @@ class GapLinks {
   using Near = std::function<std::vector<std::vector<std::uint32_t>>(
       const Graph& graph, std::span<const std::uint32_t> nodes, std::size_t sight, std::size_t threads)>;
 
-  // For the graph that step() is given. 4 bytes a node for each link that it has room for, at most 192, and 2 more.
+  // For the graph that step() is given. 4 bytes a node for each link that it has room for, at most 192, and 4 more.
   GapLinks(const Graph& graph, Near near);
 
   // Does a part of the work, a fraction of a second of it; false when there is nothing left to do. The same whatever the
@@ -35,11 +35,13 @@ class GapLinks {
   void look_around(const Graph& graph, std::size_t threads);
   void lead_to_some(Graph& graph);
   void fill_some(Graph& graph, std::size_t threads);
+  bool link(Graph& graph, std::uint32_t from, std::uint32_t to);
   std::span<std::uint32_t> near_of(std::size_t node);
 
   Near find_near_;
   std::size_t sight_, wanted_;       // near nodes that are looked for; links to a node
   std::vector<std::uint16_t> led_;   // links to a node that there are, counted up to as many
+  std::vector<std::uint16_t> filled_;  // links of a node
   std::vector<std::uint32_t> near_;  // sight_ of each node, filled up with `none`
   Pass pass_ = Pass::count;
   std::size_t turn_ = 0;  // of the near nodes, which one is asked for a link
