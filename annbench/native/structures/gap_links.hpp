@@ -39,10 +39,10 @@ class GapLinks {
   std::span<std::uint32_t> near_of(std::size_t node);
 
   Near find_near_;
-  std::size_t sight_, wanted_;       // near nodes that are looked for; links to a node
-  std::vector<std::uint16_t> led_;   // links to a node that there are, counted up to as many
+  std::size_t sight_, wanted_;         // near nodes that are looked for; links to a node
+  std::vector<std::uint16_t> led_;     // links to a node that there are, counted up to as many
   std::vector<std::uint16_t> filled_;  // links of a node
-  std::vector<std::uint32_t> near_;  // sight_ of each node, filled up with `none`
+  std::vector<std::uint32_t> near_;    // sight_ of each node, filled up with `none`
   Pass pass_ = Pass::count;
   std::size_t turn_ = 0;  // of the near nodes, which one is asked for a link
   std::uint32_t next_ = 0;

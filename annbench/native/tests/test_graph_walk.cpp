@@ -58,16 +58,34 @@ void check_pool(const KernelTable& kernels) {
   }
 }
 
+// A bit a node; `share` tenths of them are barred.
+std::vector<std::uint64_t> barred_at_random(std::size_t n, std::uint32_t share, std::mt19937& random) {
+  std::vector<std::uint64_t> barred(n / 64, 0);
+  for (std::size_t node = 0; node < n; ++node)
+    if (random() % 10 < share) barred[node / 64] |= std::uint64_t{1} << node % 64;
+  return barred;
+}
+
+// Offers a pool up to six nodes from `node` on, which moves behind them, and puts them into a list; many scores are equal.
+void offer_some(const KernelTable& kernels, WalkPool& pool, std::uint32_t& node, std::size_t n, std::mt19937& random,
+                std::vector<Scored>& offered) {
+  std::uniform_int_distribution<int> some(-40, 40);
+  const std::size_t count = std::min<std::size_t>(random() % 7, n - node);
+  Vector scores(count);
+  Nodes nodes(count);
+  std::iota(nodes.begin(), nodes.end(), node);
+  for (float& score : scores) score = static_cast<float>(some(random));
+  pool.offer(kernels, scores.data(), nodes.data(), count);
+  for (std::size_t i = 0; i < count; ++i) offered.push_back({scores[i], nodes[i]});
+  node += static_cast<std::uint32_t>(count);
+}
+
 // Of random offers the pool keeps what a sorted list does, and expands as many as are not barred.
 void check_barred(const KernelTable& kernels) {
   std::mt19937 random(12);
-  std::uniform_int_distribution<int> some(-40, 40);
   constexpr std::size_t n = 640;
   for (int round = 0; round < 200; ++round) {
-    std::vector<std::uint64_t> barred(n / 64, 0);
-    const std::uint32_t share = random() % 11;
-    for (std::size_t node = 0; node < n; ++node)
-      if (random() % 10 < share) barred[node / 64] |= std::uint64_t{1} << node % 64;
+    const std::vector<std::uint64_t> barred = barred_at_random(n, random() % 11, random);
     const auto passes = [&](std::uint32_t node) { return (barred[node / 64] >> node % 64 & 1) == 0; };
     const Sight sight{1 + random() % 9, 1 + random() % 9, 9 + random() % 30, barred.data()};
     WalkPool pool;
@@ -77,14 +95,7 @@ void check_barred(const KernelTable& kernels) {
     const auto ranked = [](const Scored& a, const Scored& b) { return a.nearer_than(b); };
     bool same = true;
     for (std::uint32_t node = 0; node < n;) {
-      const std::size_t count = std::min<std::size_t>(random() % 7, n - node);
-      Vector scores(count);
-      Nodes nodes(count);
-      std::iota(nodes.begin(), nodes.end(), node);
-      for (float& score : scores) score = static_cast<float>(some(random));
-      pool.offer(kernels, scores.data(), nodes.data(), count);
-      for (std::size_t i = 0; i < count; ++i) kept.push_back({scores[i], nodes[i]});
-      node += static_cast<std::uint32_t>(count);
+      offer_some(kernels, pool, node, n, random, kept);
       std::ranges::sort(kept, ranked);
       if (kept.size() > sight.capacity) kept.resize(sight.capacity);
       // By the words of Sight: the nearest that was not expanded, unless enough before it are, and enough are kept.
@@ -111,15 +122,11 @@ void check_barred(const KernelTable& kernels) {
 // With slack, too: the pool names what a list of all that was ever offered does, though it lets go of what is too far.
 void check_barred_slack(const KernelTable& kernels) {
   std::mt19937 random(21);
-  std::uniform_int_distribution<int> some(-40, 40);
   constexpr std::size_t n = 640;
   constexpr float apex = 41;
   std::size_t let_go = 0;
   for (int round = 0; round < 200; ++round) {
-    std::vector<std::uint64_t> barred(n / 64, 0);
-    const std::uint32_t share = random() % 10;
-    for (std::size_t node = 0; node < n; ++node)
-      if (random() % 10 < share) barred[node / 64] |= std::uint64_t{1} << node % 64;
+    const std::vector<std::uint64_t> barred = barred_at_random(n, random() % 10, random);
     const auto passes = [&](const Scored& one) { return (barred[one.id / 64] >> one.id % 64 & 1) == 0; };
     const float stretch = 1 + static_cast<float>(random() % 8) / 8;
     Sight sight{n, 1 + random() % 9, n, barred.data()};
@@ -130,14 +137,7 @@ void check_barred_slack(const KernelTable& kernels) {
     std::set<std::uint64_t> expanded;
     bool same = true;
     for (std::uint32_t node = 0; node < n;) {
-      const std::size_t count = std::min<std::size_t>(random() % 7, n - node);
-      Vector scores(count);
-      Nodes nodes(count);
-      std::iota(nodes.begin(), nodes.end(), node);
-      for (float& score : scores) score = static_cast<float>(some(random));
-      pool.offer(kernels, scores.data(), nodes.data(), count);
-      for (std::size_t i = 0; i < count; ++i) all.push_back({scores[i], nodes[i]});
-      node += static_cast<std::uint32_t>(count);
+      offer_some(kernels, pool, node, n, random, all);
       std::ranges::sort(all, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
       std::vector<Scored> passing;
       std::ranges::copy_if(all, std::back_inserter(passing), passes);
