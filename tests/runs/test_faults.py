@@ -85,11 +85,12 @@ def test_a_sleeper_times_out_and_leaves_nobody(bench, misbehaving) -> None:
 def test_what_is_wrong_but_ran_gets_its_verdict(bench, misbehaving, name, verdict, said, recall) -> None:
     if name == "TwoThreads" and len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two cores to use two threads at once")
-    for _ in range(5):
+    deadline = time.monotonic() + 60
+    while True:
         bench.run(bench.config(misbehaving(name)), fresh=True)
         record = bench.records()[f"{name} · step=0"]
-        if name != "TwoThreads" or record.time.cpu_ratio > 1.1:
-            break  # on a busy machine two threads may get less than one core between them
+        if name != "TwoThreads" or record.time.cpu_ratio > 1.1 or time.monotonic() > deadline:
+            break  # on a busy machine two threads may get less than one core between them, for a while
     assert record.recall.recall_at_k == pytest.approx(recall)
     assert record.verdict == verdict
     assert said in "; ".join(record.verdict_reasons)
