@@ -123,7 +123,8 @@ def _graphs(data: CoreSet) -> Iterator[Entry]:
             yield _ours(data, name, transform, 4, degree, "8 bits", {"kind": "uniform", "bits": 8})
             yield _ours(data, name, transform, 4, degree, "float16", {"kind": "float16"})
     if maps == [ROTATION]:  # few dimensions, of which float16 costs less than links; few of these do with more pruning
-        yield _ours(data, *ROTATION, 4, 16, "float16", {"kind": "float16"}, alpha=1.0)
+        yield _ours(data, *ROTATION, 4, 16, "float16", {"kind": "float16"}, alpha=1.0, candidates=96)
+        yield _ours(data, *ROTATION, 4, 64, "float16", {"kind": "float16"}, candidates=96)
     for degree in (32, 48, 64):
         yield _ours(data, *maps[0], 8, degree, "float16", {"kind": "float16"})
         yield _ours(data, *ROTATION, 8, degree, "none", {"kind": "none"})

@@ -304,7 +304,7 @@ class Index:
         `ids` (m,) int64 must not be in use; if None, they continue above the largest there was. What was learned when
         the index was built stays as it is. Raises UsageError and DatasetError, and adds nothing then.
 
-        In a graph every vector is looked for, as by a search with 140 in sight, or `candidates` where that is more, and
+        In a graph every vector is looked for, as by a search with 160 in sight, or `candidates` where that is more, and
         linked to the near ones, and they to it; which are nearer, the rerank's copy decides, or without one the codes.
         `threads` share that work, and change nothing in what comes out. Searches run meanwhile, and find the vectors
         that are in. From then on the graph takes 4 bytes a vector more, until `compact`.

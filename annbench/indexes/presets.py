@@ -265,7 +265,7 @@ PRESETS: dict[str, Preset] = {
             "least as fast a search",
             "all of it is in memory, in half precision, without codes and without a disk; the growing graph is "
             "searched once for every vector, where the paper does so twice; searches begin at the middle of clusters, "
-            "not at the medoid",
+            "not at the medoid; alpha is 1.1, and links to near ones fill the room that pruning leaves",
         ),
         Preset(
             "rabitq",

@@ -102,7 +102,7 @@ class GraphStructure(Structure):
 
     kind: Literal["graph"] = "graph"
     degree: int = Field(default=32, ge=2, le=1024)
-    alpha: float = Field(default=1.2, ge=1, le=10, allow_inf_nan=False)
+    alpha: float = Field(default=1.1, ge=1, le=10, allow_inf_nan=False)
     candidates: int = Field(default=64, ge=2, le=4096)
     entries: int = Field(default=64, ge=1, le=4096)
     query_links: int = Field(default=0, ge=0, le=1023)

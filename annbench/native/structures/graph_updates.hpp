@@ -23,7 +23,7 @@ namespace annbench {
 // that it gets, one for every 256 nodes, until it has so many; for inner products also vectors longer than any before,
 // until it has twice as many.
 struct GraphGrowth {
-  float alpha = 1.2f;
+  float alpha = 1.1f;
   std::size_t candidates = 64;
   std::size_t entries = 64;
 };

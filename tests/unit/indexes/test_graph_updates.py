@@ -17,6 +17,7 @@ from annbench.indexes.spec import METRICS
 NONE = 2**32 - 1
 SOME = 1000  # of N, where everything is replaced many times
 FEW: dict[str, Any] = {"kind": "graph", "degree": 16, "candidates": 32, "entries": 8}
+ENOUGH: dict[str, Any] = {**FEW, "candidates": 64}
 CODES: dict[str, Any] = {"transform": PCA, "codec": "uniform", "rerank": "float16"}
 
 
@@ -58,13 +59,14 @@ class Churned:
 def test_after_everything_was_replaced_five_times_it_finds_what_a_new_graph_finds(
     name: str, metric: str, tmp_path: Path
 ) -> None:
-    churned = Churned(X[:SOME], metric, **({} if name == "float32" else CODES))
+    # Links are chosen among more than a cluster has. Among fewer, those to other clusters get lost in time, which shows
+    # with little in sight: how much depends on which vectors come and go, so no bound on it tells good rules from bad.
+    churned = Churned(X[:SOME], metric, **{"structure": ENOUGH, **({} if name == "float32" else CODES)})
     for round in range(25):
         churned.replace(draw(SOME // 5, 100 + round))
     assert len(churned.index) == SOME
     anew = churned.built_anew()
-    # With little in sight a graph made at once finds more.
-    for ef, less in ((10, 0.06), (20, 0.02), (40, 0.01)):
+    for ef, less in ((10, 0.03), (20, 0.015), (40, 0.01)):
         how = {"ef_search": ef, "rerank_k": 2 * K}
         assert churned.recall(churned.index, **how) >= churned.recall(anew, **how) - less
     exact = 0.995 if name == "codes" else 1  # halves round
