@@ -166,7 +166,7 @@ class ComposedIndex:
         epsilon: float = 1.9,
         threads: int = 1,
         ef: int = 64,
-        interleave: int = 4,
+        interleave: int = 3,
         patience: int = 0,
         slack: float = -1.0,
         filter: IdFilter | None = None,

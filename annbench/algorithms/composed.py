@@ -94,7 +94,7 @@ class ComposedSearch(Params):
     nprobe: int | None = Field(default=None, ge=1)
     rerank_k: int | None = Field(default=None, ge=1)
     ef_search: int | None = Field(default=None, ge=1)
-    interleave: int = Field(default=4, ge=1, le=64)
+    interleave: int = Field(default=3, ge=1, le=64)
     patience: int = Field(default=0, ge=0)
     slack: float | None = Field(default=None, ge=0, le=1000)
     on_disk: Literal["rerank", "links", "rerank+links"] | None = None

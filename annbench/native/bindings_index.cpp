@@ -252,7 +252,7 @@ void bind_composed_index(nb::module_& m) {
             self.remove(ids.data(), ids.shape(0), threads);
           }, "ids"_a.noconvert(), "threads"_a = 1)
       .def("search", search, "queries"_a.noconvert(), "k"_a, nb::kw_only(), "nprobe"_a = 1, "rerank_k"_a = 0,
-           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 4, "patience"_a = 0, "slack"_a = -1.0f,
+           "epsilon"_a = 1.9f, "threads"_a = 1, "ef"_a = 64, "interleave"_a = 3, "patience"_a = 0, "slack"_a = -1.0f,
            "filter"_a = nb::none(), "shared"_a = nb::none())
       .def("search_one", search_one, "query"_a, "k"_a, "nprobe"_a = 1, "rerank_k"_a = 0, "epsilon"_a = 1.9f,
            "threads"_a = 1, "ef"_a = 64, "patience"_a = 0, "slack"_a = -1.0f,

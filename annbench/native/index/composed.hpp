@@ -106,7 +106,7 @@ struct SearchSettings {
   std::size_t threads = 1;
   std::optional<bool> shared = {};  // whether queries of a batch share the lists that they probe; empty: where that pays
   std::size_t ef = 64;              // of a graph: how many of the nearest codes are expanded
-  std::size_t interleave = 4;       // of a graph: searches of a batch that take turns while memory answers
+  std::size_t interleave = 3;       // of a graph: searches of a batch that take turns while memory answers
   std::size_t patience = 0;         // of a graph: hops that bring nothing new among the candidates, after which a search
                                     // ends; 0 for any number
   float slack = -1;                 // of a graph: γ where it ends at what is farther than 1 + γ times the kth nearest so

@@ -1,7 +1,8 @@
 // Searching a graph best first, over codes of any codec.
 //
 // A pool holds the nearest codes that were scored. The nearest that was not expanded yet is: those of its links that were
-// never scored are, and go into the pool. The search ends when the `ef` nearest of the pool are expanded.
+// never scored are, and go into the pool. With it go those next to it that the last links brought nothing nearer than: they
+// would mostly come one after the other. The search ends when the `ef` nearest of the pool are expanded.
 //
 // Nodes that an answer may not name, the dead and those that a filter does not pass, lead on as all others do: `ef` of
 // those that it may name are expanded. Where few pass, a scan of those takes less time than the walk; it is what happens
@@ -80,7 +81,7 @@ class Walker {
     memory_.pool.start(sight);
     patience_ = sight.patience == 0 ? std::numeric_limits<std::size_t>::max() : sight.patience;
     notable_ = sight.notable;
-    in_vain_ = 0;
+    in_vain_ = expanded_ = 0;
     take_entries();
   }
 
@@ -90,14 +91,16 @@ class Walker {
     ahead_.need(memory_.pool.next(room), requests);
   }
 
-  // Expands the nearest node; false when the search is over.
+  // Expands the nearest nodes; false when the search is over.
   bool gather() {
-    if (in_vain_ >= patience_) return false;
-    const std::uint32_t node = memory_.pool.expand();
-    if (node == Graph::none) return false;
-    ++counts_.hops;
-    take(graph_.stored() == nullptr ? graph_.row(node) : ahead_.row(*graph_.stored(), node));
-    ask_for_next();  // often it is, whatever the scores will be
+    std::array<std::uint32_t, most_together> room;
+    const auto nodes = memory_.pool.expand(std::span(room).first(std::min(most_together, patience_ - in_vain_)));
+    if (nodes.empty()) return false;
+    expanded_ = nodes.size();
+    counts_.hops += expanded_;
+    seen_ += std::exchange(fresh_, 0);
+    for (const std::uint32_t node : nodes) take(graph_.stored() == nullptr ? graph_.row(node) : ahead_.row(*graph_.stored(), node));
+    ask_for_next(1);  // often it is, whatever the scores will be
     return true;
   }
 
@@ -106,24 +109,27 @@ class Walker {
     codec_.refine(kernels_, query_, {}, codes_, fresh().data(), fresh_, memory_.scores.data());
     counts_.scored += fresh_;
     memory_.pool.offer(kernels_, memory_.scores.data(), fresh().data(), fresh_);
-    in_vain_ = memory_.pool.nearest_new() < notable_ ? 0 : in_vain_ + 1;
-    ask_for_next();
+    in_vain_ = memory_.pool.nearest_new() < notable_ ? 0 : in_vain_ + expanded_;
+    ask_for_next(most_together);
   }
 
   const WalkPool& found() const { return memory_.pool; }
   const WalkCounts& counts() const { return counts_; }
 
  private:
-  // Remembers those of the nodes, up to the first `none`, that were not seen before as what is to be scored, and asks for
-  // their codes. Whether a node was seen cannot be foretold: nothing branches on it.
+  // Several nodes at once keep more of the memory busy and share what a turn costs: with up to 6, searches that take turns
+  // need 2 to 15 % less time than with one, and one alone 7 to 30 %, the more the longer they are. 8 bring no more.
+  static constexpr std::size_t most_together = 6;
+
+  // Adds those of the nodes, up to the first `none`, that were not seen before to what is to be scored, and asks for their
+  // codes. Whether a node was seen cannot be foretold: nothing branches on it.
   void take(std::span<const std::uint32_t> nodes) {
     WalkMemory& m = memory_;
-    seen_ += fresh_;
-    if (const std::size_t most = seen_ + nodes.size(); m.nodes.size() < most) m.nodes.resize(2 * most);
-    if (m.scores.size() < nodes.size()) m.scores.resize(nodes.size());
+    if (const std::size_t most = seen_ + fresh_ + nodes.size(); m.nodes.size() < most) m.nodes.resize(2 * most);
+    if (const std::size_t most = fresh_ + nodes.size(); m.scores.size() < most) m.scores.resize(most);
     std::uint32_t* const unseen = m.nodes.data() + seen_;
     std::uint64_t* const seen = m.seen.data();
-    std::size_t found = 0;
+    std::size_t found = fresh_;
     for (const std::uint32_t node : nodes) {
       if (node == Graph::none) break;
       std::uint64_t& word = seen[node / 64];
@@ -132,8 +138,8 @@ class Walker {
       found += static_cast<std::size_t>((word & bit) == 0);
       word |= bit;
     }
+    for (const std::uint32_t place : std::span(unseen + fresh_, found - fresh_)) ask_for_code(place);
     fresh_ = found;
-    for (const std::uint32_t place : fresh()) ask_for_code(place);
   }
   // The same of the entries, where every search begins: none of them was seen, and all are in the caches.
   void take_entries() {
@@ -151,10 +157,11 @@ class Walker {
   }
   std::span<const std::uint32_t> fresh() const { return std::span(memory_.nodes).subspan(seen_, fresh_); }
 
-  // Asks for the links of the node that is expanded next, as it seems now.
-  void ask_for_next() {
+  // Asks for the links of the nodes that are expanded next, as it seems now.
+  void ask_for_next(std::size_t most) {
     if (graph_.stored() != nullptr) return;
-    if (const std::uint32_t next = memory_.pool.next(); next != Graph::none) {
+    std::array<std::uint32_t, most_together> room;
+    for (const std::uint32_t next : memory_.pool.next_together(std::span(room).first(most))) {
       const auto row = graph_.row(next);
       prefetch(row.data(), row.size_bytes());
     }
@@ -179,6 +186,7 @@ class Walker {
   LinksAhead ahead_;
   std::size_t seen_ = 0, fresh_ = 0;  // of memory_.nodes: those that were scored, and after them those to be scored
   std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
+  std::size_t expanded_ = 0;  // nodes whose links are to be scored
   WalkCounts counts_;
 };
 

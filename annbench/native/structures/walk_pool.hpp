@@ -89,14 +89,24 @@ class WalkPool {
     return next_ == size_ || over() ? Graph::none : key_node(keys_[next_]);
   }
 
-  // The nodes that expand() will name, one after the other, if nothing nearer is offered; as many as there is room for.
-  std::span<const std::uint32_t> next(std::span<std::uint32_t> room) {
+  // The nearest node that was not expanded, and with it those that are nearer than all that was last offered: these were
+  // next before, and are. At most as many as there is room for.
+  std::span<const std::uint32_t> expand(std::span<std::uint32_t> room) {
     std::size_t count = 0;
-    if (next() == Graph::none) return {};
-    for (std::size_t i = next_; i < size_ && count < room.size(); ++i)
-      if ((keys_[i] & 1) == 0) room[count++] = key_node(keys_[i]);
+    while (count < room.size()) {
+      skip_expanded();
+      if (count > 0 && next_ >= nearest_new_) break;
+      const std::uint32_t node = expand();
+      if (node == Graph::none) break;
+      room[count++] = node;
+    }
     return room.first(count);
   }
+
+  // The nodes that expand() will name, one after the other, if nothing nearer is offered; as many as there is room for.
+  std::span<const std::uint32_t> next(std::span<std::uint32_t> room) { return next(room, size_); }
+  // Those that it will name together.
+  std::span<const std::uint32_t> next_together(std::span<std::uint32_t> room) { return next(room, nearest_new_); }
 
   std::size_t size() const { return size_; }
   bool full() const { return size_ == sight_.capacity; }
@@ -107,6 +117,16 @@ class WalkPool {
   float score(std::size_t i) const { return key_score(keys_[i]); }
 
  private:
+  // The first that is next, and of those before place `end` the others.
+  std::span<const std::uint32_t> next(std::span<std::uint32_t> room, std::size_t end) {
+    if (room.empty() || next() == Graph::none) return {};
+    room[0] = key_node(keys_[next_]);
+    std::size_t count = 1;
+    for (std::size_t i = next_ + 1; i < std::min(end, size_) && count < room.size(); ++i)
+      if ((keys_[i] & 1) == 0) room[count++] = key_node(keys_[i]);
+    return room.first(count);
+  }
+
   bool is_barred(std::uint64_t key) const {
     const std::uint32_t node = key_node(key);
     return (sight_.barred[node / 64] >> node % 64 & 1) != 0;

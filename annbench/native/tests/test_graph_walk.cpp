@@ -58,6 +58,56 @@ void check_pool(const KernelTable& kernels) {
   }
 }
 
+// Together go the nearest that was not expanded and those of the others that are nearer than all that was offered last, of
+// a list of all that was offered; as many as there is room for.
+void check_together(const KernelTable& kernels) {
+  std::mt19937 random(22);
+  constexpr std::size_t n = 640;
+  std::size_t several = 0;
+  for (int round = 0; round < 100; ++round) {
+    const Sight sight{1 + random() % 60, 1 + random() % 9, 60};
+    WalkPool pool;
+    pool.start(sight);
+    std::vector<Scored> kept;
+    std::set<std::uint64_t> expanded;
+    bool same = true;
+    for (std::uint32_t node = 0; node < n;) {
+      const std::uint32_t first_new = node;
+      std::uniform_int_distribution<int> some(-4000, 4000);
+      const std::size_t count = std::min<std::size_t>(random() % 7, n - node);
+      Vector scores(count);
+      Nodes nodes(count);
+      std::iota(nodes.begin(), nodes.end(), node);
+      for (float& score : scores) score = static_cast<float>(some(random));
+      pool.offer(kernels, scores.data(), nodes.data(), count);
+      for (std::size_t i = 0; i < count; ++i) kept.push_back({scores[i], nodes[i]});
+      node += static_cast<std::uint32_t>(count);
+      std::ranges::sort(kept, [](const Scored& a, const Scored& b) { return a.nearer_than(b); });
+      if (kept.size() > sight.capacity) kept.resize(sight.capacity);
+      const std::size_t most = 1 + random() % 7;
+      Nodes expected;
+      std::size_t before = 0;
+      bool nothing_new = true;
+      for (const Scored& one : kept) {
+        if (before >= sight.window && kept.size() >= sight.wanted) break;
+        nothing_new = nothing_new && one.id < first_new;
+        ++before;
+        if (expanded.contains(one.id)) continue;
+        if (expected.size() == most || (!expected.empty() && !nothing_new)) break;
+        expected.push_back(static_cast<std::uint32_t>(one.id));
+      }
+      std::array<std::uint32_t, 8> room;
+      const auto foretold = pool.next_together(std::span(room).first(most));  // whatever the window
+      same = same && foretold.size() >= expected.size() && std::ranges::equal(foretold.first(expected.size()), expected);
+      same = same && std::ranges::equal(pool.expand(std::span(room).first(most)), expected);
+      expanded.insert(expected.begin(), expected.end());
+      several += static_cast<std::size_t>(expected.size() > 1);
+    }
+    check(same, "what goes together is what the words say");
+  }
+  check(several > 500, "often several");
+}
+
 // A bit a node; `share` tenths of them are barred.
 std::vector<std::uint64_t> barred_at_random(std::size_t n, std::uint32_t share, std::mt19937& random) {
   std::vector<std::uint64_t> barred(n / 64, 0);
@@ -354,6 +404,7 @@ void check_memories() {
 void test_graph_walk() {
   for (const KernelTable* kernels : available_kernels()) {
     check_pool(*kernels);
+    check_together(*kernels);
     check_barred(*kernels);
     check_barred_slack(*kernels);
   }
