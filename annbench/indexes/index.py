@@ -24,7 +24,7 @@ from annbench.indexes.filters import as_filter
 from annbench.indexes.on_disk import DEFAULT_CACHE_BYTES, file_error, load_native, require_in_memory
 from annbench.indexes.presets import chosen_spec
 from annbench.indexes.spec import IndexSpec, checked_metric
-from annbench.indexes.structures import GraphStructure, walk_end
+from annbench.indexes.structures import NO_SLACK, GraphStructure, walk_end
 from annbench.indexes.training import limited_threads, usable_cores
 from annbench.indexes.transforms.base import Maps
 from annbench.indexes.vectors import as_ids, as_matrix, as_query, as_rows, check_values
@@ -282,9 +282,10 @@ class Index:
         """
         if nprobe is None:
             nprobe = self._nprobe
-        if slack is not None:
-            slack = self._checked_slack(slack)
-        ef_search, end = walk_end(self._about.metric, ef_search, slack)
+        if slack is None and ef_search is not None:
+            end = NO_SLACK  # as walk_end says, in the shortest way: a search takes few microseconds
+        else:
+            ef_search, end = walk_end(self._about.metric, ef_search, self._checked_slack(slack))
         only = None if allowed is None else as_filter(allowed)
         try:
             if rerank_k is None:
@@ -496,7 +497,9 @@ class Index:
             check_values(np.atleast_2d(query), "q")  # says which
             raise UsageError(str(error), where="q", remedy="scale the queries down, or use another transform") from None
 
-    def _checked_slack(self, slack: Any) -> float:
+    def _checked_slack(self, slack: Any) -> float | None:
+        if slack is None:
+            return None
         if isinstance(slack, bool) or not isinstance(slack, int | float) or not 0 <= slack <= MOST_SLACK:
             raise UsageError(f"got {slack!r}", where="slack", remedy=f"give a number from 0 to {MOST_SLACK}, or None")
         if self.metric == "ip":

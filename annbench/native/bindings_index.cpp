@@ -16,6 +16,7 @@
 #include "io/index_file.hpp"
 #include "numpy_arrays.hpp"
 #include "structures/graph_builder.hpp"
+#include "support/prefetch.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -127,6 +128,7 @@ nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k,
   const float* values = vector_values<float>(query, dim);
   require(dim == self.settings().dim_in, "a query must have dim_in values");
   require(k < std::size_t{1} << 32, "that many answers do not fit into memory");
+  prefetch(values, dim * sizeof(float));  // the arrays take a while
   auto ids = new_array<std::int64_t>(k);
   auto distances = new_array<float>(k);
   {

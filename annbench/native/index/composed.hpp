@@ -247,7 +247,7 @@ class ComposedIndex {
   void choose_lists(const SearchSettings& how, const Prepared& prepared, std::vector<std::vector<ListProbe>>& probes) const;
   void search_block(const float* queries, std::size_t count, std::size_t k, const SearchSettings& how,
                     const PlaceFilter* filter, std::int64_t* ids, float* distances) const;
-  std::vector<std::vector<Scored>> decide(const Prepared& prepared, std::span<TopK> best) const;
+  std::vector<std::vector<Scored>> decide(Prepared& prepared, std::span<TopK> best) const;
   void require_in_memory() const;
   void find(const Prepared& prepared, std::size_t k, const SearchSettings& how, const PlaceFilter* filter,
             std::span<TopK> best) const;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "index/composed.hpp"
+#include "index/reranker.hpp"
 
 namespace annbench {
 
@@ -21,6 +23,7 @@ struct ComposedIndex::Prepared {
   std::vector<float> squares;  // of what is scanned with
   std::vector<float> constants, rerank_constants;
   std::vector<bool> zero;      // with cosine: at distance 1 from everything
+  std::unique_ptr<Reranker::Room> rerank_room;
 
   const float* without_mean() const { return centred.empty() ? raw : centred.data(); }
   const float* scanned() const { return mapped.empty() ? without_mean() : mapped.data(); }

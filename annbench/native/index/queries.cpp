@@ -374,7 +374,7 @@ void ComposedIndex::search_split(const float* query, std::size_t k, const Search
 }
 
 // What queries have found, nearest first, with the scores of their finer copies where there are such.
-std::vector<std::vector<Scored>> ComposedIndex::decide(const Prepared& prepared, std::span<TopK> best) const {
+std::vector<std::vector<Scored>> ComposedIndex::decide(Prepared& prepared, std::span<TopK> best) const {
   std::vector<std::vector<Scored>> found;
   found.reserve(best.size());
   for (TopK& one : best) found.push_back(reranker_ == nullptr ? one.take() : one.take_unordered());
@@ -383,7 +383,7 @@ std::vector<std::vector<Scored>> ComposedIndex::decide(const Prepared& prepared,
   if (on_disk_ && on_disk_->has_rerank())
     on_disk_->rescore(kernels_, *reranker_, lists_->all(), queries, settings_.dim_in, found);
   else
-    reranker_->rescore(kernels_, queries, lists_->all(), found);
+    reranker_->rescore(kernels_, queries, lists_->all(), found, prepared.rerank_room);
   return found;
 }
 

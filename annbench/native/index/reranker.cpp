@@ -32,11 +32,9 @@ class RerankerOf final : public Reranker {
   bool exact() const override { return exact_; }
 
   void rescore(const KernelTable& kernels, const float* queries, const std::vector<CodeList>& lists,
-               std::span<std::vector<Scored>> found) const override {
-    typename C::Query prepared;
-    std::vector<std::uint32_t> places;
-    std::vector<float> scores;
-    NearestFirst order;
+               std::span<std::vector<Scored>> found, std::unique_ptr<Room>& room) const override {
+    if (room == nullptr) room = std::make_unique<Mine>();
+    auto& [prepared, places, scores, order] = static_cast<Mine&>(*room);
     for (std::size_t q = 0; q < found.size(); ++q) {
       std::vector<Scored>& mine = found[q];
       if (q == 0) ask_for_first(lists, mine);
@@ -68,6 +66,13 @@ class RerankerOf final : public Reranker {
   }
 
  private:
+  struct Mine final : Room {
+    typename C::Query prepared;
+    std::vector<std::uint32_t> places;
+    std::vector<float> scores;
+    NearestFirst order;
+  };
+
   // NaN is as far as anything.
   static void take(std::span<const float> scores, std::span<Scored> found) {
     for (std::size_t i = 0; i < found.size(); ++i)

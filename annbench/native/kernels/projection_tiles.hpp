@@ -80,19 +80,47 @@ struct Place {
   }
 };
 
+// `panels` panels from `panel` on for `count` rows, a multiple of `rows`.
+template <class Tiles, int rows, int panels, class Number>
+void pass(const Number* packed, std::size_t dim_in, std::size_t dim_out, const Number* x, std::size_t count, Number* y,
+          std::size_t panel) {
+  for (std::size_t k = 0; k == 0 || k < dim_in; k += projection_block) {
+    const std::size_t left = dim_in - k, inputs = left < projection_block ? left : projection_block;
+    for (std::size_t r = 0; r < count; r += rows)
+      Tiles::template run<rows, panels>(Tile<Number>{packed + projection_panel * (panel * dim_in + k), x + r * dim_in + k,
+                                                     y + r * dim_out + projection_panel * panel, dim_in, dim_out, inputs,
+                                                     dim_out - projection_panel * panel, k == 0});
+  }
+}
+
 // All panels from `panel` on for `count` rows, a multiple of `rows`.
 template <class Tiles, int rows, int panels, class Number>
 void stripe(const Number* packed, std::size_t dim_in, std::size_t dim_out, const Number* x, std::size_t count, Number* y,
             std::size_t panel = 0) {
   for (; panel + panels <= projection_panels(dim_out); panel += panels)
-    for (std::size_t k = 0; k == 0 || k < dim_in; k += projection_block) {
-      const std::size_t left = dim_in - k, inputs = left < projection_block ? left : projection_block;
-      for (std::size_t r = 0; r < count; r += rows)
-        Tiles::template run<rows, panels>(Tile<Number>{packed + projection_panel * (panel * dim_in + k), x + r * dim_in + k,
-                                                       y + r * dim_out + projection_panel * panel, dim_in, dim_out, inputs,
-                                                       dim_out - projection_panel * panel, k == 0});
-    }
+    pass<Tiles, rows, panels>(packed, dim_in, dim_out, x, count, y, panel);
   if constexpr (panels > 1) stripe<Tiles, rows, panels / 2>(packed, dim_in, dim_out, x, count, y, panel);
+}
+
+// `panels` panels, `most` of them or fewer, from `panel` on for one row.
+template <class Tiles, int most, class Number>
+void pass_of_one(std::size_t panels, const Number* packed, std::size_t dim_in, std::size_t dim_out, const Number* x, Number* y,
+                 std::size_t panel) {
+  if (panels == most) return pass<Tiles, 1, most>(packed, dim_in, dim_out, x, 1, y, panel);
+  if constexpr (most > 1) pass_of_one<Tiles, most - 1>(panels, packed, dim_in, dim_out, x, y, panel);
+}
+
+// One row: as few passes as there are registers for, alike in length, because a pass over few panels has so few sums that
+// each waits for itself.
+template <class Tiles, class Number>
+void one_row(const Number* packed, std::size_t dim_in, std::size_t dim_out, const Number* x, Number* y) {
+  std::size_t panel = 0, left = projection_panels(dim_out);
+  for (std::size_t passes = (left + Tiles::panels_of_one - 1) / Tiles::panels_of_one; passes > 0; --passes) {
+    const std::size_t some = (left + passes - 1) / passes;
+    pass_of_one<Tiles, Tiles::panels_of_one>(some, packed, dim_in, dim_out, x, y, panel);
+    panel += some;
+    left -= some;
+  }
 }
 
 // Whole tiles, in portions whose x stays in the second cache; then rows by twos; then the last one.
@@ -108,7 +136,7 @@ void project(const Number* packed, std::size_t dim_in, std::size_t dim_out, cons
   const std::size_t twos = (count - r) / 2 * 2;
   if (twos > 0) stripe<Tiles, 2, Tiles::panels_of_two>(packed, dim_in, dim_out, x + r * dim_in, twos, y + r * dim_out);
   r += twos;
-  if (r < count) stripe<Tiles, 1, Tiles::panels_of_one>(packed, dim_in, dim_out, x + r * dim_in, 1, y + r * dim_out);
+  if (r < count) one_row<Tiles>(packed, dim_in, dim_out, x + r * dim_in, y + r * dim_out);
 }
 
 }  // namespace projection_tiles

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -52,7 +53,9 @@ struct WalkTask {
 };
 
 // Room for one search at a time, which may serve graph after graph.
+template <Codec C>
 struct WalkMemory {
+  typename C::Query query;
   WalkPool pool;
   std::vector<std::uint64_t> seen;   // a bit a node, all 0 between searches
   std::vector<std::uint32_t> nodes;  // those that were seen
@@ -63,13 +66,14 @@ struct WalkMemory {
 template <Codec C>
 class Walker {
  public:
-  Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes, WalkMemory memory)
+  Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes,
+         std::unique_ptr<WalkMemory<C>> memory)
       : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)),
         ahead_(graph.degree()) {
-    if (memory_.seen.size() * 64 < graph.size()) memory_.seen.resize((graph.size() + 63) / 64);
+    if (memory_->seen.size() * 64 < graph.size()) memory_->seen.resize((graph.size() + 63) / 64);
   }
   // What it was given, for the next one.
-  WalkMemory release() {
+  std::unique_ptr<WalkMemory<C>> release() {
     forget();
     return std::move(memory_);
   }
@@ -77,8 +81,8 @@ class Walker {
   // Begins at the entries, which score() then scores.
   void start(const float* query, const Sight& sight) {
     forget();
-    codec_.prepare(kernels_, query, query_);
-    memory_.pool.start(sight);
+    codec_.prepare(kernels_, query, memory_->query);
+    memory_->pool.start(sight);
     patience_ = sight.patience == 0 ? std::numeric_limits<std::size_t>::max() : sight.patience;
     notable_ = sight.notable;
     in_vain_ = expanded_ = 0;
@@ -88,13 +92,13 @@ class Walker {
   // What should be read of a graph that is stored before gather() is called.
   void need_links(std::vector<StoredLinks::Request>& requests) {
     std::array<std::uint32_t, LinksAhead::most> room;
-    ahead_.need(memory_.pool.next(room), requests);
+    ahead_.need(memory_->pool.next(room), requests);
   }
 
   // Expands the nearest nodes; false when the search is over.
   bool gather() {
     std::array<std::uint32_t, most_together> room;
-    const auto nodes = memory_.pool.expand(std::span(room).first(std::min(most_together, patience_ - in_vain_)));
+    const auto nodes = memory_->pool.expand(std::span(room).first(std::min(most_together, patience_ - in_vain_)));
     if (nodes.empty()) return false;
     expanded_ = nodes.size();
     counts_.hops += expanded_;
@@ -106,14 +110,14 @@ class Walker {
 
   // Scores what start() or gather() has found.
   void score() {
-    codec_.refine(kernels_, query_, {}, codes_, fresh().data(), fresh_, memory_.scores.data());
+    codec_.refine(kernels_, memory_->query, {}, codes_, fresh().data(), fresh_, memory_->scores.data());
     counts_.scored += fresh_;
-    memory_.pool.offer(kernels_, memory_.scores.data(), fresh().data(), fresh_);
-    in_vain_ = memory_.pool.nearest_new() < notable_ ? 0 : in_vain_ + expanded_;
+    memory_->pool.offer(kernels_, memory_->scores.data(), fresh().data(), fresh_);
+    in_vain_ = memory_->pool.nearest_new() < notable_ ? 0 : in_vain_ + expanded_;
     ask_for_next(most_together);
   }
 
-  const WalkPool& found() const { return memory_.pool; }
+  const WalkPool& found() const { return memory_->pool; }
   const WalkCounts& counts() const { return counts_; }
 
  private:
@@ -124,7 +128,7 @@ class Walker {
   // Adds those of the nodes, up to the first `none`, that were not seen before to what is to be scored, and asks for their
   // codes. Whether a node was seen cannot be foretold: nothing branches on it.
   void take(std::span<const std::uint32_t> nodes) {
-    WalkMemory& m = memory_;
+    WalkMemory<C>& m = *memory_;
     if (const std::size_t most = seen_ + fresh_ + nodes.size(); m.nodes.size() < most) m.nodes.resize(2 * most);
     if (const std::size_t most = fresh_ + nodes.size(); m.scores.size() < most) m.scores.resize(most);
     std::uint32_t* const unseen = m.nodes.data() + seen_;
@@ -143,7 +147,7 @@ class Walker {
   }
   // The same of the entries, where every search begins: none of them was seen, and all are in the caches.
   void take_entries() {
-    WalkMemory& m = memory_;
+    WalkMemory<C>& m = *memory_;
     const std::span<const std::uint32_t> entries = graph_.entries;
     if (m.nodes.size() < entries.size()) m.nodes.resize(2 * entries.size());
     if (m.scores.size() < entries.size()) m.scores.resize(entries.size());
@@ -155,13 +159,13 @@ class Walker {
     const std::size_t begin = codec_.bytes(0, place);
     prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
   }
-  std::span<const std::uint32_t> fresh() const { return std::span(memory_.nodes).subspan(seen_, fresh_); }
+  std::span<const std::uint32_t> fresh() const { return std::span(memory_->nodes).subspan(seen_, fresh_); }
 
   // Asks for the links of the nodes that are expanded next, as it seems now.
   void ask_for_next(std::size_t most) {
     if (graph_.stored() != nullptr) return;
     std::array<std::uint32_t, most_together> room;
-    for (const std::uint32_t next : memory_.pool.next_together(std::span(room).first(most))) {
+    for (const std::uint32_t next : memory_->pool.next_together(std::span(room).first(most))) {
       const auto row = graph_.row(next);
       prefetch(row.data(), row.size_bytes());
     }
@@ -169,11 +173,11 @@ class Walker {
 
   void forget() {
     // A few nodes one by one; all at once where that writes fewer lines.
-    std::vector<std::uint64_t>& seen = memory_.seen;
+    std::vector<std::uint64_t>& seen = memory_->seen;
     if (seen.size() <= 4 * (seen_ + fresh_))
       std::ranges::fill(seen, 0);
     else
-      for (const std::uint32_t node : std::span(memory_.nodes).first(seen_ + fresh_)) seen[node / 64] = 0;
+      for (const std::uint32_t node : std::span(memory_->nodes).first(seen_ + fresh_)) seen[node / 64] = 0;
     seen_ = fresh_ = 0;
   }
 
@@ -181,16 +185,16 @@ class Walker {
   const KernelTable& kernels_;
   const Graph& graph_;
   CodesView codes_;
-  typename C::Query query_;
-  WalkMemory memory_;
+  std::unique_ptr<WalkMemory<C>> memory_;
   LinksAhead ahead_;
-  std::size_t seen_ = 0, fresh_ = 0;  // of memory_.nodes: those that were scored, and after them those to be scored
+  std::size_t seen_ = 0, fresh_ = 0;  // of memory_->nodes: those that were scored, and after them those to be scored
   std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
   std::size_t expanded_ = 0;  // nodes whose links are to be scored
   WalkCounts counts_;
 };
 
-using WalkMemories = Spares<WalkMemory>;
+template <Codec C>
+using WalkMemories = Spares<WalkMemory<C>>;
 
 // The searches of one task: `interleave` of them take turns, of one thread.
 template <Codec C>
@@ -202,7 +206,7 @@ class Walks {
         passing_(task.filter == nullptr ? graph.size() - graph.dead() : task.filter->count()),
         barred_(task.filter == nullptr ? graph.graves() : task.filter->barred(0)) {}
 
-  WalkCounts run(WalkMemories& memories) {
+  WalkCounts run(WalkMemories<C>& memories) {
     if (passing_ == 0) return {};
     if (task_.filter != nullptr && scan_pays()) {
       scan(0, best_.size());
@@ -312,8 +316,9 @@ class Walks {
     const WalkPool& found = walk.walker.found();
     std::size_t taken = 0, end = 0;
     for (; end < found.size() && taken < mine.capacity(); ++end) taken += static_cast<std::size_t>(!found.barred(end));
-    for (std::size_t f = end; f-- > 0;)
-      if (!found.barred(f)) mine.append(found.score(f), found.node(f));
+    const std::span<Scored> mine_now = mine.append(taken);
+    for (std::size_t f = end, at = 0; f-- > 0;)
+      if (!found.barred(f)) mine_now[at++] = {found.score(f), found.node(f)};
     if (taken == std::min(mine.capacity(), passing_) || !found.full()) return true;
     mine.take();
     walk.times *= 2;
@@ -350,7 +355,7 @@ class Walks {
 // Offers what each query finds to best[q], by handles of list 0 (inverted_lists.hpp), which are the places themselves.
 template <Codec C>
 WalkCounts walk(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes,
-                const WalkTask& task, std::span<TopK> best, WalkMemories& memories) {
+                const WalkTask& task, std::span<TopK> best, WalkMemories<C>& memories) {
   return Walks<C>(codec, kernels, graph, codes, task, best).run(memories);
 }
 

@@ -84,14 +84,10 @@ class Lists {
   virtual void scan_passing(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const = 0;
 
   // Gives back what searches along a graph keep for those that come.
-  void forget_walks() { memories_.clear(); }
-
- protected:
-  WalkMemories& memories() const { return memories_; }
+  virtual void forget_walks() = 0;
 
  private:
   std::vector<CodeList> lists_;
-  mutable WalkMemories memories_;
 };
 
 inline constexpr std::size_t tile_bytes = 16 << 10;  // of codes: half of L1, beside what a query brings
@@ -123,8 +119,9 @@ class ListsOf final : public Lists {
 
   WalkCounts walk(const KernelTable& kernels, const Graph& graph, const WalkTask& task,
                   std::span<TopK> best) const override {
-    return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best, memories());
+    return annbench::walk(codec_, kernels, graph, view(all().front().codes), task, best, memories_);
   }
+  void forget_walks() override { memories_.clear(); }
 
   void scan(const KernelTable& kernels, const ScanTask& task, std::span<TopK> best) const override {
     if (task.shared)
@@ -348,6 +345,7 @@ class ListsOf final : public Lists {
   static_assert(start_codes % C::granule == 0 && tile_codes % C::granule == 0);
 
   C codec_;
+  mutable WalkMemories<C> memories_;
 };
 
 }  // namespace annbench

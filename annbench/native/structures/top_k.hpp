@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 namespace annbench {
@@ -45,8 +46,11 @@ class TopK {
     }
   }
 
-  // What is not farther than any that is kept, and finds room.
-  void append(float score, std::uint64_t id) { heap_.push_back({score, id}); }
+  // Where to write `count` that find room, farthest first, and are not farther than any that is kept.
+  std::span<Scored> append(std::size_t count) {
+    heap_.resize(heap_.size() + count);
+    return std::span(heap_).last(count);
+  }
 
   // Takes the kept items, nearest first; the object is empty afterwards.
   std::vector<Scored> take() {

@@ -41,7 +41,7 @@ inline GraphBuilder::Near near_by(const Vector& rows, std::size_t dim) {
     const FloatRows codec(dim, FloatType::float32, FloatScore::squared_l2, 1);
     const CodesView codes{reinterpret_cast<const std::uint8_t*>(rows.data()), nullptr};
     std::vector<Nodes> near;
-    WalkMemories memories;
+    WalkMemories<FloatRows> memories;
     for (const std::uint32_t node : nodes) {
       std::vector<TopK> best(1, TopK(sight));
       walk(codec, active_kernels(), graph, codes, {rows.data() + node * dim, sight, 1}, best, memories);

@@ -151,7 +151,7 @@ void check_walks(const C& codec, const Vector& rows, const std::string& name) {
     std::vector<std::vector<Scored>> nearest;
     for (TopK& best : expected) nearest.push_back(best.take());
     const auto same = [](const Scored& a, const Scored& b) { return a.id == b.id && a.score == b.score; };
-    WalkMemories memories;
+    WalkMemories<C> memories;
     for (const std::size_t interleave : {1, 4, 20}) {
       std::vector<TopK> best(count, TopK(k));
       const WalkCounts cost = walk(codec, *kernels, graph, codes, {queries.data(), n, interleave}, best, memories);

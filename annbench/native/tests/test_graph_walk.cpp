@@ -221,7 +221,7 @@ struct Scene {
   FloatRows codec;
   AlignedBuffer<std::uint8_t> memory;
   Graph graph;
-  WalkMemories memories;
+  WalkMemories<FloatRows> memories;
 
   Scene(Vector given, std::size_t dimensions, std::size_t degree, Vector asked)
       : rows(std::move(given)), queries(std::move(asked)), dim(dimensions), n(rows.size() / dim),
@@ -381,7 +381,7 @@ void check_slack() {
 void check_memories() {
   std::mt19937 random(16);
   constexpr std::size_t dim = 3, k = 4;
-  WalkMemories memories;
+  WalkMemories<FloatRows> memories;
   for (const std::size_t n : {50, 3000, 200, 7000}) {
     Scene scene(normal_values(n * dim, random), dim, 8, normal_values(10 * dim, random));
     WalkCounts fresh, used;
