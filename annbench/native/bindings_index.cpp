@@ -128,7 +128,8 @@ nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k,
   const float* values = vector_values<float>(query, dim);
   require(dim == self.settings().dim_in, "a query must have dim_in values");
   require(k < std::size_t{1} << 32, "that many answers do not fit into memory");
-  prefetch(values, dim * sizeof(float));  // the arrays take a while
+  constexpr std::size_t asked_for = 4096;
+  prefetch(values, dim * sizeof(float), asked_for);  // making arrays takes as long as its coming
   auto ids = new_array<std::int64_t>(k);
   auto distances = new_array<float>(k);
   {

@@ -10,10 +10,10 @@ namespace annbench {
 
 inline constexpr std::size_t prefetch_most = 512;  // bytes: the processor's own prefetching follows
 
-// Asks for what begins at `data`, line by line.
-inline void prefetch(const void* data, std::size_t bytes) {
+// Asks for what begins at `data`, line by line, at most so much of it.
+inline void prefetch(const void* data, std::size_t bytes, std::size_t most = prefetch_most) {
   const char* const begin = static_cast<const char*>(data);
-  for (std::size_t b = 0; b < std::min(bytes, prefetch_most); b += cache_line) __builtin_prefetch(begin + b);
+  for (std::size_t b = 0; b < std::min(bytes, most); b += cache_line) __builtin_prefetch(begin + b);
 }
 
 }  // namespace annbench
