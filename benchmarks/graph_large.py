@@ -34,7 +34,7 @@ DIM = 96
 DECAY = 1.0
 QUERIES = 1000
 THREADS = 2
-EFFORTS = (32, 64, 128, 256)
+EFFORTS = (32, 64, 128, 256, 512, 1000, 2000)
 DISK_CACHE = 256 << 20
 SLOTS: dict[str, Any] = {
     "transform": {"kind": "fast-rotation", "center": True},
