@@ -129,7 +129,7 @@ nb::tuple search_one(const ComposedIndex& self, nb::handle query, std::size_t k,
   require(dim == self.settings().dim_in, "a query must have dim_in values");
   require(k < std::size_t{1} << 32, "that many answers do not fit into memory");
   constexpr std::size_t asked_for = 4096;
-  prefetch(values, dim * sizeof(float), asked_for);  // making arrays takes as long as its coming
+  prefetch(values, dim * sizeof(float), asked_for);  // it comes while arrays are made
   auto ids = new_array<std::int64_t>(k);
   auto distances = new_array<float>(k);
   {

@@ -316,9 +316,9 @@ class Walks {
     const WalkPool& found = walk.walker.found();
     std::size_t taken = 0, end = 0;
     for (; end < found.size() && taken < mine.capacity(); ++end) taken += static_cast<std::size_t>(!found.barred(end));
-    const std::span<Scored> mine_now = mine.append(taken);
+    const std::span<Scored> answer = mine.append(taken);
     for (std::size_t f = end, at = 0; f-- > 0;)
-      if (!found.barred(f)) mine_now[at++] = {found.score(f), found.node(f)};
+      if (!found.barred(f)) answer[at++] = {found.score(f), found.node(f)};
     if (taken == std::min(mine.capacity(), passing_) || !found.full()) return true;
     mine.take();
     walk.times *= 2;
