@@ -12,7 +12,7 @@
 namespace annbench {
 namespace {
 
-constexpr std::size_t rows_ahead = 4;  // that are asked for before they are needed
+constexpr std::size_t rows_ahead = 32;  // that are asked for before they are needed, while the query before has its turn
 
 template <Codec C>
 class RerankerOf final : public Reranker {

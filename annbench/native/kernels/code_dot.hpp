@@ -165,12 +165,17 @@ inline void byte_dot_avx2(const std::int8_t* query, const std::uint8_t* base, st
 #if ANNBENCH_HAS_AVX512
 namespace code_dot_detail {
 
-// Adds the int32 lanes of each of four registers: four sums in order.
-ANNBENCH_TARGET_VNNI inline __m128i reduce_vnni(__m512i a, __m512i b, __m512i c, __m512i d) {
-  // Lanes of a and b in turns, of c and d; then of all four.
+// The sums of four rows side by side, of every 128-bit lane apart.
+ANNBENCH_TARGET_VNNI inline __m512i sums_in_lanes(__m512i a, __m512i b, __m512i c, __m512i d) {
+  // Of a and b in turns, of c and d; then of all four.
   const __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
   const __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-  const __m512i abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+// Four sums in order.
+ANNBENCH_TARGET_VNNI inline __m128i reduce_vnni(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i abcd = sums_in_lanes(a, b, c, d);
   const __m256i halves = _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64(abcd, 1));
   return _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }

@@ -57,24 +57,85 @@ void scores(const std::int8_t* query, const ScoreTerms& terms, const std::uint8_
 
 // ---- AVX-512 with VNNI: sixteen scores at a time, which do not leave the registers on the way
 
+// Rows of one line and of two, as those of graphs are, have versions of their own: what is loaded of the query stays loaded.
+
 #if ANNBENCH_HAS_AVX512
 namespace nibble_scores_detail {
 
-// The sums of four rows, and their factors: bias and scale in turns.
-ANNBENCH_TARGET_VNNI inline void four_rows(const std::int8_t* query, const std::uint8_t* const* row, std::size_t bytes,
-                                           __m128i& sums, __m256i& factors) {
-  __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
-  for (std::size_t at = 0; at < bytes; at += code_line) {
-    const __m512i low = _mm512_loadu_si512(query + 2 * at), high = _mm512_loadu_si512(query + 2 * at + code_line);
-    a = code_dot_detail::add_nibbles(a, _mm512_loadu_si512(row[0] + at), low, high);
-    b = code_dot_detail::add_nibbles(b, _mm512_loadu_si512(row[1] + at), low, high);
-    c = code_dot_detail::add_nibbles(c, _mm512_loadu_si512(row[2] + at), low, high);
-    d = code_dot_detail::add_nibbles(d, _mm512_loadu_si512(row[3] + at), low, high);
+// What the lines at `at` of four rows add to their sums.
+ANNBENCH_TARGET_VNNI inline void add_lines(const std::int8_t* query, const std::uint8_t* const* row, std::size_t at,
+                                           __m512i (&sums)[4]) {
+  const __m512i low = _mm512_loadu_si512(query + 2 * at), high = _mm512_loadu_si512(query + 2 * at + code_line);
+  ANNBENCH_UNROLL
+  for (std::size_t r = 0; r < 4; ++r)
+    sums[r] = code_dot_detail::add_nibbles(sums[r], _mm512_loadu_si512(row[r] + at), low, high);
+}
+
+// The sums of four rows, in four lanes each, that stand one beside the other; of so many lines, 0: of as many as there are.
+template <std::size_t lines>
+ANNBENCH_TARGET_VNNI inline __m512i four_rows(const std::int8_t* query, const std::uint8_t* const* row, std::size_t bytes) {
+  __m512i sums[4];
+  ANNBENCH_UNROLL
+  for (std::size_t r = 0; r < 4; ++r) sums[r] = _mm512_setzero_si512();
+  if constexpr (lines == 0) {
+    for (std::size_t at = 0; at < bytes; at += code_line) add_lines(query, row, at, sums);
+  } else {
+    ANNBENCH_UNROLL
+    for (std::size_t line = 0; line < lines; ++line) add_lines(query, row, line * code_line, sums);
   }
-  sums = code_dot_detail::reduce_vnni(a, b, c, d);
-  std::int64_t tails[4];
-  for (int r = 0; r < 4; ++r) std::memcpy(&tails[r], row[r] + bytes - 8, 8);
-  factors = _mm256_set_epi64x(tails[3], tails[2], tails[1], tails[0]);
+  return code_dot_detail::sums_in_lanes(sums[0], sums[1], sums[2], sums[3]);
+}
+
+// The sums of the even lanes and of the odd ones, of a and then of b.
+ANNBENCH_TARGET_VNNI inline __m512i add_lanes(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+}
+
+// Sixteen scores; of the rows from `first` on, where not all of these are `whole` the last one fills up.
+template <std::size_t lines, bool gathered, bool whole>
+[[gnu::always_inline]] ANNBENCH_TARGET_VNNI inline __m512 sixteen_scores(const std::int8_t* query, const ScoreTerms& terms,
+                                                                         const std::uint8_t* base, std::size_t row_bytes,
+                                                                         const std::uint32_t* rows, std::size_t first,
+                                                                         std::size_t count) {
+  const std::size_t bytes = lines > 0 ? lines * code_line : row_bytes;
+  __m512i sums[4];
+  __m512i factors[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};  // of eight rows each: bias and scale in turns
+  ANNBENCH_UNROLL
+  for (std::size_t g = 0; g < 4; ++g) {
+    sums[g] = _mm512_setzero_si512();
+    if (!whole && first + 4 * g >= count) continue;
+    const std::uint8_t* row[4];
+    ANNBENCH_UNROLL
+    for (std::size_t r = 0; r < 4; ++r) {
+      std::size_t i = first + 4 * g + r;
+      if (!whole && i >= count) i = count - 1;
+      row[r] = base + (gathered ? rows[i] : i) * bytes;
+      std::int64_t tail;
+      std::memcpy(&tail, row[r] + bytes - 8, 8);
+      factors[g / 2] = _mm512_mask_set1_epi64(factors[g / 2], static_cast<__mmask8>(1u << (g % 2 * 4 + r)), tail);
+    }
+    sums[g] = four_rows<lines>(query, row, bytes);
+  }
+  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+  const __m512 bias = _mm512_castsi512_ps(_mm512_permutex2var_epi32(factors[0], even, factors[1]));
+  const __m512 scale = _mm512_castsi512_ps(_mm512_permutex2var_epi32(factors[0], odd, factors[1]));
+  const __m512 products = _mm512_cvtepi32_ps(add_lanes(add_lanes(sums[0], sums[1]), add_lanes(sums[2], sums[3])));
+  const __m512 inner = _mm512_add_ps(_mm512_mul_ps(_mm512_set1_ps(terms.step), products), _mm512_set1_ps(terms.centre));
+  return _mm512_add_ps(_mm512_add_ps(_mm512_set1_ps(terms.offset), bias), _mm512_mul_ps(scale, inner));
+}
+
+template <std::size_t lines, bool gathered>
+ANNBENCH_TARGET_VNNI inline void scores_vnni(const std::int8_t* query, const ScoreTerms& terms, const std::uint8_t* base,
+                                             std::size_t bytes, const std::uint32_t* rows, std::size_t count, float* out) {
+  const ScoreTerms t = terms;
+  std::size_t first = 0;
+  for (; count - first >= 16; first += 16)
+    _mm512_storeu_ps(out + first, sixteen_scores<lines, gathered, true>(query, t, base, bytes, rows, first, count));
+  // Not all with a mask: what was written so is read again the later.
+  if (first < count)
+    _mm512_mask_storeu_ps(out + first, static_cast<__mmask16>((1u << (count - first)) - 1),
+                          sixteen_scores<lines, gathered, false>(query, t, base, bytes, rows, first, count));
 }
 
 }  // namespace nibble_scores_detail
@@ -82,40 +143,12 @@ ANNBENCH_TARGET_VNNI inline void four_rows(const std::int8_t* query, const std::
 ANNBENCH_TARGET_VNNI inline void nibble_scores_vnni(const std::int8_t* query, const ScoreTerms& terms,
                                                     const std::uint8_t* base, std::size_t bytes, const std::uint32_t* rows,
                                                     std::size_t count, float* out) {
-  const __m512 offset = _mm512_set1_ps(terms.offset), step = _mm512_set1_ps(terms.step);
-  const __m512 centre = _mm512_set1_ps(terms.centre);
-  const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-  for (std::size_t first = 0; first < count; first += 16) {
-    __m128i sums[4];
-    __m256i factors[4];
-    ANNBENCH_UNROLL
-    for (std::size_t g = 0; g < 4; ++g) {
-      sums[g] = _mm_setzero_si128();
-      factors[g] = _mm256_setzero_si256();
-      if (first + 4 * g >= count) continue;
-      const std::uint8_t* row[4];
-      ANNBENCH_UNROLL
-      for (std::size_t r = 0; r < 4; ++r) {
-        const std::size_t i = first + 4 * g + r < count ? first + 4 * g + r : count - 1;
-        row[r] = code_dot_detail::row_of(base, bytes, rows, i);
-      }
-      nibble_scores_detail::four_rows(query, row, bytes, sums[g], factors[g]);
-    }
-    const __m512i low = _mm512_inserti64x4(_mm512_castsi256_si512(factors[0]), factors[1], 1);
-    const __m512i high = _mm512_inserti64x4(_mm512_castsi256_si512(factors[2]), factors[3], 1);
-    const __m512 bias = _mm512_castsi512_ps(_mm512_permutex2var_epi32(low, even, high));
-    const __m512 scale = _mm512_castsi512_ps(_mm512_permutex2var_epi32(low, odd, high));
-    const __m256i half = _mm256_inserti128_si256(_mm256_castsi128_si256(sums[0]), sums[1], 1);
-    const __m256i rest = _mm256_inserti128_si256(_mm256_castsi128_si256(sums[2]), sums[3], 1);
-    const __m512 products = _mm512_cvtepi32_ps(_mm512_inserti64x4(_mm512_castsi256_si512(half), rest, 1));
-    const __m512 inner = _mm512_add_ps(_mm512_mul_ps(step, products), centre);
-    const __m512 scores = _mm512_add_ps(_mm512_add_ps(offset, bias), _mm512_mul_ps(scale, inner));
-    // Not all with a mask: what was written so is read again the later.
-    if (count - first >= 16)
-      _mm512_storeu_ps(out + first, scores);
-    else
-      _mm512_mask_storeu_ps(out + first, static_cast<__mmask16>((1u << (count - first)) - 1), scores);
+  using namespace nibble_scores_detail;
+  if (rows == nullptr) return scores_vnni<0, false>(query, terms, base, bytes, rows, count, out);
+  switch (bytes / code_line) {
+    case 1: return scores_vnni<1, true>(query, terms, base, bytes, rows, count, out);
+    case 2: return scores_vnni<2, true>(query, terms, base, bytes, rows, count, out);
+    default: return scores_vnni<0, true>(query, terms, base, bytes, rows, count, out);
   }
 }
 #endif

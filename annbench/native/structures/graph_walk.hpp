@@ -30,6 +30,7 @@
 #include "structures/place_scan.hpp"
 #include "structures/top_k.hpp"
 #include "structures/walk_pool.hpp"
+#include "support/bits.hpp"
 #include "support/prefetch.hpp"
 #include "support/spares.hpp"
 
@@ -69,7 +70,7 @@ class Walker {
   Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes,
          std::unique_ptr<WalkMemory<C>> memory)
       : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)),
-        ahead_(graph.degree()) {
+        ahead_(graph.degree()), code_lines_(lines_of_codes(codec)) {
     if (memory_->seen.size() * 64 < graph.size()) memory_->seen.resize((graph.size() + 63) / 64);
   }
   // What it was given, for the next one.
@@ -91,30 +92,32 @@ class Walker {
 
   // What should be read of a graph that is stored before gather() is called.
   void need_links(std::vector<StoredLinks::Request>& requests) {
-    std::array<std::uint32_t, LinksAhead::most> room;
-    ahead_.need(memory_->pool.next(room), requests);
+    std::array<std::uint32_t, LinksAhead::most> nodes;
+    std::ranges::copy(expanded(), nodes.begin());
+    const auto later = memory_->pool.next(std::span(nodes).subspan(expanded_));
+    ahead_.need(std::span(nodes).first(expanded_ + later.size()), requests);
   }
 
-  // Expands the nearest nodes; false when the search is over.
+  // Finds what is to be scored for the nodes that were expanded; false when there are none, and the search is over.
   bool gather() {
-    std::array<std::uint32_t, most_together> room;
-    const auto nodes = memory_->pool.expand(std::span(room).first(std::min(most_together, patience_ - in_vain_)));
-    if (nodes.empty()) return false;
-    expanded_ = nodes.size();
+    if (expanded_ == 0) return false;
     counts_.hops += expanded_;
     seen_ += std::exchange(fresh_, 0);
-    for (const std::uint32_t node : nodes) take(graph_.stored() == nullptr ? graph_.row(node) : ahead_.row(*graph_.stored(), node));
-    ask_for_next(1);  // often it is, whatever the scores will be
+    for (const std::uint32_t node : expanded())
+      take(graph_.stored() == nullptr ? graph_.row(node) : ahead_.row(*graph_.stored(), node));
     return true;
   }
 
-  // Scores what start() or gather() has found.
+  // Scores what start() or gather() has found, and expands the nearest nodes.
   void score() {
     codec_.refine(kernels_, memory_->query, {}, codes_, fresh().data(), fresh_, memory_->scores.data());
     counts_.scored += fresh_;
-    memory_->pool.offer(kernels_, memory_->scores.data(), fresh().data(), fresh_);
-    in_vain_ = memory_->pool.nearest_new() < notable_ ? 0 : in_vain_ + expanded_;
-    ask_for_next(most_together);
+    WalkPool& pool = memory_->pool;
+    pool.offer(kernels_, memory_->scores.data(), fresh().data(), fresh_);
+    in_vain_ = pool.nearest_new() < notable_ ? 0 : in_vain_ + expanded_;
+    expanded_ = pool.expand(std::span(nodes_).first(std::min(most_together, patience_ - in_vain_))).size();
+    if (graph_.stored() == nullptr)
+      for (const std::uint32_t node : expanded()) prefetch(graph_.row(node).data(), graph_.row(node).size_bytes());
   }
 
   const WalkPool& found() const { return memory_->pool; }
@@ -126,24 +129,39 @@ class Walker {
   static constexpr std::size_t most_together = 6;
 
   // Adds those of the nodes, up to the first `none`, that were not seen before to what is to be scored, and asks for their
-  // codes. Whether a node was seen cannot be foretold: nothing branches on it.
+  // codes.
   void take(std::span<const std::uint32_t> nodes) {
     WalkMemory<C>& m = *memory_;
     if (const std::size_t most = seen_ + fresh_ + nodes.size(); m.nodes.size() < most) m.nodes.resize(2 * most);
     if (const std::size_t most = fresh_ + nodes.size(); m.scores.size() < most) m.scores.resize(most);
     std::uint32_t* const unseen = m.nodes.data() + seen_;
-    std::uint64_t* const seen = m.seen.data();
-    std::size_t found = fresh_;
-    for (const std::uint32_t node : nodes) {
-      if (node == Graph::none) break;
-      std::uint64_t& word = seen[node / 64];
-      const std::uint64_t bit = std::uint64_t{1} << node % 64;
-      unseen[found] = node;
-      found += static_cast<std::size_t>((word & bit) == 0);
-      word |= bit;
+    const std::size_t before = fresh_;
+    switch (code_lines_) {
+      case 1: fresh_ = look_at<1>(nodes, m.seen.data(), unseen, before); break;
+      case 2: fresh_ = look_at<2>(nodes, m.seen.data(), unseen, before); break;
+      default:
+        fresh_ = look_at<0>(nodes, m.seen.data(), unseen, before);
+        for (const std::uint32_t place : std::span(unseen + before, fresh_ - before)) ask_for_code(place);
     }
-    for (const std::uint32_t place : std::span(unseen + fresh_, found - fresh_)) ask_for_code(place);
-    fresh_ = found;
+  }
+  // Those that were not seen before go behind the first `found`; returns how many are there then. Whether a node was seen
+  // cannot be foretold: nothing branches on it, and the lines of its code, where `lines` of them are one, are asked for
+  // all the same. Half of what a search along a graph takes: by fours, because all are links or none but the last.
+  template <std::size_t lines>
+  std::size_t look_at(std::span<const std::uint32_t> nodes, std::uint64_t* seen, std::uint32_t* unseen, std::size_t found) const {
+    const std::uint8_t* const codes = codes_[0];
+    const auto look = [&](std::uint32_t node) {
+      ANNBENCH_UNROLL
+      for (std::size_t line = 0; line < lines; ++line)
+        __builtin_prefetch(codes + (std::size_t{node} * lines + line) * cache_line);
+      unseen[found] = node;
+      set_bit(seen[node / 64], node, found);
+    };
+    std::size_t i = 0;
+    for (; i + 4 <= nodes.size() && nodes[i + 3] != Graph::none; i += 4)
+      for (std::size_t j = 0; j < 4; ++j) look(nodes[i + j]);
+    for (; i < nodes.size() && nodes[i] != Graph::none; ++i) look(nodes[i]);
+    return found;
   }
   // The same of the entries, where every search begins: none of them was seen, and all are in the caches.
   void take_entries() {
@@ -155,21 +173,17 @@ class Walker {
     for (const std::uint32_t node : entries) m.seen[node / 64] |= std::uint64_t{1} << node % 64;
     fresh_ = entries.size();
   }
+  // Of a code that fills whole cache lines, how many; else 0.
+  static std::size_t lines_of_codes(const C& codec) {
+    const std::size_t bytes = codec.bytes(0, 1);
+    return C::granule == 1 && bytes % cache_line == 0 ? bytes / cache_line : 0;
+  }
   void ask_for_code(std::size_t place) const {
     const std::size_t begin = codec_.bytes(0, place);
     prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
   }
   std::span<const std::uint32_t> fresh() const { return std::span(memory_->nodes).subspan(seen_, fresh_); }
-
-  // Asks for the links of the nodes that are expanded next, as it seems now.
-  void ask_for_next(std::size_t most) {
-    if (graph_.stored() != nullptr) return;
-    std::array<std::uint32_t, most_together> room;
-    for (const std::uint32_t next : memory_->pool.next_together(std::span(room).first(most))) {
-      const auto row = graph_.row(next);
-      prefetch(row.data(), row.size_bytes());
-    }
-  }
+  std::span<const std::uint32_t> expanded() const { return std::span(nodes_).first(expanded_); }
 
   void forget() {
     // A few nodes one by one; all at once where that writes fewer lines.
@@ -187,9 +201,11 @@ class Walker {
   CodesView codes_;
   std::unique_ptr<WalkMemory<C>> memory_;
   LinksAhead ahead_;
+  std::size_t code_lines_;
   std::size_t seen_ = 0, fresh_ = 0;  // of memory_->nodes: those that were scored, and after them those to be scored
   std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
-  std::size_t expanded_ = 0;  // nodes whose links are to be scored
+  std::array<std::uint32_t, most_together> nodes_;
+  std::size_t expanded_ = 0;  // of nodes_: those whose links come next, or were scored last
   WalkCounts counts_;
 };
 

@@ -48,6 +48,18 @@ class WalkPool {
   void offer(const KernelTable& kernels, const float* scores, const std::uint32_t* nodes, std::size_t count) {
     nearest_new_ = size_max;
     if (sight_.barred == nullptr) {
+      // Most of many are too far, and go at once: of what several nodes lead to a twentieth is near enough.
+      const std::uint64_t limit = full() ? std::min(beyond(), keys_[size_ - 1]) : beyond();
+      if (const float least = key_score(limit); count > offer_most && limit != beyond_all && least == least) {
+        if (near_.size() < count) {
+          near_.resize(2 * count);
+          near_scores_.resize(2 * count);
+        }
+        count = kernels.threshold_select(scores, nullptr, Adjust::none, count, least, near_.data(), near_scores_.data());
+        for (std::size_t i = 0; i < count; ++i) near_[i] = nodes[near_[i]];
+        scores = near_scores_.data();
+        nodes = near_.data();
+      }
       for (std::size_t i = 0; i < count; i += offer_most) {
         take(kernels.offer_keys, scores + i, nodes + i, std::min(offer_most, count - i));
         bound();
@@ -104,9 +116,14 @@ class WalkPool {
   }
 
   // The nodes that expand() will name, one after the other, if nothing nearer is offered; as many as there is room for.
-  std::span<const std::uint32_t> next(std::span<std::uint32_t> room) { return next(room, size_); }
-  // Those that it will name together.
-  std::span<const std::uint32_t> next_together(std::span<std::uint32_t> room) { return next(room, nearest_new_); }
+  std::span<const std::uint32_t> next(std::span<std::uint32_t> room) {
+    if (room.empty() || next() == Graph::none) return {};
+    room[0] = key_node(keys_[next_]);
+    std::size_t count = 1;
+    for (std::size_t i = next_ + 1; i < size_ && count < room.size(); ++i)
+      if ((keys_[i] & 1) == 0) room[count++] = key_node(keys_[i]);
+    return room.first(count);
+  }
 
   std::size_t size() const { return size_; }
   bool full() const { return size_ == sight_.capacity; }
@@ -117,16 +134,6 @@ class WalkPool {
   float score(std::size_t i) const { return key_score(keys_[i]); }
 
  private:
-  // The first that is next, and of those before place `end` the others.
-  std::span<const std::uint32_t> next(std::span<std::uint32_t> room, std::size_t end) {
-    if (room.empty() || next() == Graph::none) return {};
-    room[0] = key_node(keys_[next_]);
-    std::size_t count = 1;
-    for (std::size_t i = next_ + 1; i < std::min(end, size_) && count < room.size(); ++i)
-      if ((keys_[i] & 1) == 0) room[count++] = key_node(keys_[i]);
-    return room.first(count);
-  }
-
   bool is_barred(std::uint64_t key) const {
     const std::uint32_t node = key_node(key);
     return (sight_.barred[node / 64] >> node % 64 & 1) != 0;
@@ -198,6 +205,8 @@ class WalkPool {
 
   Sight sight_{};
   std::vector<std::uint64_t> keys_, spare_;
+  std::vector<std::uint32_t> near_;  // of what is offered, what may be near enough
+  std::vector<float> near_scores_;
   std::size_t size_ = 0, next_ = 0;     // all before next_ are expanded
   std::size_t held_ = 0, passed_ = 0;   // not barred: of all, of those before next_
   std::size_t nearest_new_ = 0;
