@@ -88,7 +88,7 @@ ANNBENCH_TARGET_VNNI inline __m512i four_rows(const std::int8_t* query, const st
 
 // The sums of the even lanes and of the odd ones, of a and then of b.
 ANNBENCH_TARGET_VNNI inline __m512i add_lanes(__m512i a, __m512i b) {
-  return _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xdd));
+  return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
 }
 
 // Sixteen scores; of the rows from `first` on, where not all of these are `whole` the last one fills up.
@@ -130,12 +130,14 @@ ANNBENCH_TARGET_VNNI inline void scores_vnni(const std::int8_t* query, const Sco
                                              std::size_t bytes, const std::uint32_t* rows, std::size_t count, float* out) {
   const ScoreTerms t = terms;
   std::size_t first = 0;
-  for (; count - first >= 16; first += 16)
-    _mm512_storeu_ps(out + first, sixteen_scores<lines, gathered, true>(query, t, base, bytes, rows, first, count));
+  for (; count - first >= 16; first += 16) {
+    const __m512 scores = sixteen_scores<lines, gathered, true>(query, t, base, bytes, rows, first, count);
+    _mm512_storeu_ps(out + first, scores);
+  }
+  if (first == count) return;
+  const __m512 scores = sixteen_scores<lines, gathered, false>(query, t, base, bytes, rows, first, count);
   // Not all with a mask: what was written so is read again the later.
-  if (first < count)
-    _mm512_mask_storeu_ps(out + first, static_cast<__mmask16>((1u << (count - first)) - 1),
-                          sixteen_scores<lines, gathered, false>(query, t, base, bytes, rows, first, count));
+  _mm512_mask_storeu_ps(out + first, static_cast<__mmask16>((1u << (count - first)) - 1), scores);
 }
 
 }  // namespace nibble_scores_detail
