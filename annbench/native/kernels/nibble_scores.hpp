@@ -150,6 +150,7 @@ ANNBENCH_TARGET_VNNI inline void nibble_scores_vnni(const std::int8_t* query, co
   switch (bytes / code_line) {
     case 1: return scores_vnni<1, true>(query, terms, base, bytes, rows, count, out);
     case 2: return scores_vnni<2, true>(query, terms, base, bytes, rows, count, out);
+    case 3: return scores_vnni<3, true>(query, terms, base, bytes, rows, count, out);
     default: return scores_vnni<0, true>(query, terms, base, bytes, rows, count, out);
   }
 }

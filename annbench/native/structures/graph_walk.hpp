@@ -67,10 +67,11 @@ struct WalkMemory {
 template <Codec C>
 class Walker {
  public:
+  // `alone`: no other search takes its turns in between.
   Walker(const C& codec, const KernelTable& kernels, const Graph& graph, const CodesView& codes,
-         std::unique_ptr<WalkMemory<C>> memory)
+         std::unique_ptr<WalkMemory<C>> memory, bool alone)
       : codec_(codec), kernels_(kernels), graph_(graph), codes_(codes), memory_(std::move(memory)),
-        ahead_(graph.degree()), code_lines_(lines_of_codes(codec)) {
+        ahead_(graph.degree()), code_lines_(lines_of_codes(codec)), alone_(alone) {
     if (memory_->seen.size() * 64 < graph.size()) memory_->seen.resize((graph.size() + 63) / 64);
   }
   // What it was given, for the next one.
@@ -105,6 +106,9 @@ class Walker {
     seen_ += std::exchange(fresh_, 0);
     for (const std::uint32_t node : expanded())
       take(graph_.stored() == nullptr ? graph_.row(node) : ahead_.row(*graph_.stored(), node));
+    // Often it is next, whatever the scores will be; who has others' turns to wait gains nothing by guesses.
+    if (alone_ && graph_.stored() == nullptr)
+      if (const std::uint32_t next = memory_->pool.next(); next != Graph::none) ask_for_links(next);
     return true;
   }
 
@@ -117,7 +121,7 @@ class Walker {
     in_vain_ = pool.nearest_new() < notable_ ? 0 : in_vain_ + expanded_;
     expanded_ = pool.expand(std::span(nodes_).first(std::min(most_together, patience_ - in_vain_))).size();
     if (graph_.stored() == nullptr)
-      for (const std::uint32_t node : expanded()) prefetch(graph_.row(node).data(), graph_.row(node).size_bytes());
+      for (const std::uint32_t node : expanded()) ask_for_links(node);
   }
 
   const WalkPool& found() const { return memory_->pool; }
@@ -139,6 +143,7 @@ class Walker {
     switch (code_lines_) {
       case 1: fresh_ = look_at<1>(nodes, m.seen.data(), unseen, before); break;
       case 2: fresh_ = look_at<2>(nodes, m.seen.data(), unseen, before); break;
+      case 3: fresh_ = look_at<3>(nodes, m.seen.data(), unseen, before); break;
       default:
         fresh_ = look_at<0>(nodes, m.seen.data(), unseen, before);
         for (const std::uint32_t place : std::span(unseen + before, fresh_ - before)) ask_for_code(place);
@@ -182,6 +187,7 @@ class Walker {
     const std::size_t begin = codec_.bytes(0, place);
     prefetch(codes_[0] + begin, codec_.bytes(0, place + 1) - begin);
   }
+  void ask_for_links(std::uint32_t node) const { prefetch(graph_.row(node).data(), graph_.row(node).size_bytes()); }
   std::span<const std::uint32_t> fresh() const { return std::span(memory_->nodes).subspan(seen_, fresh_); }
   std::span<const std::uint32_t> expanded() const { return std::span(nodes_).first(expanded_); }
 
@@ -202,6 +208,7 @@ class Walker {
   std::unique_ptr<WalkMemory<C>> memory_;
   LinksAhead ahead_;
   std::size_t code_lines_;
+  bool alone_;
   std::size_t seen_ = 0, fresh_ = 0;  // of memory_->nodes: those that were scored, and after them those to be scored
   std::size_t patience_ = 0, notable_ = 0, in_vain_ = 0;  // hops, nodes, hops
   std::array<std::uint32_t, most_together> nodes_;
@@ -232,7 +239,7 @@ class Walks {
     walks_.reserve(width);
     std::vector<std::size_t> at_work;
     for (std::size_t w = 0; w < width; ++w) {
-      walks_.push_back({Walker<C>(codec_, kernels_, graph_, codes_, memories.take())});
+      walks_.push_back({Walker<C>(codec_, kernels_, graph_, codes_, memories.take(), width == 1)});
       at_work.push_back(w);
       begin(walks_[w]);
     }

@@ -69,6 +69,7 @@ void test_crc32c();
 void test_composed();
 void test_composed_threads();
 void test_dispatch();
+void test_spares();
 void test_thread_pool();
 void test_threshold_select();
 void test_exact_distance();

@@ -66,6 +66,7 @@ constexpr Test tests[] = {
     {"index_file", annbench::tests::test_index_file},
     {"block_cache", annbench::tests::test_block_cache},
     {"stored_sections", annbench::tests::test_stored_sections},
+    {"spares", annbench::tests::test_spares},
     {"thread_pool", annbench::tests::test_thread_pool},
     {"composed", annbench::tests::test_composed},
     {"composed_threads", annbench::tests::test_composed_threads},

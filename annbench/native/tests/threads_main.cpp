@@ -2,6 +2,7 @@
 #include "tests/check.hpp"
 
 int main() {
+  annbench::tests::test_spares();
   annbench::tests::test_thread_pool();
   annbench::tests::test_block_cache_threads();
   annbench::tests::test_stored_section_threads();
