@@ -151,7 +151,7 @@ class Walker {
   }
   // Those that were not seen before go behind the first `found`; returns how many are there then. Whether a node was seen
   // cannot be foretold: nothing branches on it, and the lines of its code, where `lines` of them are one, are asked for
-  // all the same. Half of what a search along a graph takes: by fours, because all are links or none but the last.
+  // all the same. A third of what a search takes, so they go by fours: only the last ones may be none.
   template <std::size_t lines>
   std::size_t look_at(std::span<const std::uint32_t> nodes, std::uint64_t* seen, std::uint32_t* unseen, std::size_t found) const {
     const std::uint8_t* const codes = codes_[0];
