@@ -57,7 +57,7 @@ void scores(const std::int8_t* query, const ScoreTerms& terms, const std::uint8_
 
 // ---- AVX-512 with VNNI: sixteen scores at a time, which do not leave the registers on the way
 
-// Rows of one line and of two, as those of graphs are, have versions of their own: what is loaded of the query stays loaded.
+// Rows of up to three lines, as those of graphs are, have versions of their own: no loops, no products for addresses.
 
 #if ANNBENCH_HAS_AVX512
 namespace nibble_scores_detail {

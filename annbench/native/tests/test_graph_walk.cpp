@@ -171,7 +171,8 @@ void check_barred(const KernelTable& kernels) {
   }
 }
 
-// With slack, and barred nodes or without any: the pool names what a list of all that was ever offered does, though it lets go of what is too far.
+// With slack, some nodes barred or none: the pool names what a list of all that was ever offered does, though it lets go
+// of what is too far.
 void check_pool_slack(const KernelTable& kernels) {
   std::mt19937 random(21);
   constexpr std::size_t n = 640;
